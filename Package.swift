@@ -1,0 +1,50 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let strict: [SwiftSetting] = [.swiftLanguageMode(.v6)]
+
+let package = Package(
+  name: "infinite-sim",
+  platforms: [.macOS(.v15)],
+  products: [
+    .executable(name: "infinite-sim", targets: ["infinite-sim"]),
+    .library(name: "Sim", targets: ["Sim"]),
+    .library(name: "Policies", targets: ["Policies"]),
+    .library(name: "Workloads", targets: ["Workloads"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
+    .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+  ],
+  targets: [
+    .target(
+      name: "Sim",
+      dependencies: [.product(name: "HeapModule", package: "swift-collections")],
+      swiftSettings: strict),
+    .target(name: "Policies", dependencies: ["Sim"], swiftSettings: strict),
+    .target(name: "Workloads", dependencies: ["Sim"], swiftSettings: strict),
+    .target(
+      name: "Results",
+      dependencies: ["Sim", .product(name: "GRDB", package: "GRDB.swift")],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "infinite-sim",
+      dependencies: [
+        "Sim", "Policies", "Workloads", "Results",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "TestSupport", dependencies: ["Sim", "Policies"], path: "Tests/TestSupport",
+      swiftSettings: strict),
+    .testTarget(
+      name: "SimTests", dependencies: ["Sim", "TestSupport", "Workloads"], swiftSettings: strict),
+    .testTarget(
+      name: "PoliciesTests", dependencies: ["Policies", "TestSupport", "Workloads"],
+      swiftSettings: strict),
+    .testTarget(name: "WorkloadsTests", dependencies: ["Workloads"], swiftSettings: strict),
+    .testTarget(name: "ResultsTests", dependencies: ["Results"], swiftSettings: strict),
+    .testTarget(name: "CommandTests", dependencies: ["infinite-sim"], swiftSettings: strict),
+  ]
+)

@@ -1,0 +1,132 @@
+/// Why a request was refused or given up.
+public enum RejectionReason: String, Sendable, CaseIterable {
+  /// Prompt + 1 token does not fit an empty cluster under this policy (tested at arrival).
+  case exceedsCapacity = "exceeds-capacity"
+  /// It grew, alone on its instance, until no block could be had, even by borrowing.
+  case outgrewCapacity = "outgrew-capacity"
+  /// Its prompt is longer than the token budget and `over-budget=ignore` was asked for.
+  case overBudget = "over-budget"
+}
+
+/// How a request's life ended.
+public enum RequestOutcome: Hashable, Sendable {
+  case completed
+  case rejected(RejectionReason)
+}
+
+/// What became of one request. Times are `nil` where the request never got that far.
+public struct RequestRecord: Hashable, Sendable {
+  public var id: RequestID
+  public var arrival: SimTime
+  public var prompt: Int
+  public var output: Int
+  /// Tokens emitted: equal to `output` for a completed request.
+  public var generated: Int
+  /// The instance it last belonged to.
+  public var home: InstanceID
+  /// First admission to a batch.
+  public var admitted: SimTime?
+  public var firstToken: SimTime?
+  public var ended: SimTime
+  public var outcome: RequestOutcome
+  public var preemptions: Int
+  /// The most KV blocks it held on other instances.
+  public var borrowedBlocksPeak: Int
+  /// The longest time between two of its tokens.
+  public var worstStall: SimDuration
+
+  public init(
+    id: RequestID, arrival: SimTime, prompt: Int, output: Int, generated: Int, home: InstanceID,
+    admitted: SimTime?, firstToken: SimTime?, ended: SimTime, outcome: RequestOutcome, preemptions: Int,
+    borrowedBlocksPeak: Int, worstStall: SimDuration
+  ) {
+    self.id = id
+    self.arrival = arrival
+    self.prompt = prompt
+    self.output = output
+    self.generated = generated
+    self.home = home
+    self.admitted = admitted
+    self.firstToken = firstToken
+    self.ended = ended
+    self.outcome = outcome
+    self.preemptions = preemptions
+    self.borrowedBlocksPeak = borrowedBlocksPeak
+    self.worstStall = worstStall
+  }
+
+  /// Time to first token: first token − arrival.
+  public var ttft: SimDuration? { firstToken.map { $0 - arrival } }
+  /// Completion − arrival.
+  public var e2e: SimDuration { ended - arrival }
+  /// Time per output token in seconds: (completion − first token) / (output − 1); `nil` for one-token outputs.
+  public var tpotSeconds: Double? {
+    guard let firstToken, output > 1 else { return nil }
+    return (ended - firstToken).seconds / Double(output - 1)
+  }
+}
+
+/// One sample of an instance's state, for time series.
+public struct InstanceSample: Hashable, Sendable {
+  public var time: SimTime
+  public var instance: InstanceID
+  public var running: Int
+  public var queued: Int
+  /// Blocks in use, those hosted for other instances included.
+  public var usedBlocks: Int
+  /// Blocks hosted for requests of other instances.
+  public var hostedBlocks: Int
+
+  public init(
+    time: SimTime, instance: InstanceID, running: Int, queued: Int, usedBlocks: Int, hostedBlocks: Int
+  ) {
+    self.time = time
+    self.instance = instance
+    self.running = running
+    self.queued = queued
+    self.usedBlocks = usedBlocks
+    self.hostedBlocks = hostedBlocks
+  }
+}
+
+/// Something a policy or the lending mechanism decided about a request's blocks, with its reason.
+public struct DecisionRecord: Hashable, Sendable {
+  public enum Kind: String, Sendable, CaseIterable {
+    case borrow, move, moveRefused = "move-refused", moveAborted = "move-aborted", landed, recall
+    case preempt, reject, steal
+    case reserve
+  }
+  public var time: SimTime
+  public var kind: Kind
+  public var request: RequestID
+  public var source: InstanceID
+  public var destination: InstanceID
+  public var blocks: Int
+  /// One short phrase: what the decision rested on (a gain, a shortage, a rule).
+  public var reason: String
+
+  public init(
+    time: SimTime, kind: Kind, request: RequestID, source: InstanceID, destination: InstanceID, blocks: Int,
+    reason: String
+  ) {
+    self.time = time
+    self.kind = kind
+    self.request = request
+    self.source = source
+    self.destination = destination
+    self.blocks = blocks
+    self.reason = reason
+  }
+}
+
+/// Watches a run. One required method; the rest do nothing unless implemented.
+public protocol RunObserver: AnyObject {
+  func requestEnded(_ record: RequestRecord)
+  func sampled(_ sample: InstanceSample)
+  func decided(_ decision: DecisionRecord)
+}
+
+extension RunObserver {
+  public func sampled(_ sample: InstanceSample) {}
+  public func decided(_ decision: DecisionRecord) {}
+}

@@ -1,0 +1,82 @@
+/// Mean, percentiles and maximum of one latency metric, in seconds. All zero when `count` is 0.
+public struct Distribution: Hashable, Sendable {
+  public var count: Int
+  public var mean, p50, p90, p99, max: Double
+
+  public init(count: Int = 0, mean: Double = 0, p50: Double = 0, p90: Double = 0, p99: Double = 0, max: Double = 0)
+  {
+    self.count = count
+    self.mean = mean
+    self.p50 = p50
+    self.p90 = p90
+    self.p99 = p99
+    self.max = max
+  }
+}
+
+/// Whether the cluster kept up with the arrivals (semantics.md 28, 32).
+public enum LoadLabel: String, Sendable {
+  case stable, saturated, overloaded
+}
+
+/// Requests by prompt + output: short ≤ 2,048 < medium ≤ 32,768 < long (semantics.md 32).
+public enum LengthClass: Int, Sendable, CaseIterable {
+  case short, medium, long
+
+  public init(totalTokens: Int) {
+    self = totalTokens <= 2_048 ? .short : totalTokens <= 32_768 ? .medium : .long
+  }
+}
+
+/// Latency of one length class.
+public struct ClassSummary: Hashable, Sendable {
+  public var arrived = 0, completed = 0, rejected = 0
+  public var ttft = Distribution(), tpot = Distribution(), e2e = Distribution()
+  public init() {}
+}
+
+/// Everything a run reports. Pure data; a function of the manifest, except `events`.
+public struct RunSummary: Sendable {
+  /// Hash over every request's state changes, 16 hexadecimal digits.
+  public var fingerprint = ""
+  public var policy = ""
+
+  public var arrived = 0, completed = 0, rejected = 0, unfinished = 0, preemptions = 0
+  public var rejectedByReason: [RejectionReason: Int] = [:]
+  /// Tokens of the completed requests.
+  public var promptTokens = 0, outputTokens = 0
+  /// Prompt and output tokens computed for requests that were then rejected.
+  public var wastedTokens = 0
+  /// Tokens prefilled again after preemptions.
+  public var recomputedTokens = 0
+
+  /// First arrival to last completion, seconds.
+  public var makespanSeconds = 0.0
+  public var outputTokensPerSecond = 0.0, totalTokensPerSecond = 0.0, requestsPerSecond = 0.0
+  public var outputTokensPerSecondPerGPU = 0.0
+  /// Output tokens emitted between the arrival of the first tenth of the requests and the last arrival, per
+  /// second; 0 when all arrive at once.
+  public var windowOutputTokensPerSecond = 0.0
+  public var load = LoadLabel.stable
+  /// Completed requests within every given SLO bound, per second; `nil` without an SLO.
+  public var goodputRequestsPerSecond: Double?
+  public var worstStallSeconds = 0.0
+
+  public var ttft = Distribution(), tpot = Distribution(), e2e = Distribution()
+  public var classes: [ClassSummary] = LengthClass.allCases.map { _ in ClassSummary() }
+
+  /// Engine iterations. `events` counts what the event loop handled: the only key that depends on skip-ahead.
+  public var steps = 0, events = 0
+
+  public var instances = 0, gpus = 0
+  public var blocksPerInstance = 0
+  /// The fullest any instance ever was, as a fraction of its blocks.
+  public var peakUtilisation = 0.0
+  public var borrowedBlocksPeak = 0, movedBlocks = 0
+  /// prompt + output of the longest request that an empty cluster could hold under this policy.
+  public var maxContextTokens = 0
+  /// Simulated seconds during which admissions were held back for a request larger than an instance.
+  public var giantReserveSeconds = 0.0
+  public var gpuSecondsBusy = 0.0
+  public init() {}
+}
