@@ -1,0 +1,63 @@
+/// Bounds on latency that a request must keep to count as good. Every given bound must hold.
+public struct SLO: Hashable, Sendable {
+  /// Time to first token, seconds.
+  public var ttftSeconds: Double?
+  /// Time per output token, seconds.
+  public var tpotSeconds: Double?
+
+  public init(ttftSeconds: Double? = nil, tpotSeconds: Double? = nil) {
+    self.ttftSeconds = ttftSeconds
+    self.tpotSeconds = tpotSeconds
+  }
+}
+
+/// Where the instances are and how they reach each other.
+public struct InstanceTopology: Sendable {
+  /// The node of each instance's first GPU, by instance.
+  public var nodeOfInstance: [Int]
+  /// A link between two instances of one node, and one between two nodes.
+  public var withinNode: LinkCosts
+  public var acrossNodes: LinkCosts
+  /// GPUs of the whole cluster, for per-GPU figures.
+  public var gpus: Int
+
+  public init(nodeOfInstance: [Int], withinNode: LinkCosts, acrossNodes: LinkCosts, gpus: Int) {
+    self.nodeOfInstance = nodeOfInstance
+    self.withinNode = withinNode
+    self.acrossNodes = acrossNodes
+    self.gpus = gpus
+  }
+
+  public var count: Int { nodeOfInstance.count }
+
+  public func sameNode(_ a: Int, _ b: Int) -> Bool { nodeOfInstance[a] == nodeOfInstance[b] }
+  public func link(_ a: Int, _ b: Int) -> LinkCosts { sameNode(a, b) ? withinNode : acrossNodes }
+}
+
+/// All that a run depends on besides the policy and the trace.
+public struct SimulationConfiguration: Sendable {
+  public var topology: InstanceTopology
+  public var costs: InstanceCosts
+  /// KV blocks of every instance.
+  public var blocksPerInstance: Int
+  public var engine: EngineOptions
+  public var slo: SLO
+
+  public init(
+    topology: InstanceTopology, costs: InstanceCosts, blocksPerInstance: Int, engine: EngineOptions,
+    slo: SLO = SLO()
+  ) {
+    self.topology = topology
+    self.costs = costs
+    self.blocksPerInstance = blocksPerInstance
+    self.engine = engine
+    self.slo = slo
+  }
+}
+
+/// How far a run has come, for a progress line.
+public struct RunProgress: Sendable {
+  public var ended: Int
+  public var total: Int
+  public var time: SimTime
+}

@@ -1,0 +1,54 @@
+/// When blocks are lent (semantics.md 24).
+public enum LendingMode: String, Sendable, CaseIterable {
+  /// Never.
+  case off
+  /// An instance that is full borrows, at admission and at decode growth.
+  case passive
+  /// `passive`, and the planner moves blocks before an instance is full. The default.
+  case proactive
+  /// Only the planner moves blocks.
+  case plannerOnly = "planner-only"
+}
+
+/// How a host pays for the blocks it holds for others (semantics.md 16, 17).
+public enum Coupling: String, Sendable, CaseIterable {
+  /// A busy host adds its hosted tokens to every step of its own, whatever the home's rate.
+  case paper
+  /// A host slows down by the share of its memory bandwidth that the homes' actual step rates use.
+  case fluid
+}
+
+/// How a prompt that needs hosts is placed over them (semantics.md 23).
+public enum PlacementStyle: String, Sendable, CaseIterable {
+  /// In proportion to the creditors' free memory.
+  case spread
+  /// Filling the creditors one after another.
+  case pack
+}
+
+/// The options of lending; defaults from semantics.md ("Defaults").
+public struct LendingOptions: Hashable, Sendable {
+  public var mode = LendingMode.off
+  /// β_thr: an instance with a smaller batch is a debtor.
+  public var debtorBatch = 64
+  /// u_thr: an instance with a lower memory utilisation is a creditor, percent.
+  public var creditorUtilisationPercent = 90
+  /// Period of heartbeats and of the planner.
+  public var period = SimDuration.seconds(1)
+  /// Blocks borrowed at once when a decode step finds none.
+  public var borrowChunk = 16
+  /// KV tokens a move may ship per step of its source; above 16 the source slows down (8.6 % at 32).
+  public var moveTokensPerStep = 16
+  /// An instance with waiting requests lends too.
+  public var lendWhileQueueing = false
+  /// The oldest request larger than an instance holds back younger admissions until its memory is free.
+  public var reserveGiants = true
+  public var placement = PlacementStyle.spread
+  public var coupling = Coupling.paper
+  /// The least gain of a planned move, in thousandths of the pair's throughput.
+  public var minGainPermille = 10
+  /// Periods for which a role (debtor, creditor) is kept and landed blocks rest.
+  public var cooldownPeriods = 10
+
+  public init() {}
+}

@@ -1,0 +1,87 @@
+/// What a policy decides. Everything else (batching, the KV ledger, messages, moves) is mechanism in `Sim`.
+///
+/// A policy sees the cluster through a borrowed, read-only `ClusterView` that it cannot keep or change, and a
+/// request through `RequestView`, which has no output length. What it returns is checked by the engine.
+///
+/// Left room for, and deliberately not built: handing a running request to another instance (a new kind of
+/// `MoveOrder` whose destination becomes the home), regrouping instances per iteration (`ClusterLayout` is
+/// asked for once, before the run), prefill and decode on different instances (`route` may be asked again at
+/// the first token), prefix-aware routing (`RequestView` gains the prefix hashes), a policy that keeps part of
+/// a request's KV cache (a new answer of the shortage path), and one learned from runs (it reads `decision`
+/// and `request` rows and is one more conforming type).
+public protocol SchedulingPolicy: AnyObject {
+  /// The name in the catalogue, in tables and in the database.
+  var name: String { get }
+
+  /// How blocks are lent; `.off` for policies without lending.
+  var lending: LendingOptions { get }
+
+  /// Whether idle instances take queued requests from others at the end of an iteration.
+  var steals: Bool { get }
+
+  /// The instance that `request` is queued at. Called once, at the arrival.
+  func route(_ request: RequestView, _ cluster: borrowing ClusterView) -> InstanceID
+
+  /// The hosts for `ask.blocks` blocks of a request, all of them or `nil`. Called when the home is full.
+  func lend(_ ask: LoanRequest, _ cluster: borrowing ClusterView) -> [LoanPiece]?
+
+  /// The moves to make now, from the gManager's map, which may be stale. Called once a period.
+  func plan(_ map: PlacementMap) -> [MoveOrder]
+}
+
+extension SchedulingPolicy {
+  public var lending: LendingOptions { LendingOptions() }
+  public var steals: Bool { false }
+  public func lend(_ ask: LoanRequest, _ cluster: borrowing ClusterView) -> [LoanPiece]? { nil }
+  public func plan(_ map: PlacementMap) -> [MoveOrder] { [] }
+}
+
+/// What a policy may know of a request: never how long its output will be.
+public struct RequestView: Sendable {
+  public let id: RequestID
+  public let arrival: SimTime
+  public let prompt: Tokens
+  /// Tokens generated so far.
+  public let generated: Tokens
+}
+
+/// A home's wish for blocks on other instances.
+public struct LoanRequest: Sendable {
+  public let request: RequestView
+  public let home: InstanceID
+  /// Blocks wanted, all or nothing.
+  public let blocks: KVBlocks
+  /// The request is larger than one instance.
+  public let isGiant: Bool
+  /// The request's blocks are for its prompt (false: for decode growth).
+  public let isPrompt: Bool
+}
+
+/// Some of the blocks of a loan on one host.
+public struct LoanPiece: Hashable, Sendable {
+  public var host: InstanceID
+  public var blocks: KVBlocks
+  public init(host: InstanceID, blocks: KVBlocks) {
+    self.host = host
+    self.blocks = blocks
+  }
+}
+
+/// `move_kvcache`: move `blocks` of `request` from `source` to `destination`.
+public struct MoveOrder: Hashable, Sendable {
+  public var request: RequestID
+  public var source: InstanceID
+  public var destination: InstanceID
+  public var blocks: KVBlocks
+  /// What the planner expected: gain of the pair's throughput, tokens per second.
+  public var expectedGain: Double
+  public init(
+    request: RequestID, source: InstanceID, destination: InstanceID, blocks: KVBlocks, expectedGain: Double
+  ) {
+    self.request = request
+    self.source = source
+    self.destination = destination
+    self.blocks = blocks
+    self.expectedGain = expectedGain
+  }
+}
