@@ -12,7 +12,7 @@ import Sim
 public struct MixedTrace: Hashable, Sendable {
   /// Seed of all draws.
   public let seed: UInt64
-  /// How many, 1 to 100,000,000.
+  /// How many, 1 to 10,000,000.
   public let requests: Int
   /// Mean arrivals per second, 0.001 to 1,000,000.
   public let rate: Double
@@ -30,7 +30,7 @@ public struct MixedTrace: Hashable, Sendable {
     func check(_ isGood: Bool, _ name: String, _ found: String, _ expected: String) throws(TraceError) {
       guard isGood else { throw .invalidOption(name: name, found: found, expected: expected) }
     }
-    try check((1...100_000_000).contains(requests), "requests", "\(requests)", "1 to 100000000 requests")
+    try check((1...10_000_000).contains(requests), "requests", "\(requests)", "1 to 10000000 requests")
     try check((0.001...1e6).contains(rate), "rate", "\(rate)", "0.001 to 1000000 requests per second")
     try check(
       Double(requests) / rate <= 50 * 86_400, "requests", "\(requests) at \(rate) per second",

@@ -61,4 +61,14 @@ import Testing
     #expect(counts.allSatisfy { abs($0 - 10_000) < 463 })
     #expect(stream.integer(below: 1, entity: 9, ordinal: 9) == 0)
   }
+
+  @Test("A bound below 1 and a negative entity trap")
+  func traps() async {
+    await #expect(processExitsWith: .failure) {
+      _ = RandomStream(seed: 1, name: "a").integer(below: 0, entity: 0, ordinal: 0)
+    }
+    await #expect(processExitsWith: .failure) {
+      _ = RandomStream(seed: 1, name: "a").bits(entity: -1, ordinal: 0)
+    }
+  }
 }

@@ -64,4 +64,11 @@ import Testing
         0x1.5bf0a8b14576ap+1, 0x1.78b56362cef38p-2, 0x1.f3eaaeb920813p+5,
       ])
   }
+
+  @Test("Arguments without a logarithm, and exponentials out of range, trap")
+  func traps() async {
+    await #expect(processExitsWith: .failure) { _ = Elementary.ln(0) }
+    await #expect(processExitsWith: .failure) { _ = Elementary.ln(-1) }
+    await #expect(processExitsWith: .failure) { _ = Elementary.exp(701) }
+  }
 }

@@ -97,9 +97,11 @@ import Testing
   func changedFile() throws {
     let scratch = try Scratch()
     let text = "arrival_s,input_tokens,output_tokens\n0,1,2\n1,3,4\n"
-    for changed in [
-      text + "2,1,1\n", text.replacing("3,4", with: "3,5"), text.replacing("1,3,4\n", with: ""),
-    ] {
+    let edits = [
+      text + "2,1,1\n", text.replacing("3,4", with: "3,5"), text.replacing("3,4", with: "4,3"),
+      text.replacing("1,3,4\n", with: ""), text.replacing("1,3,4", with: "1.5,3,4"),
+    ]
+    for changed in edits {
       let file = try TraceFile.open(path: scratch.file(text))
       let path = try scratch.file(changed)
       #expect(traceError { _ = try file.all() } == .changed(path: path))

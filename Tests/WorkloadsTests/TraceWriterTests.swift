@@ -43,5 +43,8 @@ import Testing
     let nowhere = scratch.folder + "/absent/trace.csv"
     let error = traceError { try TraceWriter.write(ArraySource([request(0, 1, 1)]), to: nowhere) }
     #expect(error == .unwritable(path: nowhere, reason: "No such file or directory"))
+    let folder = traceError { try TraceWriter.write(ArraySource([request(0, 1, 1)]), to: scratch.folder) }
+    #expect(folder == .unwritable(path: scratch.folder, reason: "Is a directory"))
+    #expect(!FileManager.default.fileExists(atPath: "\(scratch.folder).\(getpid()).tmp"))
   }
 }
