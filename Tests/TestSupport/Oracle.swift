@@ -22,6 +22,16 @@ public struct OracleResult: Hashable, Sendable {
   public var preemptions: Int
   /// Tokens emitted.
   public var generated: Int
+
+  public init(
+    firstToken: Int64?, ended: Int64, rejected: RejectionReason?, preemptions: Int, generated: Int
+  ) {
+    self.firstToken = firstToken
+    self.ended = ended
+    self.rejected = rejected
+    self.preemptions = preemptions
+    self.generated = generated
+  }
 }
 
 /// What a run of the oracle went through; tests of the scenario generator read it.
