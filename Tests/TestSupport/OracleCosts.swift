@@ -38,6 +38,7 @@ extension Oracle {
     }
 
     // S16: hosts are charged for reserved blocks, in each stage, and once for what they owe to others' prompts.
+    let isPadded = engine.padded && engine.kind == .vllmV0
     let hosted =
       costs.contextRate * Int64(hostedBlocks(on: i) * blockSize) + instances[i].owedAttention
     instances[i].owedAttention = 0
@@ -47,7 +48,7 @@ extension Oracle {
     for (index, lane) in lanes.enumerated() {
       // A6: padding is linear work. Reading: each lane pads its own prompts.
       let linearTokens =
-        lane.decodes + (engine.padded ? lane.prompts * lane.longestPrompt : lane.promptTokens)
+        lane.decodes + (isPadded ? lane.prompts * lane.longestPrompt : lane.promptTokens)
       var stage = costs.linear(tokens: linearTokens)
       stage += costs.head(samples: lane.decodes + lane.finishing)
       stage += lane.prefillAttention

@@ -95,7 +95,9 @@ extension Oracle {
   func localTokens(_ r: Int, of count: Int) -> Int {
     guard requests[r].hasHosted else { return count }
     var local = 0
-    for t in 0..<count where requests[r].table[t / blockSize].instance == requests[r].home { local += 1 }
+    for (position, block) in requests[r].table.enumerated() where block.instance == requests[r].home {
+      local += min(blockSize, max(0, count - position * blockSize))
+    }
     return local
   }
 
@@ -140,12 +142,16 @@ extension Oracle {
     }
     // Which blocks they are is looked at in small clusters only: it costs as much as the memory is large.
     guard capacity * instances.count <= 512 else { return }
-    var seen = Set<OracleBlock>()
-    for i in instances.indices {
-      for id in instances[i].free { seen.insert(OracleBlock(instance: i, id: id)) }
-      for r in instances[i].running { seen.formUnion(requests[r].table) }
+    var seen = Array(repeating: false, count: capacity * instances.count)
+    func see(_ block: OracleBlock) {
+      let number = block.instance * capacity + block.id
+      precondition(!seen[number], "no block is held twice or both held and free")
+      seen[number] = true
     }
-    precondition(seen.count == capacity * instances.count, "no block is held twice or both held and free")
+    for i in instances.indices {
+      for id in instances[i].free { see(OracleBlock(instance: i, id: id)) }
+      for r in instances[i].running { requests[r].table.forEach(see) }
+    }
   }
 
   // MARK: - A request's changes of state
