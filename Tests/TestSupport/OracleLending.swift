@@ -43,6 +43,7 @@ extension Oracle {
   func lendable(_ h: Int) -> Int { max(0, instances[h].free.count - watermark) }
 
   /// The instances that may lend to `r` and have something to lend (A19).
+  /// Reading: utilisation is used ÷ usable blocks, before the loan.
   private func creditors(of r: Int) -> [Int] {
     guard lends, !isHeldBack(r) else { return [] }
     let home = requests[r].home
@@ -57,6 +58,8 @@ extension Oracle {
   }
 
   /// A19: query, partial result and KV write-out of one more request fit the home's linear work.
+  /// Reading: n counts the home's requests with blocks on this very host, and `batch` all its running requests, the
+  /// borrower itself among both if it is running.
   private func linkQualifies(from home: Int, to host: Int) -> Bool {
     let link = topology.link(home, host)
     let n = instances[home].running.filter { held($0, on: host) > 0 }.count
@@ -92,7 +95,7 @@ extension Oracle {
   }
 
   /// A15: `need` blocks for a prompt, first what is free above `watermark` at home, the rest from hosts; all or
-  /// nothing.
+  /// nothing. Reading: under `chunked`, too, they are all taken at admission, and chunks go on beside decoding.
   mutating func takeWithHosts(_ need: Int, for r: Int, watermark: Int) -> Bool {
     guard lends else { return false }
     let home = requests[r].home
@@ -107,7 +110,7 @@ extension Oracle {
   }
 
   /// S22, S23, A19: where `count` hosted blocks of a prompt go; `nil` if the creditors have fewer.
-  /// The own node serves all it can; only what is left goes to other nodes.
+  /// Reading: the own node serves all it can, for giants too; only what is left goes to other nodes.
   private func placement(of count: Int, for r: Int) -> [(host: Int, blocks: Int)]? {
     let all = creditors(of: r)
     guard all.reduce(0, { $0 + lendable($1) }) >= count else { return nil }
