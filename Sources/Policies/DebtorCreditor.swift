@@ -46,7 +46,13 @@ public final class DebtorCreditor: SchedulingPolicy {
       let offer = LoanPiece(host: host, blocks: free - cluster.watermark)
       if cluster.sameNode(ask.home, host) { near.append(offer) } else { far.append(offer) }
     }
-    return share(ask, among: near) ?? share(ask, among: near + far)
+    // Growth takes one chunk from one host; a prompt fills the own node and puts only the rest elsewhere.
+    if ask.isGrowth { return growth(ask, among: near.isEmpty ? far : near) }
+    let nearTotal = near.reduce(0) { $0 + $1.blocks.count }
+    let farTotal = far.reduce(0) { $0 + $1.blocks.count }
+    guard nearTotal + farTotal >= ask.blocks.count else { return nil }
+    let nearShare = min(ask.blocks.count, nearTotal)
+    return place(nearShare, over: near, total: nearTotal) + place(ask.blocks.count - nearShare, over: far, total: farTotal)
   }
 
   private func mayLend(
@@ -59,20 +65,20 @@ public final class DebtorCreditor: SchedulingPolicy {
       && cluster.linkFits(from: ask.home, to: host)
   }
 
-  private func share(_ ask: LoanRequest, among offers: [LoanPiece]) -> [LoanPiece]? {
-    let total = offers.reduce(0) { $0 + $1.blocks.count }
-    guard total >= ask.minimum.count, !offers.isEmpty else { return nil }
-    // Decode growth takes a chunk from one host: the one that has most of the request, else the freest.
-    if ask.minimum < ask.blocks {
-      func held(_ host: InstanceID) -> Int { ask.held.first { $0.host == host }?.blocks.count ?? 0 }
-      let best = offers.min {
-        (-held($0.host), -$0.blocks.count, $0.host.index) < (-held($1.host), -$1.blocks.count, $1.host.index)
-      }
-      return best.map { [LoanPiece(host: $0.host, blocks: min($0.blocks, ask.blocks))] }
+  /// The host that has most of the request, else the freest, ties to the lowest.
+  private func growth(_ ask: LoanRequest, among offers: [LoanPiece]) -> [LoanPiece]? {
+    func held(_ host: InstanceID) -> Int { ask.held.first { $0.host == host }?.blocks.count ?? 0 }
+    let best = offers.min {
+      (-held($0.host), -$0.blocks.count, $0.host.index) < (-held($1.host), -$1.blocks.count, $1.host.index)
     }
+    return best.map { [LoanPiece(host: $0.host, blocks: min($0.blocks, ask.blocks))] }
+  }
+
+  private func place(_ wanted: Int, over offers: [LoanPiece], total: Int) -> [LoanPiece] {
+    guard wanted > 0 else { return [] }
     switch lending.placement {
-    case .spread: return inProportion(ask.blocks.count, offers, total: total)
-    case .pack: return oneAfterAnother(ask.blocks.count, offers)
+    case .spread: return inProportion(wanted, offers, total: total)
+    case .pack: return oneAfterAnother(wanted, offers)
     }
   }
 

@@ -43,12 +43,8 @@ extension Oracle {
         take(need, on: home, for: r)
         return true
       }
-      if requests[r].state == .decoding {
-        if borrowForGrowth(r) { return true }
-      } else if takeWithHosts(need, for: r, watermark: 0) {
-        // Reading: a partial prompt short of blocks takes what is free at home and borrows the rest.
-        return true
-      }
+      // A13: a partial prompt short of blocks does not borrow: it is the youngest, and yields.
+      if requests[r].state == .decoding, borrowForGrowth(r) { return true }
       if yieldBlocks(to: r) == .requesterWent { return false }
     }
   }
@@ -79,7 +75,7 @@ extension Oracle {
         if lends, isGiant(r) { instances[i].blockedGiant = r }
         break
       }
-      admit(r, chunks: chunks)
+      admit(r)
       chunks.append(OracleChunk(request: r, cached: 0, tokens: tokens))
       if tokens < length { break }
     }

@@ -56,10 +56,9 @@ extension Oracle {
         let (remote, merge) = remoteWork(decoding.filter { requests[$0].lane == index })
         stage += max(costs.decodeFloor + costs.contextRate * Int64(lane.context), remote) + merge
       }
-      // Reading: the floor bounds the whole stage, hosted work included.
-      stage = max(stage + hosted, costs.stageFloor)
-      longestStage = max(longestStage, stage)
-      mostTokens = max(mostTokens, lane.tokens)
+      // The floor bounds the instance's own work; what it does for others comes on top.
+      longestStage = max(longestStage, max(stage, costs.stageFloor) + hosted)
+      mostTokens = max(mostTokens, linearTokens)
     }
     let sequences = decoding.count + chargedChunks.count
     let stages = Int64(costs.stages)

@@ -33,8 +33,8 @@ extension Oracle {
   /// younger admissions and loans everywhere (on its own home nobody passes the head anyway).
   func isHeldBack(_ r: Int) -> Bool {
     guard lends, lending.reserveGiants else { return false }
-    guard let oldest = instances.flatMap(\.queue).filter({ isGiant($0) }).min() else { return false }
-    return oldest < r && instances[requests[oldest].home].blockedGiant == oldest
+    guard let oldest = instances.compactMap(\.blockedGiant).min() else { return false }
+    return oldest < r
   }
 
   // MARK: - Who lends

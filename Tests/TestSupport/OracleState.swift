@@ -164,11 +164,10 @@ extension Oracle {
   }
 
   /// Moves the head of the queue of instance `i` to its batch. Its first blocks have been taken.
-  /// `chunks` are those of the step that is being put together.
-  mutating func admit(_ r: Int, chunks: [OracleChunk]) {
+  mutating func admit(_ r: Int) {
     let home = requests[r].home
     precondition(instances[home].queue.first == r, "nobody passes the head of the queue")
-    requests[r].lane = laneWithLeastContext(home, chunks: chunks)
+    requests[r].lane = laneWithLeastContext(home)
     requests[r].state = .prefilling
     instances[home].queue.removeFirst()
     let place = instances[home].running.firstIndex { $0 > r } ?? instances[home].running.endIndex
@@ -178,14 +177,13 @@ extension Oracle {
 
   /// A5: the lane with the least context, ties to the lowest.
   ///
-  /// Reading: a prompt being prefilled counts with the local tokens that it will have stored at the end of the step
-  /// being put together, so that prompts packed together spread over the lanes.
-  private func laneWithLeastContext(_ i: Int, chunks: [OracleChunk]) -> Int {
+  /// A prompt being prefilled counts whole, so that prompts packed together spread over the lanes.
+  private func laneWithLeastContext(_ i: Int) -> Int {
     guard costs.stages > 1 else { return 0 }
     var context = Array(repeating: 0, count: costs.stages)
     for r in instances[i].running {
-      let now = chunks.first { $0.request == r }
-      context[requests[r].lane] += localTokens(r, of: requests[r].stored + (now?.tokens ?? 0))
+      context[requests[r].lane] +=
+        requests[r].state == .prefilling ? requests[r].length : localTokens(r, of: requests[r].stored)
     }
     var best = 0
     for lane in context.indices where context[lane] < context[best] { best = lane }

@@ -44,11 +44,11 @@ extension Oracle {
       guard chunks.isEmpty || fitsBudget(chunks.map(\.tokens) + [length]) else { break }
       if instances[i].free.count - need >= watermark {
         take(need, on: i, for: r)
-        admit(r, chunks: chunks)
+        admit(r)
         chunks.append(OracleChunk(request: r, cached: 0, tokens: length))
       } else if chunks.isEmpty, takeWithHosts(need, for: r, watermark: watermark) {
         // A15: a prompt that needs hosts is prefilled alone.
-        admit(r, chunks: [])
+        admit(r)
         startChunkAlone(r)
         return true
       } else {

@@ -93,6 +93,8 @@ struct InstanceState {
   var oldestToken: Int64 = .max
   /// The head of the queue waits for memory that other instances might lend.
   var isHungry = false
+  /// Its head, if that is larger than an instance and waits for memory: the id, `Int.max` if not.
+  var blockedGiant = Int.max
   /// Prefill attention computed for others, to be paid in the next step, ps.
   var owed: Int64 = 0
   /// Moves leaving it.

@@ -21,7 +21,7 @@ extension SimulationState {
       let time = prefillTime(i, decodes: decodes)
       begin(i, StepRun(start: now, first: time, increment: 0, count: 1, decodes: decodes))
     } else if !instances[i].batch.isEmpty {
-      startDecode(i)
+      startDecode(i, queueChanged: preempted)
     }
   }
 
@@ -36,9 +36,12 @@ extension SimulationState {
     if !requests[slot].isBorrower {
       let need = blocks(for: requests[slot].stored + tokens) - requests[slot].localBlocks
       while usableBlocks - instances[i].usedBlocks - decodeNeed(i) < need {
-        let victim = youngestHolder(on: i)
-        preempt(victim, victim == slot ? .othersAreOlder : .yields(to: requests[slot].id))
-        if victim == slot { return nil }
+        let youngest = holders(on: i, besides: slot).youngest
+        guard youngest >= 0, requests[youngest].id > requests[slot].id else {
+          preempt(slot, .othersAreOlder)
+          return nil
+        }
+        preempt(youngest, .yields(to: requests[slot].id))
       }
       requests[slot].localBlocks += need
       instances[i].usedBlocks += need
@@ -49,9 +52,11 @@ extension SimulationState {
   }
 
   private mutating func admitChunks(_ i: Int, budget initialBudget: Int) {
+    let heldBefore = beginAdmission(i)
+    defer { endAdmission(i, heldBefore: heldBefore) }
     var budget = initialBudget
     // A chunk that leaves a rest uses the budget up, so at most one prompt is partial.
-    while budget > 0, instances[i].queue.head >= 0 {
+    while instances[i].queue.head >= 0 {
       let slot = Int(instances[i].queue.head)
       let length = requests[slot].length
       if neverFits(slot) {
@@ -59,16 +64,15 @@ extension SimulationState {
         reject(slot, .outgrewCapacity)
         continue
       }
-      guard running(on: i) < options.maxNumSeqs, !isHeldBack(slot, at: i) else { return }
+      guard budget > 0, running(on: i) < options.maxNumSeqs, !isHeldBack(slot) else { return }
       let tokens = min(length, budget)
       let free = usableBlocks - instances[i].usedBlocks - decodeNeed(i)
       let reserve = running(on: i) > 0 ? watermark : 0
       if free - reserve >= blocks(for: options.reserveISL ? length : tokens) {
         admit(slot, localBlocks: blocks(for: tokens))
       } else if borrows {
-        guard borrowPrompt(slot) else {
-          setHungry(i, true)
-          reserveIfGiant(slot)
+        guard borrowPrompt(slot, watermark: reserve) else {
+          waitForSpace(slot)
           return
         }
       } else {

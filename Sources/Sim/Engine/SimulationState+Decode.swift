@@ -35,6 +35,7 @@ extension SimulationState {
     var cursor = instances[i].batch.head
     while cursor >= 0 {
       let slot = Int(cursor)
+      let id = requests[slot].id
       let needs = storedTokens(of: slot) % blockSize == 0
       while true {
         if slackBlocks(of: slot) > 0 {
@@ -59,67 +60,79 @@ extension SimulationState {
         }
         break
       }
-      // A preempted or rejected request has left the batch: go on from the list as it is now.
-      cursor = nextInBatch(after: slot, on: i)
+      cursor = nextInBatch(after: slot, id: id, on: i)
     }
     return preempted
   }
 
-  /// The visit's next request: the oldest of the batch that is younger than the one just visited.
-  private mutating func nextInBatch(after slot: Int, on i: Int) -> Int32 {
-    if requests[slot].phase == .decoding, requests[slot].home == i { return requests[slot].next }
-    // The visited request itself yielded, so everybody younger had yielded before it.
-    return -1
+  /// The oldest of the batch that is younger than the request just visited, which may have left it.
+  private func nextInBatch(after slot: Int, id: Int, on i: Int) -> Int32 {
+    if requests[slot].phase == .decoding, requests[slot].id == id { return requests[slot].next }
+    var next = instances[i].batch.head
+    while next >= 0, requests[Int(next)].id < id { next = requests[Int(next)].next }
+    return next
   }
 
   /// Makes somebody give up blocks so that `slot` may find one. Returns false if it is `slot` that yields.
   private mutating func yield(to slot: Int) -> Bool {
     let i = requests[slot].home
-    let victim = youngestHolder(on: i)
-    if victim != slot {
-      preempt(victim, .yields(to: requests[slot].id))
+    let (youngest, others) = holders(on: i, besides: slot)
+    if youngest >= 0, requests[youngest].id > requests[slot].id {
+      preempt(youngest, .yields(to: requests[slot].id))
       return true
     }
-    if isAlone(slot) {
-      if let victim = victimForGiant(slot) {
-        preempt(victim, .yieldsToGiant(requests[slot].id))
-        return true
-      }
-      leaveBatch(slot)
-      reject(slot, .outgrewCapacity)
+    if others {
+      preempt(slot, .othersAreOlder)
       return false
     }
-    preempt(slot, .othersAreOlder)
+    if let victim = victimForGiant(slot) {
+      preempt(victim, .yieldsToGiant(requests[slot].id))
+      return true
+    }
+    leaveBatch(slot)
+    reject(slot, .outgrewCapacity)
     return false
   }
 
-  /// The youngest request that holds any block on instance `i`, at home or hosted.
-  func youngestHolder(on i: Int) -> Int {
-    var youngest = Int(instances[i].batch.tail)
-    func consider(_ slot: Int) {
-      if youngest < 0 || requests[slot].id > requests[youngest].id { youngest = slot }
+  /// The youngest request besides `slot` that holds a block on instance `i`, at home or hosted; −1 if none does.
+  func holders(on i: Int, besides slot: Int) -> (youngest: Int, any: Bool) {
+    var youngest = -1
+    func consider(_ candidate: Int) {
+      if candidate != slot, youngest < 0 || requests[candidate].id > requests[youngest].id { youngest = candidate }
     }
-    if instances[i].partial >= 0 { consider(Int(instances[i].partial)) }
-    for chunk in instances[i].chunks where chunk.slot >= 0 { consider(Int(chunk.slot)) }
+    let started = progress(of: i).started
+    // The batch is in order of age: its youngest holder is the last that has a block at home.
+    var candidate = instances[i].batch.tail
+    while candidate >= 0 {
+      let c = Int(candidate)
+      // One that was visited before `slot` in this decision has just taken its first block, if it had none.
+      let hasBlock =
+        localBlocks(of: c, steps: started) > 0 || (!requests[c].fillsHost && requests[c].id < requests[slot].id)
+      if c != slot, hasBlock {
+        consider(c)
+        break
+      }
+      candidate = requests[c].previous
+    }
+    let partial = Int(instances[i].partial)
+    if partial >= 0, requests[partial].localBlocks > 0 { consider(partial) }
+    for chunk in instances[i].chunks where chunk.slot >= 0 && requests[Int(chunk.slot)].localBlocks > 0 {
+      consider(Int(chunk.slot))
+    }
     for loan in instances[i].loans { consider(Int(loans[Int(loan)].slot)) }
-    precondition(youngest >= 0, "a full instance has a holder")
-    return youngest
-  }
-
-  /// Whether no other request holds a block on the home of `slot`.
-  private func isAlone(_ slot: Int) -> Bool {
-    let i = requests[slot].home
-    return instances[i].batch.count == 1 && instances[i].prefilling == 0 && instances[i].loans.isEmpty
+    return (youngest, youngest >= 0)
   }
 
   // MARK: - Runs of steps
 
   /// Starts the longest run of decode steps in which nothing can change: up to the first completion, the first
   /// block that cannot be had, the first borrower that must choose where to grow, or a breakpoint of the cost.
-  mutating func startDecode(_ i: Int) {
+  ///
+  /// If somebody has just yielded, the head of the queue is another one, which may be admitted after one step.
+  mutating func startDecode(_ i: Int, queueChanged: Bool) {
     instances[i].epochDue = false
     var (run, horizon) = decodeRun(i)
-    if instances[i].owed > 0 || options.stepByStep {
+    if instances[i].owed > 0 || queueChanged || options.stepByStep {
       run.first += instances[i].owed
       instances[i].owed = 0
       horizon = 1

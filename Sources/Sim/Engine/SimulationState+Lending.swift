@@ -31,22 +31,21 @@ extension SimulationState {
   // MARK: - Borrowing
 
   /// Admits the head of a queue with what its home has and the rest from hosts, all or nothing.
-  mutating func borrowPrompt(_ slot: Int) -> Bool {
+  mutating func borrowPrompt(_ slot: Int, watermark: Int) -> Bool {
     let i = requests[slot].home
     let need = blocks(for: requests[slot].length)
-    let free = usableBlocks - instances[i].usedBlocks - growth(of: i, steps: 1)
+    let free = usableBlocks - instances[i].usedBlocks - (chunked ? growth(of: i, steps: 1) : 0)
     let local = min(need, max(0, free - watermark))
-    guard need > local, let pieces = askForLoan(slot, blocks: need - local, minimum: need - local) else { return false }
+    guard need > local, let pieces = askForLoan(slot, blocks: need - local, minimum: need - local, isGrowth: false) else { return false }
     for piece in pieces { addLoan(slot, host: piece.host.index, blocks: piece.blocks.count, reason: "prompt") }
     admit(slot, localBlocks: local)
-    if reservingGiant == slot { releaseReserve() }
     return true
   }
 
   /// Borrows a chunk of blocks for a decoding request that finds none at home.
   mutating func borrow(for slot: Int) -> Bool {
-    guard borrows, requests[slot].id <= reservingGiantID,
-      let pieces = askForLoan(slot, blocks: lending.borrowChunk, minimum: 1)
+    guard borrows, !isHeldBack(slot),
+      let pieces = askForLoan(slot, blocks: lending.borrowChunk, minimum: 1, isGrowth: true)
     else { return false }
     let wasBorrower = requests[slot].isBorrower
     countOut(slot)
@@ -57,7 +56,7 @@ extension SimulationState {
     return true
   }
 
-  private func askForLoan(_ slot: Int, blocks: Int, minimum: Int) -> [LoanPiece]? {
+  private func askForLoan(_ slot: Int, blocks: Int, minimum: Int, isGrowth: Bool) -> [LoanPiece]? {
     var held: [LoanPiece] = []
     var loan = requests[slot].firstLoan
     while loan >= 0 {
@@ -66,7 +65,7 @@ extension SimulationState {
     }
     let ask = LoanRequest(
       request: requestView(slot), home: InstanceID(requests[slot].home), blocks: KVBlocks(blocks),
-      minimum: KVBlocks(minimum), held: held, isGiant: isGiant(slot))
+      minimum: KVBlocks(minimum), held: held, isGiant: isGiant(slot), isGrowth: isGrowth)
     guard let pieces = withClusterView({ policy.lend(ask, $0) }) else { return nil }
     var total = 0
     var last = -1
@@ -185,32 +184,55 @@ extension SimulationState {
     return blocks(for: stored + 1) > usableBlocks - watermark
   }
 
-  /// Whether memory is kept free for an older request larger than an instance.
-  func isHeldBack(_ slot: Int, at i: Int) -> Bool { requests[slot].id > reservingGiantID }
+  /// Whether memory is kept free for an older request that is larger than an instance.
+  func isHeldBack(_ slot: Int) -> Bool { requests[slot].id > holdingGiant }
 
-  /// The oldest waiting giant holds back younger admissions and loans until its memory is free.
-  mutating func reserveIfGiant(_ slot: Int) {
-    guard lending.reserveGiants, requests[slot].id < reservingGiantID, isGiant(slot) else { return }
-    if reservingGiant < 0 { reserveSince = now }
-    reservingGiant = slot
-    reservingGiantID = requests[slot].id
-    decided(.reserve, slot, from: requests[slot].home, to: requests[slot].home, blocks: 0) { "larger than an instance" }
+  /// Starts a round of admissions: whether its head is blocked is found out anew. Returns who held back before.
+  mutating func beginAdmission(_ i: Int) -> Int {
+    setHungry(i, false)
+    let before = holdingGiant
+    clearBlockedGiant(of: i)
+    return before
   }
 
-  mutating func releaseReserve() {
-    metrics.reserved += now - reserveSince
-    reservingGiant = -1
-    reservingGiantID = .max
-    for i in 0..<instanceCount where !instances[i].queue.isEmpty && i != decider { touch(i) }
+  /// Ends a round of admissions: if less is held back than before, everybody who waits looks again.
+  mutating func endAdmission(_ i: Int, heldBefore: Int) {
+    guard holdingGiant > heldBefore else { return }
+    for j in 0..<instanceCount where j != i && !instances[j].queue.isEmpty { touch(j) }
+  }
+
+  /// The head of a queue found no memory, neither at home nor elsewhere. It looks again when some is freed; and if
+  /// it is larger than an instance, the oldest such head holds back younger admissions and loans.
+  mutating func waitForSpace(_ slot: Int) {
+    let i = requests[slot].home
+    setHungry(i, true)
+    guard lending.reserveGiants, isGiant(slot) else { return }
+    instances[i].blockedGiant = requests[slot].id
+    refreshHold()
+    decided(.reserve, slot, from: i, to: i, blocks: 0) { "larger than an instance, waiting for memory" }
+  }
+
+  mutating func clearBlockedGiant(of i: Int) {
+    guard instances[i].blockedGiant != .max else { return }
+    instances[i].blockedGiant = .max
+    refreshHold()
+  }
+
+  private mutating func refreshHold() {
+    let before = holdingGiant
+    holdingGiant = .max
+    for i in 0..<instanceCount { holdingGiant = min(holdingGiant, instances[i].blockedGiant) }
+    if before == .max, holdingGiant != .max { holdSince = now }
+    if before != .max, holdingGiant == .max { metrics.held += now - holdSince }
   }
 
   /// The youngest request, younger than a giant that found no block, that holds one on an instance it borrows from.
   func victimForGiant(_ slot: Int) -> Int? {
     guard borrows, isGiant(slot) else { return nil }
     var victim: Int?
-    for i in 0..<instanceCount where i != requests[slot].home && instances[i].usedBlocks > 0 {
-      let candidate = youngestHolder(on: i)
-      if requests[candidate].id > requests[victim ?? slot].id { victim = candidate }
+    for i in 0..<instanceCount where i != requests[slot].home {
+      let candidate = holders(on: i, besides: slot).youngest
+      if candidate >= 0, requests[candidate].id > requests[victim ?? slot].id { victim = candidate }
     }
     return victim
   }
@@ -230,11 +252,11 @@ extension SimulationState {
       let slot = Int(instances[longest].queue.head)
       let queued = queuedBlocks(of: i)
       let free = usableBlocks - instances[i].usedBlocks - growth(of: i, steps: chunked ? 1 : 0) - queued
-      guard free - blocks(for: requests[slot].length) >= watermark, !isHeldBack(slot, at: i) else { return }
+      guard free - blocks(for: requests[slot].length) >= watermark, !isHeldBack(slot) else { return }
       requests.remove(slot, from: &instances[longest].queue)
       requests[slot].home = i
       requests.insert(slot, into: &instances[i].queue)
-      if reservingGiant == slot { releaseReserve() }
+      clearBlockedGiant(of: longest)
       decided(.steal, slot, from: longest, to: i, blocks: 0) { "longest queue" }
       if instances[longest].queue.isEmpty { spaceFreed(at: longest) }
       touch(longest)

@@ -237,7 +237,6 @@ extension SimulationState {
           ended: SimTime(picoseconds: now), outcome: outcome, preemptions: r.preemptions,
           borrowedBlocksPeak: r.borrowedPeak))
     }
-    if reservingGiant == slot { releaseReserve() }
     requests.free(slot)
   }
 

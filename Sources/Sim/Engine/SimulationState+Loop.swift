@@ -85,7 +85,6 @@ extension SimulationState {
   }
 
   mutating func decide(_ i: Int) {
-    setHungry(i, false)
     if policy.steals { steal(into: i) }
     if chunked { decideChunked(i) } else { decideVLLMv0(i) }
   }

@@ -7,19 +7,20 @@ extension SimulationState {
     }
     if packPrompts(i) { return }
     guard !instances[i].batch.isEmpty else { return }
-    _ = prepareDecode(i)
+    let yielded = prepareDecode(i)
     if instances[i].batch.isEmpty {
       // Everybody yielded: what was freed may admit the head again.
       _ = packPrompts(i)
     } else {
-      startDecode(i)
+      startDecode(i, queueChanged: yielded)
     }
   }
 
   /// Whether the newly queued head of `i` could be admitted at the end of the step under way.
   func mightAdmit(_ slot: Int, at i: Int) -> Bool {
-    guard running(on: i) < options.maxNumSeqs, !isHeldBack(slot, at: i) else { return false }
-    if borrows || options.overBudget == .ignore { return true }
+    if !chunked, options.overBudget == .ignore, requests[slot].length > options.maxNumBatchedTokens { return true }
+    guard running(on: i) < options.maxNumSeqs, !isHeldBack(slot) else { return false }
+    if borrows { return true }
     let wanted =
       chunked && !options.reserveISL ? min(requests[slot].length, options.maxNumBatchedTokens) : requests[slot].length
     return freeBlocks(of: i) - blocks(for: wanted) >= watermark || blocks(for: wanted) > usableBlocks - watermark
@@ -27,25 +28,25 @@ extension SimulationState {
 
   /// Admits prompts from the head of the queue and starts their prefill. Returns false if there was none.
   private mutating func packPrompts(_ i: Int) -> Bool {
+    let heldBefore = beginAdmission(i)
+    defer { endAdmission(i, heldBefore: heldBefore) }
     var tokens = 0
     var packed = 0
     var longest = 0
     while instances[i].queue.head >= 0 {
       let slot = Int(instances[i].queue.head)
       let length = requests[slot].length
+      if length > options.maxNumBatchedTokens, options.overBudget == .ignore {
+        dequeue(slot)
+        reject(slot, .overBudget)
+        continue
+      }
       if neverFits(slot) {
         dequeue(slot)
         reject(slot, .outgrewCapacity)
         continue
       }
-      if length > options.maxNumBatchedTokens {
-        if options.overBudget == .ignore {
-          dequeue(slot)
-          reject(slot, .overBudget)
-          continue
-        }
-        if packed > 0 { break }
-      }
+      if length > options.maxNumBatchedTokens, packed > 0 { break }
       guard running(on: i) < options.maxNumSeqs else { break }
       if options.padded {
         let newLongest = max(longest, length)
@@ -56,7 +57,7 @@ extension SimulationState {
         break
       }
       let need = blocks(for: length)
-      guard !isHeldBack(slot, at: i) else { break }
+      guard !isHeldBack(slot) else { break }
       if usableBlocks - instances[i].usedBlocks - need >= watermark {
         admit(slot, localBlocks: need)
         instances[i].chunks.append(PrefillChunk(slot: Int32(slot), tokens: length, cached: 0))
@@ -67,13 +68,12 @@ extension SimulationState {
       }
       // A prompt that needs hosts is prefilled alone.
       guard borrows, packed == 0 else { break }
-      if borrowPrompt(slot) {
+      if borrowPrompt(slot, watermark: watermark) {
         instances[i].partial = Int32(slot)
         continuePartial(i)
         return true
       }
-      setHungry(i, true)
-      reserveIfGiant(slot)
+      waitForSpace(slot)
       break
     }
     guard packed > 0 else { return false }
@@ -99,6 +99,8 @@ extension SimulationState {
 
   /// Whether a queued request is too large ever to be admitted again under this policy.
   func neverFits(_ slot: Int) -> Bool {
-    blocks(for: requests[slot].length) > admissibleBlocks
+    // Under `chunked` without lending an empty instance has no watermark (A12).
+    let most = chunked && !borrows ? usableBlocks : admissibleBlocks
+    return blocks(for: requests[slot].length) > most
   }
 }

@@ -55,10 +55,9 @@ struct SimulationState: ~Copyable {
   var nextTick: Int64
 
   var hungryCount = 0
-  /// The waiting giant for which memory is kept free, its slot and id; −1 if none.
-  var reservingGiant = -1
-  var reservingGiantID = Int.max
-  var reserveSince: Int64 = 0
+  /// The oldest blocked head that is larger than an instance (its id): younger requests are held back for it.
+  var holdingGiant = Int.max
+  var holdSince: Int64 = 0
 
   var nextID = 0
   var waitingCount = 0

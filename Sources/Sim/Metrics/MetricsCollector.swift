@@ -19,7 +19,7 @@ struct MetricsCollector {
   var preemptions = 0
   var recomputedTokens = 0
   var movedBlocks = 0
-  var reserved: Int64 = 0
+  var held: Int64 = 0
   var busy: Int64 = 0
 
   private var arrivedCount = 0
@@ -186,7 +186,7 @@ struct MetricsCollector {
     s.borrowedBlocksPeak = borrowedPeak
     s.movedBlocks = movedBlocks
     s.maxContextTokens = state.admissibleBlocks * state.blockSize
-    s.giantReserveSeconds = Double(reserved) * 1e-12
+    s.giantReserveSeconds = Double(held) * 1e-12
     s.instanceSecondsBusy = Double(busy) * 1e-12
     return s
   }

@@ -60,21 +60,10 @@ extension SimulationState {
   func linkFits(from home: Int, to host: Int) -> Bool {
     let link = configuration.topology.link(home, host)
     var users = 0
-    if instances[home].borrowers > 0 {
-      var slot = instances[home].batch.head
-      while slot >= 0 {
-        var loan = requests[Int(slot)].firstLoan
-        while loan >= 0 {
-          let piece = loans[Int(loan)]
-          if piece.blocks > 0, configuration.topology.sameNode(piece.host, host) {
-            users += 1
-            break
-          }
-          loan = piece.next
-        }
-        slot = requests[Int(slot)].next
-      }
+    for index in instances[host].loans {
+      let loan = loans[Int(index)]
+      if loan.blocks > 0, requests[Int(loan.slot)].home == home { users += 1 }
     }
-    return costs.overlapped(over: link, queries: users + 1) <= costs.linearTime(tokens: instances[home].batch.count + 1)
+    return costs.overlapped(over: link, queries: users + 1) <= costs.linearTime(tokens: running(on: home) + 1)
   }
 }

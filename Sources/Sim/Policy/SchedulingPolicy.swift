@@ -57,6 +57,8 @@ public struct LoanRequest: Sendable {
   public let held: [LoanPiece]
   /// The request is larger than one instance.
   public let isGiant: Bool
+  /// A decode step found no block (else: a prompt that its home cannot hold).
+  public let isGrowth: Bool
 }
 
 /// Some of the blocks of a loan on one host.

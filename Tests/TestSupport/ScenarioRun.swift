@@ -1,0 +1,47 @@
+import Policies
+import Sim
+
+/// Runs a scenario on the real engine, under a policy, and keeps what became of each request.
+public struct ScenarioRun {
+  public let summary: RunSummary
+  /// By request id.
+  public let results: [OracleResult]
+
+  public init(_ scenario: Scenario, stepByStep: Bool = false, policy: (any SchedulingPolicy)? = nil) throws {
+    var configuration = scenario.configuration
+    configuration.engine.stepByStep = stepByStep
+    let recorder = Recorder(count: scenario.requests.count)
+    let simulation = try Simulation(
+      configuration, policy: policy ?? scenario.makePolicy(), observer: recorder)
+    summary = try simulation.run(ArraySource(scenario.requests))
+    results = recorder.results.map { $0! }
+  }
+
+  private final class Recorder: RunObserver {
+    var results: [OracleResult?]
+    init(count: Int) { results = Array(repeating: nil, count: count) }
+
+    func requestEnded(_ record: RequestRecord) {
+      var rejected: RejectionReason?
+      if case .rejected(let reason) = record.outcome { rejected = reason }
+      precondition(results[record.id.index] == nil, "a request ends once")
+      results[record.id.index] = OracleResult(
+        firstToken: record.firstToken?.picoseconds, ended: record.ended.picoseconds, rejected: rejected,
+        preemptions: record.preemptions, generated: record.generated)
+    }
+  }
+}
+
+extension Scenario {
+  /// vllm-m without lending, debtor-creditor with it.
+  public func makePolicy() -> any SchedulingPolicy {
+    let router: Router =
+      switch self.router {
+      case .roundRobin: .roundRobin
+      case .leastLoaded: .leastLoaded
+      case .mostFreeKV: .mostFreeKV
+      }
+    return lending.mode == .off
+      ? VLLMMultiple(router: router) : DebtorCreditor(router: router, lending: lending)
+  }
+}
