@@ -1,0 +1,58 @@
+/// A named class of link and what one flow over it costs.
+public struct LinkClass: Hashable, Sendable {
+  public var name: String
+  /// Where the numbers come from.
+  public var source: String
+  public var costs: LinkCosts
+
+  public init(name: String, source: String, costs: LinkCosts) {
+    self.name = name
+    self.source = source
+    self.costs = costs
+  }
+
+  /// `latency` in µs, `gigabytesPerSecond` in 10⁹ bytes per second.
+  init(_ name: String, latency: Int64, gigabytesPerSecond: Double, source: String) {
+    self.init(
+      name: name, source: source,
+      costs: LinkCosts(latency: latency * 1_000_000, bytesPerSecond: gigabytesPerSecond * 1e9))
+  }
+}
+
+/// The links known by name. Bandwidth is of one flow in one direction: one GPU's NVLink ports or NIC.
+public enum LinkCatalog {
+  /// The fit is √(17² + (S/241)²); a latency and a bandwidth are its upper bound, exact at both ends.
+  public static let nvlink3 = LinkClass(
+    "nvlink3", latency: 17, gigabytesPerSecond: 241,
+    source: "measured: Vidur intra-node send_recv, kernel time, A100-SXM4 (costmodel.md 5)")
+  public static let nvlink3Datasheet = LinkClass(
+    "nvlink3-datasheet", latency: 0, gigabytesPerSecond: 300,
+    source: "NVIDIA A100: 12 NVLink3 of 25 GB/s per direction")
+  public static let hdr200 = LinkClass(
+    "hdr200", latency: 98, gigabytesPerSecond: 21,
+    source: "measured: Vidur inter-node send_recv, host-timed, 200 Gb/s HDR (costmodel.md 5)")
+  public static let hdr200Datasheet = LinkClass(
+    "hdr200-datasheet", latency: 0, gigabytesPerSecond: 25,
+    source: "DGX A100: one 200 Gb/s ConnectX-6 per GPU")
+  /// The Infinite-LLM testbed's nodes are reported to be joined by Ethernet of 125 MB/s.
+  public static let ethernet1g = LinkClass(
+    "ethernet-1g", latency: 50, gigabytesPerSecond: 0.125,
+    source: "line rate, as reported of the Infinite-LLM testbed. Assumed: 50 µs latency")
+  public static let ethernet10g = LinkClass(
+    "ethernet-10g", latency: 50, gigabytesPerSecond: 1.25, source: "line rate. Assumed: 50 µs latency")
+  public static let ethernet25g = LinkClass(
+    "ethernet-25g", latency: 50, gigabytesPerSecond: 3.125, source: "line rate. Assumed: 50 µs latency")
+  public static let ethernet100g = LinkClass(
+    "ethernet-100g", latency: 50, gigabytesPerSecond: 12.5, source: "line rate. Assumed: 50 µs latency")
+  public static let ethernet400g = LinkClass(
+    "ethernet-400g", latency: 50, gigabytesPerSecond: 50, source: "line rate. Assumed: 50 µs latency")
+
+  /// All classes, in the order in which they are listed.
+  public static let all = [
+    nvlink3, nvlink3Datasheet, hdr200, hdr200Datasheet, ethernet1g, ethernet10g, ethernet25g, ethernet100g,
+    ethernet400g,
+  ]
+
+  /// The class of that name, or `nil`.
+  public static func named(_ name: String) -> LinkClass? { all.first { $0.name == name } }
+}

@@ -1,0 +1,60 @@
+/// Two lines fitted to the all-reduce of `ranks` GPUs in a node: the time is the lower one.
+public struct AllReduceFit: Hashable, Sendable {
+  public var ranks: Int
+  public var small: AlphaBeta
+  public var large: AlphaBeta
+
+  public init(ranks: Int, _ small: AlphaBeta, _ large: AlphaBeta) {
+    self.ranks = ranks
+    self.small = small
+    self.large = large
+  }
+
+  func microseconds(bytes: Double) -> Double {
+    min(small.microseconds(bytes: bytes), large.microseconds(bytes: bytes))
+  }
+}
+
+/// Sum of a tensor over the ranks of a TP group.
+///
+/// NCCL throughout, decode included: vLLM's own kernel for up to 4 MB came later than the engines that the
+/// paper compares with, and its measurements end there.
+public enum AllReduceCost: Hashable, Sendable {
+  /// Measured fits in ascending order of ranks, at least two. Assumed: other group sizes lie on the straight
+  /// line, in the number of ranks, through the times of the two nearest sizes.
+  case twoLines([AllReduceFit])
+  /// The bandwidth bound: every rank sends 2 (n − 1) / n of the tensor.
+  case ring(bytesPerSecond: Double)
+
+  /// µs to sum `bytes` over `ranks` GPUs of one node; 0 for one rank.
+  public func inNode(bytes: Int, ranks: Int) -> Double {
+    guard ranks > 1 else { return 0 }
+    let size = Double(bytes)
+    switch self {
+    case .ring(let bytesPerSecond):
+      return 2 * Double(ranks - 1) / Double(ranks) * size / bytesPerSecond * 1e6
+    case .twoLines(let fits):
+      if let fit = fits.first(where: { $0.ranks == ranks }) { return fit.microseconds(bytes: size) }
+      let upper = max(1, fits.firstIndex { $0.ranks > ranks } ?? fits.count - 1)
+      let (a, b) = (fits[upper - 1], fits[upper])
+      let (ta, tb) = (a.microseconds(bytes: size), b.microseconds(bytes: size))
+      return ta + (tb - ta) * Double(ranks - a.ranks) / Double(b.ranks - a.ranks)
+    }
+  }
+
+  /// µs to sum `bytes` over `ranks` GPUs spread evenly over `nodes` nodes.
+  ///
+  /// Assumed: hierarchical, as NCCL does it: a reduce-scatter and an all-gather in the node (together one
+  /// all-reduce), and between them each GPU sums its share with its peers over its own NIC: 2 (m − 1) / m of
+  /// the share on the wire, and the latency of a tree, 2 ⌈log₂ m⌉ messages.
+  public func microseconds(bytes: Int, ranks: Int, nodes: Int, link: LinkCosts) -> Double {
+    guard nodes > 1 else { return inNode(bytes: bytes, ranks: ranks) }
+    let perNode = (ranks + nodes - 1) / nodes
+    let share = Double(bytes) / Double(perNode)
+    let m = Double(nodes)
+    let depth = Int.bitWidth - (nodes - 1).leadingZeroBitCount
+    let latency = 2 * Double(depth) * Double(link.latency) * 1e-6
+    let wire = 2 * (m - 1) / m * share / link.bytesPerSecond * 1e6
+    return inNode(bytes: bytes, ranks: perNode) + latency + wire
+  }
+}
