@@ -1,0 +1,45 @@
+/// Seconds written as a decimal number: "12", "12.25", "5.8926549999999995", "1e-3".
+enum DecimalSeconds {
+  /// What an error says was expected.
+  static let expected = "seconds as a decimal number of 0 or more, such as 12.25"
+
+  /// Exact to the nearest picosecond, never through `Double`; `nil` for anything that is not such a number
+  /// or has more than 18 digits before the point.
+  static func parse(_ text: UnsafeBufferPointer<UInt8>) -> Instant? {
+    var position = 0
+    var seconds: Int64 = 0
+    while position < text.count, let digit = decimalDigit(text[position]) {
+      guard position < 18 else { return nil }
+      seconds = seconds * 10 + Int64(digit)
+      position += 1
+    }
+    var digits = position
+    var picoseconds: Int64 = 0
+    if position < text.count, text[position] == UInt8(ascii: ".") {
+      let fraction = Fraction(text, from: position + 1)
+      picoseconds = fraction.picoseconds
+      digits += fraction.length
+      position += 1 + fraction.length
+    }
+    guard digits > 0 else { return nil }
+    guard position == text.count else { return parseWithExponent(text) }
+    return picoseconds < Instant.picosecondsPerSecond
+      ? Instant(seconds: seconds, picoseconds: picoseconds) : Instant(seconds: seconds + 1, picoseconds: 0)
+  }
+
+  /// Writes the number out without its exponent and reads that.
+  private static func parseWithExponent(_ text: UnsafeBufferPointer<UInt8>) -> Instant? {
+    guard text.contains(where: { $0 | 0x20 == UInt8(ascii: "e") }), let number = DecimalNumber(text) else {
+      return nil
+    }
+    let wholeDigits = number.digits.count + number.exponent
+    guard wholeDigits <= 18 else { return nil }
+    guard wholeDigits >= -13 else { return Instant(seconds: 0, picoseconds: 0) }
+    var plain = number.digits.map { $0 + UInt8(ascii: "0") }
+    if number.exponent > 0 { plain += Array(repeating: UInt8(ascii: "0"), count: number.exponent) }
+    if wholeDigits < 0 { plain = Array(repeating: UInt8(ascii: "0"), count: -wholeDigits) + plain }
+    plain.insert(UInt8(ascii: "."), at: max(wholeDigits, 0))
+    return plain == [UInt8(ascii: ".")]
+      ? Instant(seconds: 0, picoseconds: 0) : plain.withUnsafeBufferPointer(parse)
+  }
+}
