@@ -63,10 +63,13 @@ public struct Manifest: Hashable, Sendable {
   }
 
   /// SHA-256 of the canonical text, 64 hexadecimal digits.
-  public var hash: String { SHA256.hex(json.text) }
+  public var hash: String { json.digest }
 }
 
 extension JSON {
+  /// SHA-256 of the canonical text, 64 hexadecimal digits: equal values, equal digests.
+  public var digest: String { SHA256.hex(canonical.text) }
+
   /// The engine's settings but for `stepByStep`, which does not change the result.
   public init(_ engine: EngineOptions) {
     self = [

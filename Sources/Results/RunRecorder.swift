@@ -16,9 +16,8 @@ public final class RunRecorder: RunObserver {
     insertRequest = try db.makeStatement(
       sql: """
         INSERT INTO request (run_id, request_id, arrival_ps, prompt_tokens, output_tokens, generated_tokens,
-          home, admitted_ps, first_token_ps, ended_ps, rejected_because, preemptions, borrowed_blocks_peak,
-          worst_stall_ps)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+          home, admitted_ps, first_token_ps, ended_ps, rejected_because, preemptions, borrowed_blocks_peak)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """)
     insertSample = try db.makeStatement(
       sql: """
@@ -41,7 +40,6 @@ public final class RunRecorder: RunObserver {
         run, record.id.index, record.arrival.picoseconds, record.prompt, record.output, record.generated,
         record.home.index, record.admitted?.picoseconds, record.firstToken?.picoseconds,
         record.ended.picoseconds, reason, record.preemptions, record.borrowedBlocksPeak,
-        record.worstStall.picoseconds,
       ])
   }
 
@@ -97,8 +95,7 @@ extension RequestRecord {
       prompt: row["prompt_tokens"], output: row["output_tokens"], generated: row["generated_tokens"],
       home: InstanceID(row["home"]), admitted: time("admitted_ps"), firstToken: time("first_token_ps"),
       ended: SimTime(picoseconds: row["ended_ps"]), outcome: outcome, preemptions: row["preemptions"],
-      borrowedBlocksPeak: row["borrowed_blocks_peak"],
-      worstStall: SimDuration(picoseconds: row["worst_stall_ps"]))
+      borrowedBlocksPeak: row["borrowed_blocks_peak"])
   }
 }
 

@@ -4,14 +4,14 @@ import Sim
 /// Writes rows of the `run` table.
 enum RunRow {
   static func insert(_ db: Database, _ manifest: Manifest, startedAt: String) throws -> Int64 {
-    let json = manifest.json.text
+    let json = manifest.json
     try db.execute(
       sql: """
         INSERT INTO run (manifest, manifest_hash, status, program_version, policy, trace, seed, started_at)
         VALUES (?, ?, 'running', ?, ?, ?, ?, ?)
         """,
       arguments: [
-        json, SHA256.hex(json), manifest.programVersion, manifest.policy, manifest.trace,
+        json.text, json.digest, manifest.programVersion, manifest.policy, manifest.trace,
         manifest.seed, startedAt,
       ])
     return db.lastInsertedRowID

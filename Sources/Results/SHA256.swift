@@ -1,7 +1,7 @@
 /// The SHA-256 digest of bytes (FIPS 180-4, section 6.2), for names of manifests: short inputs, no secrets.
-public enum SHA256 {
+enum SHA256 {
   /// The digest of the UTF-8 bytes of `text`, 64 hexadecimal digits.
-  public static func hex(_ text: String) -> String {
+  static func hex(_ text: String) -> String {
     var state = initialState
     let message = padded(Array(text.utf8))
     for start in stride(from: 0, to: message.count, by: 64) {

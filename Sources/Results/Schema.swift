@@ -55,7 +55,6 @@ enum Schema {
             rejected_because TEXT,
             preemptions INTEGER NOT NULL,
             borrowed_blocks_peak INTEGER NOT NULL,
-            worst_stall_ps INTEGER NOT NULL,
             PRIMARY KEY (run_id, request_id)
           ) STRICT, WITHOUT ROWID;
 

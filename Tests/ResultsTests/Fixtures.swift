@@ -99,7 +99,7 @@ extension RequestRecord {
       id: RequestID(id), arrival: SimTime(picoseconds: 5), prompt: 100, output: 20, generated: 20,
       home: InstanceID(3), admitted: outcome == .completed ? SimTime(picoseconds: 6) : nil,
       firstToken: outcome == .completed ? SimTime(picoseconds: 7) : nil, ended: SimTime(picoseconds: 9),
-      outcome: outcome, preemptions: 2, borrowedBlocksPeak: 4, worstStall: SimDuration(picoseconds: 1))
+      outcome: outcome, preemptions: 2, borrowedBlocksPeak: 4)
   }
 }
 
