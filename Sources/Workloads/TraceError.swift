@@ -20,6 +20,7 @@ public enum TraceError: Error, Hashable, Sendable {
 }
 
 extension TraceError: CustomStringConvertible {
+  /// One line for a person: where, what was found, what was expected.
   public var description: String {
     switch self {
     case .missing(let path):

@@ -3,6 +3,7 @@ import Sim
 /// What is changed in a trace while it is read: first its length, then each request's size and arrival.
 public struct TraceOptions: Hashable, Sendable {
   /// Factor on the arrival rate: arrivals are divided by it and rounded down to a picosecond.
+  /// The limit of 100 days holds before and after.
   public let rateScale: RateScale
   /// Only the first so many requests are taken; `nil` takes all. At least 1.
   public let limit: Int?

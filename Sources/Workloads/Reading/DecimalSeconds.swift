@@ -9,7 +9,7 @@ enum DecimalSeconds {
     var position = 0
     var seconds: Int64 = 0
     while position < text.count, let digit = decimalDigit(text[position]) {
-      guard position < 18 else { return nil }
+      guard position < 18 else { return parseWithExponent(text) }
       seconds = seconds * 10 + Int64(digit)
       position += 1
     }
@@ -27,7 +27,7 @@ enum DecimalSeconds {
       ? Instant(seconds: seconds, picoseconds: picoseconds) : Instant(seconds: seconds + 1, picoseconds: 0)
   }
 
-  /// Writes the number out without its exponent and reads that.
+  /// Writes a number with an exponent out without it and reads that.
   private static func parseWithExponent(_ text: UnsafeBufferPointer<UInt8>) -> Instant? {
     guard text.contains(where: { $0 | 0x20 == UInt8(ascii: "e") }), let number = DecimalNumber(text) else {
       return nil
