@@ -7,6 +7,7 @@ public struct InstanceWiring: Hashable, Sendable {
   /// The link between nodes.
   public var interNode: LinkCosts
 
+  /// Takes the parts as they are.
   public init(tpNodes: Int, stageLink: LinkCosts, interNode: LinkCosts) {
     self.tpNodes = tpNodes
     self.stageLink = stageLink
@@ -25,7 +26,9 @@ public struct InstanceWiring: Hashable, Sendable {
 /// Instances take GPUs in node order, stage by stage. A TP group that fits a node never straddles two: if the
 /// node's rest is too small it stays idle. A larger group needs `tpAcrossNodes` and starts on a fresh node.
 public struct ClusterLayout: Hashable, Sendable {
+  /// The cluster that is laid out.
   public let cluster: ClusterSpec
+  /// The shape of every instance.
   public let shape: InstanceShape
   /// First GPU of each stage's TP group, by instance and stage. GPU `g` is in node `g / gpusPerNode`.
   private let stageStarts: [[Int]]

@@ -1,7 +1,10 @@
 /// Nodes of equal GPUs, and the link between nodes.
 public struct ClusterSpec: Hashable, Sendable {
+  /// Nodes, at least 1.
   public var nodes: Int
+  /// GPUs of a node, at least 1.
   public var gpusPerNode: Int
+  /// The GPUs, their links and their host.
   public var hardware: HardwareSpec
   /// Between nodes: per GPU, one NIC each.
   public var interNodeLink: LinkClass
@@ -14,6 +17,7 @@ public struct ClusterSpec: Hashable, Sendable {
     self.interNodeLink = interNodeLink ?? hardware.interNodeLink
   }
 
+  /// GPUs of the cluster.
   public var gpus: Int { nodes * gpusPerNode }
 
   /// Far beyond any cluster; keeps products within 64 bits.

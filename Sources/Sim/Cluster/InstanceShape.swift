@@ -1,10 +1,13 @@
 /// How one instance is cut: TP ranks per layer, PP stages of layers.
 public struct InstanceShape: Hashable, Sendable {
+  /// Tensor-parallel ranks of a stage.
   public var tp: Int
+  /// Pipeline stages.
   public var pp: Int
   /// Whether a TP group may span nodes.
   public var tpAcrossNodes: Bool
 
+  /// Takes any values; `validate(for:)` says whether a model can be cut so.
   public init(tp: Int = 1, pp: Int = 1, tpAcrossNodes: Bool = false) {
     self.tp = tp
     self.pp = pp
@@ -49,6 +52,7 @@ public enum ClusterError: Error, Hashable, CustomStringConvertible {
   /// The weights and reserves leave no block of KV cache; `account` are the lines that show it.
   case modelDoesNotFit(model: String, shape: InstanceShape, account: [String])
 
+  /// One sentence: what was found and what was expected.
   public var description: String {
     switch self {
     case .invalidCluster(let what, let found):

@@ -1,30 +1,10 @@
-/// The settings of an engine on which its KV memory depends.
-public struct KVMemorySettings: Hashable, Sendable {
-  /// Share of the GPU's memory that the engine may use (vLLM `gpu_memory_utilization`), 0 < u ≤ 1.
-  public var utilisation: Double
-  /// Tokens per block.
-  public var blockSize: Int
-  /// Most tokens of one iteration: sizes the activations.
-  public var maxBatchedTokens: Int
-  /// Most sequences of one iteration: sizes the logits.
-  public var maxSequences: Int
-
-  public init(
-    utilisation: Double = 0.9, blockSize: Int = 16, maxBatchedTokens: Int = 4_096, maxSequences: Int = 256
-  ) {
-    self.utilisation = utilisation
-    self.blockSize = blockSize
-    self.maxBatchedTokens = maxBatchedTokens
-    self.maxSequences = maxSequences
-  }
-}
-
 /// The account that turns a GPU's memory into blocks of KV cache, for the fullest rank of an instance:
 ///
 ///     memory · utilisation − weights − runtime − activations − communication = blocks · bytes per block
 public struct KVCapacity: Hashable, Sendable {
-  /// Bytes of one GPU, and the share of them that the engine may use.
+  /// Bytes of one GPU.
   public let memory: Int
+  /// Share of it that the engine may use.
   public let utilisation: Double
   /// Bytes of one GPU that the engine may use.
   public let usable: Int
@@ -38,6 +18,7 @@ public struct KVCapacity: Hashable, Sendable {
   public let communication: Int
   /// Bytes of one block on one rank.
   public let bytesPerBlock: Int
+  /// Tokens per block.
   public let blockSize: Int
   /// Bytes left for the cache on one GPU; negative when the model does not fit.
   public let cache: Int
@@ -47,8 +28,8 @@ public struct KVCapacity: Hashable, Sendable {
   /// Tokens that the instance's blocks hold.
   public var tokens: Int { blocks * blockSize }
 
-  /// Assumed: 1 GiB. NVIDIA's planner takes 3.5 GB for the whole of runtime and activations
-  /// (aiconfigurator a100_sxm.yaml); an A100-80GB shows 0.85 GiB less than 80 GiB to programs.
+  /// Assumed: 1 GiB, a round number chosen so that Llama-2-7B comes to the 7,424 blocks of workload W1.
+  /// NVIDIA's planner takes 3.5 GB for runtime and activations together (aiconfigurator a100_sxm.yaml).
   static let runtimeBytes = 1 << 30
   /// NCCL buffers per GPU: 342 to 392 MB (aiconfigurator a100_sxm.yaml).
   static let communicationBytes = 350_000_000
@@ -92,8 +73,8 @@ public struct KVCapacity: Hashable, Sendable {
   /// In a layer, the feed-forward's input and residual (2 · hidden) and its gate, up and product
   /// (3 · intermediate / TP) of every token live at once, in the model's precision. Of every sequence the logits
   /// live in the model's precision and three times in FP32 (cast, probabilities, log-probabilities), over the
-  /// whole vocabulary since they are gathered. Assumed, and with `runtimeBytes` within 1 % of the 7,424 blocks
-  /// that vLLM reports for Llama-2-7B on one A100-80GB.
+  /// whole vocabulary since they are gathered. Assumed: what the code of vLLM allocates, not a measurement; with
+  /// `runtimeBytes` the account is within 1 % of what DistServe reports for 25 shapes of OPT-13B.
   private static func activationBytes(model: ModelSpec, tp: Int, settings: KVMemorySettings) -> Int {
     let feedForward = (model.gatedFFN ? 3 : 2) * (model.intermediate / tp)
     let perToken = (2 * model.hidden + feedForward) * model.bytesPerElement
@@ -128,30 +109,5 @@ extension KVCapacity {
     let hundredths = Int((Double(abs(bytes)) / Double(1 << 30) * 100).rounded())
     let cents = hundredths % 100
     return "\(bytes < 0 ? "-" : "")\(hundredths / 100).\(cents < 10 ? "0" : "")\(cents)"
-  }
-}
-
-extension KVMemorySettings {
-  /// Throws unless the utilisation is in (0, 1] and the counts are positive and not absurd.
-  public func validate() throws(KVMemoryError) {
-    guard utilisation > 0, utilisation <= 1 else { throw .utilisation(found: utilisation) }
-    for (what, value) in [
-      ("block size", blockSize), ("max batched tokens", maxBatchedTokens), ("max sequences", maxSequences),
-    ] where value < 1 || value > 1 << 24 {
-      throw .count(what: what, found: value)
-    }
-  }
-}
-
-/// A memory setting out of range.
-public enum KVMemoryError: Error, Hashable, CustomStringConvertible {
-  case utilisation(found: Double)
-  case count(what: String, found: Int)
-
-  public var description: String {
-    switch self {
-    case .utilisation(let found): "memory utilisation is \(found), expected above 0 and at most 1"
-    case .count(let what, let found): "\(what) is \(found), expected 1...\(1 << 24)"
-    }
   }
 }

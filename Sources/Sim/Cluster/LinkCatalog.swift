@@ -1,10 +1,13 @@
 /// A named class of link and what one flow over it costs.
 public struct LinkClass: Hashable, Sendable {
+  /// The name in `LinkCatalog`.
   public var name: String
   /// Where the numbers come from.
   public var source: String
+  /// Latency and bandwidth.
   public var costs: LinkCosts
 
+  /// Takes the parts as they are.
   public init(name: String, source: String, costs: LinkCosts) {
     self.name = name
     self.source = source
@@ -25,12 +28,15 @@ public enum LinkCatalog {
   public static let nvlink3 = LinkClass(
     "nvlink3", latency: 17, gigabytesPerSecond: 241,
     source: "measured: Vidur intra-node send_recv, kernel time, A100-SXM4 (costmodel.md 5)")
+  /// NVLink as the data sheet has it.
   public static let nvlink3Datasheet = LinkClass(
     "nvlink3-datasheet", latency: 0, gigabytesPerSecond: 300,
     source: "NVIDIA A100: 12 NVLink3 of 25 GB/s per direction")
+  /// What engines get between DGX nodes: the default.
   public static let hdr200 = LinkClass(
     "hdr200", latency: 98, gigabytesPerSecond: 21,
     source: "measured: Vidur inter-node send_recv, host-timed, 200 Gb/s HDR (costmodel.md 5)")
+  /// The NIC as the data sheet has it.
   public static let hdr200Datasheet = LinkClass(
     "hdr200-datasheet", latency: 0, gigabytesPerSecond: 25,
     source: "DGX A100: one 200 Gb/s ConnectX-6 per GPU")
@@ -38,12 +44,16 @@ public enum LinkCatalog {
   public static let ethernet1g = LinkClass(
     "ethernet-1g", latency: 50, gigabytesPerSecond: 0.125,
     source: "line rate, as reported of the Infinite-LLM testbed. Assumed: 50 µs latency")
+  /// 10 Gb/s Ethernet.
   public static let ethernet10g = LinkClass(
     "ethernet-10g", latency: 50, gigabytesPerSecond: 1.25, source: "line rate. Assumed: 50 µs latency")
+  /// 25 Gb/s Ethernet.
   public static let ethernet25g = LinkClass(
     "ethernet-25g", latency: 50, gigabytesPerSecond: 3.125, source: "line rate. Assumed: 50 µs latency")
+  /// 100 Gb/s Ethernet.
   public static let ethernet100g = LinkClass(
     "ethernet-100g", latency: 50, gigabytesPerSecond: 12.5, source: "line rate. Assumed: 50 µs latency")
+  /// 400 Gb/s Ethernet.
   public static let ethernet400g = LinkClass(
     "ethernet-400g", latency: 50, gigabytesPerSecond: 50, source: "line rate. Assumed: 50 µs latency")
 

@@ -3,16 +3,21 @@
 /// Left out: biases, learned positions and sliding windows (together below 0.2 % of the weights of the models
 /// in `ModelCatalog` and of OPT-13B and larger; windows are treated as full attention).
 public struct ModelSpec: Hashable, Sendable {
+  /// What reports call it.
   public var name: String
+  /// Transformer layers.
   public var layers: Int
   /// Width of the residual stream.
   public var hidden: Int
+  /// Attention heads.
   public var queryHeads: Int
   /// Heads of keys and values: equal to `queryHeads` for multi-head attention, fewer for grouped queries.
   public var kvHeads: Int
+  /// Width of one head.
   public var headDim: Int
   /// Width of the feed-forward part.
   public var intermediate: Int
+  /// Entries of the vocabulary.
   public var vocab: Int
   /// The longest context the model was configured for (`max_position_embeddings`), tokens.
   public var maxPosition: Int
@@ -92,6 +97,7 @@ public enum ModelSpecError: Error, Hashable, CustomStringConvertible {
   case outOfRange(model: String, dimension: String, found: Int, limit: Int)
   case unevenHeads(model: String, queryHeads: Int, kvHeads: Int)
 
+  /// One sentence: what was found and what was expected.
   public var description: String {
     switch self {
     case .outOfRange(let model, let dimension, let found, let limit):

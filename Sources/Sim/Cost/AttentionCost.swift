@@ -7,8 +7,10 @@ public struct PrefillAttentionCost: Hashable, Sendable {
   public var perTokenQueryHead: Double
   /// µs per new token and KV head of the rank.
   public var perTokenKVHead: Double
+  /// Arithmetic rate reached.
   public var flopsPerSecond: Double
 
+  /// Takes the parts as they are.
   public init(
     floor: Double, perTokenQueryHead: Double, perTokenKVHead: Double, flopsPerSecond: Double
   ) {

@@ -1,9 +1,13 @@
 /// Two lines fitted to the all-reduce of `ranks` GPUs in a node: the time is the lower one.
 public struct AllReduceFit: Hashable, Sendable {
+  /// GPUs of the group.
   public var ranks: Int
+  /// The line that is lower for small tensors.
   public var small: AlphaBeta
+  /// The line that is lower for large tensors.
   public var large: AlphaBeta
 
+  /// Takes the parts as they are.
   public init(ranks: Int, _ small: AlphaBeta, _ large: AlphaBeta) {
     self.ranks = ranks
     self.small = small

@@ -2,11 +2,12 @@
 public struct ElementwiseCost: Hashable, Sendable {
   /// The shortest time seen, µs.
   public var least: Double
-  /// µs.
+  /// Launch and set-up, µs.
   public var base: Double
   /// µs per element.
   public var perElement: Double
 
+  /// Takes the parts as they are.
   public init(least: Double = 0, base: Double, perElement: Double) {
     self.least = least
     self.base = base

@@ -14,14 +14,18 @@
 public struct GEMMCost: Hashable, Sendable {
   /// Launch floor, µs.
   public var floor: Double
+  /// Memory bandwidth reached.
   public var bytesPerSecond: Double
+  /// Arithmetic rate reached.
   public var flopsPerSecond: Double
   /// q: how softly memory and compute time overlap.
   public var exponent: Double
   /// Tile height to which M is padded when it is above `padAbove`.
   public var padTokensTo: Int
+  /// Largest M that is not padded.
   public var padAbove: Int
 
+  /// Takes the parts as they are.
   public init(
     floor: Double, bytesPerSecond: Double, flopsPerSecond: Double, exponent: Double, padTokensTo: Int,
     padAbove: Int
