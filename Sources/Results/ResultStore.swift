@@ -164,6 +164,20 @@ public final class ResultStore: Sendable {
     }
   }
 
+  /// The longest prompt and the longest context of a run's admitted requests, 0 if there are none.
+  public func longestRequests(run: Int64) throws -> LongestRequests {
+    try read { db in
+      let row = try Row.fetchOne(
+        db,
+        sql: """
+          SELECT max(prompt_tokens), max(prompt_tokens + output_tokens) FROM request
+          WHERE run_id = ? AND admitted_ps IS NOT NULL
+          """,
+        arguments: [run])
+      return LongestRequests(prompt: row?[0] ?? 0, context: row?[1] ?? 0)
+    }
+  }
+
   /// The samples of a run by instance and time.
   public func samples(run: Int64) throws -> [InstanceSample] {
     try read { db in
