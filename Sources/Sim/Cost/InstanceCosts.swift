@@ -98,6 +98,13 @@ public struct InstanceCosts: Sendable {
     return linearMemo[tokens]
   }
 
+  /// `linear` without remembering the answer, for readers that cannot change the table.
+  public func linearTime(tokens: Int) -> Int64 {
+    guard tokens > 0 else { return 0 }
+    if tokens < Self.memoSize, linearMemo[tokens] >= 0 { return linearMemo[tokens] }
+    return linearFunction(tokens)
+  }
+
   /// The LM head on `samples` sequences that emit a token, ps (charged to every stage: the longest counts).
   public mutating func head(samples: Int) -> Int64 {
     guard samples > 0 else { return 0 }

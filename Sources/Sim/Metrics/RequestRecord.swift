@@ -32,13 +32,11 @@ public struct RequestRecord: Hashable, Sendable {
   public var preemptions: Int
   /// The most KV blocks it held on other instances.
   public var borrowedBlocksPeak: Int
-  /// The longest time between two of its tokens.
-  public var worstStall: SimDuration
 
   public init(
     id: RequestID, arrival: SimTime, prompt: Int, output: Int, generated: Int, home: InstanceID,
     admitted: SimTime?, firstToken: SimTime?, ended: SimTime, outcome: RequestOutcome, preemptions: Int,
-    borrowedBlocksPeak: Int, worstStall: SimDuration
+    borrowedBlocksPeak: Int
   ) {
     self.id = id
     self.arrival = arrival
@@ -52,7 +50,6 @@ public struct RequestRecord: Hashable, Sendable {
     self.outcome = outcome
     self.preemptions = preemptions
     self.borrowedBlocksPeak = borrowedBlocksPeak
-    self.worstStall = worstStall
   }
 
   /// Time to first token: first token − arrival.

@@ -67,6 +67,8 @@ public struct RunSummary: Sendable {
 
   /// Engine iterations. `events` counts what the event loop handled: the only key that depends on skip-ahead.
   public var steps = 0, events = 0
+  /// Decode steps, and the runs that they were simulated in: their ratio is what skip-ahead saves.
+  public var decodeSteps = 0, decodeRuns = 0
 
   public var instances = 0, gpus = 0
   public var blocksPerInstance = 0
@@ -77,6 +79,7 @@ public struct RunSummary: Sendable {
   public var maxContextTokens = 0
   /// Simulated seconds during which admissions were held back for a request larger than an instance.
   public var giantReserveSeconds = 0.0
-  public var gpuSecondsBusy = 0.0
+  /// Simulated seconds that instances spent in steps, summed over instances.
+  public var instanceSecondsBusy = 0.0
   public init() {}
 }

@@ -22,7 +22,8 @@ public protocol SchedulingPolicy: AnyObject {
   /// The instance that `request` is queued at. Called once, at the arrival.
   func route(_ request: RequestView, _ cluster: borrowing ClusterView) -> InstanceID
 
-  /// The hosts for `ask.blocks` blocks of a request, all of them or `nil`. Called when the home is full.
+  /// The hosts for at most `ask.blocks` and at least `ask.minimum` blocks of a request, or `nil`. Called when
+  /// the home is full.
   func lend(_ ask: LoanRequest, _ cluster: borrowing ClusterView) -> [LoanPiece]?
 
   /// The moves to make now, from the gManager's map, which may be stale. Called once a period.
@@ -49,12 +50,13 @@ public struct RequestView: Sendable {
 public struct LoanRequest: Sendable {
   public let request: RequestView
   public let home: InstanceID
-  /// Blocks wanted, all or nothing.
+  /// Blocks wanted, and the fewest that help: a prompt needs all of them, decode growth at least one.
   public let blocks: KVBlocks
+  public let minimum: KVBlocks
+  /// Blocks that the request has on other instances already, by ascending host.
+  public let held: [LoanPiece]
   /// The request is larger than one instance.
   public let isGiant: Bool
-  /// The request's blocks are for its prompt (false: for decode growth).
-  public let isPrompt: Bool
 }
 
 /// Some of the blocks of a loan on one host.

@@ -1,0 +1,106 @@
+import HeapModule
+
+/// Part of a prompt that a step prefills.
+struct PrefillChunk {
+  /// The request, or −1 if it was preempted by another instance while the step ran.
+  var slot: Int32
+  /// New tokens, and those cached before them.
+  var tokens: Int
+  var cached: Int
+}
+
+/// The step, or run of identical decode steps, that an instance is working on.
+///
+/// The steps of a run take `first`, `first + increment`, `first + 2·increment`, … so `k` of them take
+/// `k·first + increment·k(k−1)/2`: exact, and additive over any split of the run.
+struct StepRun {
+  var start: Int64 = 0
+  var first: Int64 = 0
+  var increment: Int64 = 0
+  /// Steps in the run; 1 for a step that prefills.
+  var count: Int64 = 0
+  /// Whether the batch decodes in it.
+  var decodes = false
+
+  func elapsed(_ k: Int64) -> Int64 { k * first + increment * (k * (k - 1) / 2) }
+  var end: Int64 { start + elapsed(count) }
+  /// How long the `k`-th step (from 0) takes.
+  func duration(ofStep k: Int64) -> Int64 { first + increment * k }
+
+  /// The steps that are over at `now`: the largest k ≤ count with start + elapsed(k) ≤ now.
+  func completed(at now: Int64) -> Int64 {
+    let gone = now - start
+    if gone <= 0 { return 0 }
+    var k: Int64
+    if increment == 0 {
+      k = gone / first
+    } else {
+      let b = Double(first) - Double(increment) / 2
+      let root = (b * b + 2 * Double(increment) * Double(gone)).squareRoot()
+      k = Int64(max(0, (root - b) / Double(increment)))
+    }
+    k = min(k, count)
+    while k < count, elapsed(k + 1) <= gone { k += 1 }
+    while k > 0, elapsed(k) > gone { k -= 1 }
+    return k
+  }
+}
+
+/// A micro-batch of a pipelined instance; an instance without a pipeline has one.
+struct Lane {
+  /// Decoding requests, and how many of them grow at home.
+  var decoders = 0
+  var growing = 0
+  /// Σ tokens stored at home by the decoding requests, as of the instance's clock.
+  var storedTokens: Int64 = 0
+  /// Tokens of the prompts being prefilled.
+  var pendingTokens = 0
+  /// The slowest remote path and the merge of this lane's borrowers, ps per step and stage.
+  var remotePath: Int64 = 0
+  var merge: Int64 = 0
+
+  var context: Int64 { storedTokens + Int64(pendingTokens) }
+}
+
+/// One serving instance: its queue, its batch, the step under way and its blocks.
+struct InstanceState {
+  var queue = AgeList()
+  var batch = AgeList()
+  /// The prompt that is being prefilled over several steps, −1 if none.
+  var partial: Int32 = -1
+  var chunks: ContiguousArray<PrefillChunk> = []
+  /// Requests admitted whose prompt is not prefilled yet.
+  var prefilling = 0
+
+  var isBusy = false
+  var run = StepRun()
+  /// Decode steps completed since the beginning: the batch's own time.
+  var clock: Int64 = 0
+  /// (finish clock, slot) of the batch, the next to finish first. May hold entries of preempted requests.
+  var finishers = Heap<UInt64>()
+
+  /// Blocks in use as of `clock`: own, hosted for others, and reserved for moves on their way in.
+  var usedBlocks = 0
+  /// Landed blocks held for requests of other instances.
+  var hostedBlocks = 0
+  /// Loans of other instances' requests here, and moves on their way in.
+  var loans: ContiguousArray<Int32> = []
+  /// Requests of this batch that have blocks on other instances.
+  var borrowers = 0
+
+  /// The end of the last decode step, and the least "last token" time over the batch.
+  var lastDecodeEnd: Int64 = -1
+  var oldestToken: Int64 = .max
+  /// The head of the queue waits for memory that other instances might lend.
+  var isHungry = false
+  /// Prefill attention computed for others, to be paid in the next step, ps.
+  var owed: Int64 = 0
+  /// Moves leaving it.
+  var departures = 0
+  /// The batch or the placement has changed since the last run of steps began: coupled rates are due.
+  var epochDue = true
+  /// `fluid`: time of its decode step as of its last epoch, ps, 0 while it does not decode.
+  var epochStep: Int64 = 0
+  /// `fluid`: share of its memory bandwidth that the debtors' step rates use, of `FluidCoupling.whole`.
+  var fluidLoad: Int64 = 0
+}

@@ -1,0 +1,94 @@
+/// One run: a trace replayed on a simulated cluster under one policy.
+///
+///     var simulation = Simulation(configuration, policy: policy)
+///     let summary = try simulation.run(source)
+///
+/// A run is a function of the configuration, the policy and the requests: it reads no clock and no system
+/// randomness, and equal inputs give equal fingerprints in every process.
+public struct Simulation {
+  private let configuration: SimulationConfiguration
+  private let policy: any SchedulingPolicy
+  private let observer: (any RunObserver)?
+
+  /// - Throws: `ConfigurationError` if the configuration cannot work.
+  public init(
+    _ configuration: SimulationConfiguration, policy: any SchedulingPolicy, observer: (any RunObserver)? = nil
+  ) throws(ConfigurationError) {
+    try configuration.validate()
+    try policy.lending.validate()
+    self.configuration = configuration
+    self.policy = policy
+    self.observer = observer
+  }
+
+  /// Replays `source` to its end.
+  /// - Throws: what reading the source throws; nothing else can fail.
+  public func run<Source: RequestSource>(
+    _ source: Source, onProgress: ((RunProgress) -> Void)? = nil
+  ) throws -> RunSummary {
+    var source = source
+    var state = SimulationState(configuration, policy: policy, source: source.info, observer: observer)
+    return try state.run(&source, onProgress: onProgress)
+  }
+}
+
+/// A configuration that cannot work: which setting, what was found, what was expected.
+public struct ConfigurationError: Error, Hashable, Sendable, CustomStringConvertible {
+  public var setting: String
+  public var found: String
+  public var expected: String
+
+  public init(setting: String, found: String, expected: String) {
+    self.setting = setting
+    self.found = found
+    self.expected = expected
+  }
+
+  public var description: String { "\(setting) is \(found), expected \(expected)" }
+}
+
+extension SimulationConfiguration {
+  func validate() throws(ConfigurationError) {
+    func require(_ holds: Bool, _ setting: String, _ found: Int, _ expected: String) throws(ConfigurationError) {
+      if !holds { throw ConfigurationError(setting: setting, found: String(found), expected: expected) }
+    }
+    try require(topology.count >= 1 && topology.count <= 65_536, "instances", topology.count, "1 to 65,536")
+    try require(
+      blocksPerInstance >= 2 && blocksPerInstance <= 1 << 40, "kv-blocks", blocksPerInstance, "2 to 2^40")
+    try require(
+      engine.blockSize >= 1 && engine.blockSize <= 4_096, "block-size", engine.blockSize, "1 to 4,096 tokens")
+    try require(
+      engine.maxNumSeqs >= 1 && engine.maxNumSeqs <= 1 << 20, "max-num-seqs", engine.maxNumSeqs, "1 to 2^20")
+    try require(
+      engine.maxNumBatchedTokens >= 1 && engine.maxNumBatchedTokens <= 1 << 30, "max-num-batched-tokens",
+      engine.maxNumBatchedTokens, "1 to 2^30")
+    try require(
+      engine.kind == .vllmV0 || engine.maxNumSeqs < engine.maxNumBatchedTokens, "max-num-seqs", engine.maxNumSeqs,
+      "fewer than max-num-batched-tokens (\(engine.maxNumBatchedTokens)) with the chunked engine")
+    try require(
+      (0..<100).contains(engine.watermarkPercent), "watermark-percent", engine.watermarkPercent, "0 to 99")
+    try require(
+      (0..<100).contains(engine.chunkedWatermarkPercent), "chunked-watermark-percent",
+      engine.chunkedWatermarkPercent, "0 to 99")
+  }
+}
+
+extension LendingOptions {
+  func validate() throws(ConfigurationError) {
+    func require(_ holds: Bool, _ setting: String, _ found: Int, _ expected: String) throws(ConfigurationError) {
+      if !holds { throw ConfigurationError(setting: setting, found: String(found), expected: expected) }
+    }
+    try require(debtorBatch >= 0, "debtor-batch", debtorBatch, "0 or more")
+    try require(
+      (0...100).contains(creditorUtilisationPercent), "creditor-utilisation", creditorUtilisationPercent,
+      "0 to 100 percent")
+    try require(borrowChunk >= 1, "borrow-chunk", borrowChunk, "at least 1 block")
+    try require(moveTokensPerStep >= 1, "move-tokens-per-step", moveTokensPerStep, "at least 1")
+    try require(minGainPermille >= 0, "min-gain", minGainPermille, "0 or more thousandths")
+    try require(cooldownPeriods >= 0, "cooldown", cooldownPeriods, "0 or more periods")
+    guard period.picoseconds >= 1_000_000 else {
+      throw ConfigurationError(
+        setting: "period", found: "\(period.seconds) s", expected: "at least a microsecond")
+    }
+  }
+}

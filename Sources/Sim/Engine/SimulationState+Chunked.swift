@@ -1,0 +1,82 @@
+/// The `chunked` engine: decode first, then prompt chunks within a token budget (semantics.md C1–C9).
+extension SimulationState {
+  mutating func decideChunked(_ i: Int) {
+    var preempted = false
+    if !instances[i].batch.isEmpty { preempted = prepareDecode(i) }
+    var budget = options.maxNumBatchedTokens - instances[i].batch.count
+    if instances[i].partial >= 0 {
+      if let tokens = chunkPartial(i, budget: budget) {
+        budget -= tokens
+      } else {
+        preempted = true
+      }
+    }
+    if !preempted { admitChunks(i, budget: budget) }
+    if preempted, instances[i].batch.isEmpty, instances[i].chunks.isEmpty {
+      admitChunks(i, budget: options.maxNumBatchedTokens)
+    }
+    if !instances[i].chunks.isEmpty {
+      let decodes = !instances[i].batch.isEmpty
+      instances[i].epochDue = true
+      let time = prefillTime(i, decodes: decodes)
+      begin(i, StepRun(start: now, first: time, increment: 0, count: 1, decodes: decodes))
+    } else if !instances[i].batch.isEmpty {
+      startDecode(i)
+    }
+  }
+
+  /// Blocks that the decode tokens of this step will take at home.
+  private func decodeNeed(_ i: Int) -> Int { growth(of: i, steps: 1) }
+
+  /// The next chunk of the partial prompt; `nil` if it found no blocks and was preempted (the partial prompt is
+  /// always the youngest).
+  private mutating func chunkPartial(_ i: Int, budget: Int) -> Int? {
+    let slot = Int(instances[i].partial)
+    let tokens = min(requests[slot].length - requests[slot].stored, budget)
+    if !requests[slot].isBorrower {
+      let need = blocks(for: requests[slot].stored + tokens) - requests[slot].localBlocks
+      while usableBlocks - instances[i].usedBlocks - decodeNeed(i) < need {
+        let victim = youngestHolder(on: i)
+        preempt(victim, reason: "no block for a prompt chunk")
+        if victim == slot { return nil }
+      }
+      requests[slot].localBlocks += need
+      instances[i].usedBlocks += need
+      metrics.noteUtilisation(used: instances[i].usedBlocks)
+    }
+    instances[i].chunks.append(PrefillChunk(slot: Int32(slot), tokens: tokens, cached: requests[slot].stored))
+    return tokens
+  }
+
+  private mutating func admitChunks(_ i: Int, budget initialBudget: Int) {
+    var budget = initialBudget
+    // A chunk that leaves a rest uses the budget up, so at most one prompt is partial.
+    while budget > 0, instances[i].queue.head >= 0 {
+      let slot = Int(instances[i].queue.head)
+      let length = requests[slot].length
+      if neverFits(slot) {
+        dequeue(slot)
+        reject(slot, .outgrewCapacity)
+        continue
+      }
+      guard running(on: i) < options.maxNumSeqs, !isHeldBack(slot, at: i) else { return }
+      let tokens = min(length, budget)
+      let free = usableBlocks - instances[i].usedBlocks - decodeNeed(i)
+      let reserve = running(on: i) > 0 ? watermark : 0
+      if free - reserve >= blocks(for: options.reserveISL ? length : tokens) {
+        admit(slot, localBlocks: blocks(for: tokens))
+      } else if borrows {
+        guard borrowPrompt(slot) else {
+          setHungry(i, true)
+          reserveIfGiant(slot)
+          return
+        }
+      } else {
+        return
+      }
+      instances[i].chunks.append(PrefillChunk(slot: Int32(slot), tokens: tokens, cached: 0))
+      if tokens < length { instances[i].partial = Int32(slot) }
+      budget -= tokens
+    }
+  }
+}

@@ -1,0 +1,187 @@
+/// Decode steps: who finds a block, who yields, and how many steps are alike.
+extension SimulationState {
+  /// Sees to it that every request of the batch can store its next token: takes reserved hosted blocks, borrows,
+  /// preempts (semantics.md 9, 20). Returns whether anybody was preempted or rejected.
+  ///
+  /// In the common case, no borrowers and blocks enough, it is O(1): the blocks are taken in closed form.
+  mutating func prepareDecode(_ i: Int) -> Bool {
+    let free = usableBlocks - instances[i].usedBlocks
+    if instances[i].borrowers == 0, hasRoom(i, free: free, clock: instances[i].clock) { return false }
+    return visitBatch(i, free: free)
+  }
+
+  /// Whether the next step finds its blocks at home, borrowers aside (semantics.md 9).
+  private func hasRoom(_ i: Int, free: Int, clock: Int64) -> Bool {
+    let need = Int(growers[i * blockSize + Int(clock % Int64(blockSize))])
+    if chunked || options.appendCheck == .exact { return free >= need }
+    // Visited oldest first, each must see a free block: the last block may go to the youngest only.
+    return free > need || (free == need && youngestNeeds(i, at: clock))
+  }
+
+  /// Whether the youngest request that looks for a local block needs one in the step at `clock`.
+  private func youngestNeeds(_ i: Int, at clock: Int64) -> Bool {
+    var slot = instances[i].batch.tail
+    while slot >= 0, slackBlocks(of: Int(slot)) > 0 { slot = requests[Int(slot)].previous }
+    guard slot >= 0 else { return true }
+    let r = requests[Int(slot)]
+    return (Int64(r.stored) + clock - r.joinClock) % Int64(blockSize) == 0
+  }
+
+  /// The slow path of `prepareDecode`: every request of the batch, oldest first.
+  private mutating func visitBatch(_ i: Int, free initiallyFree: Int) -> Bool {
+    var free = initiallyFree
+    var preempted = false
+    let exact = chunked || options.appendCheck == .exact
+    var cursor = instances[i].batch.head
+    while cursor >= 0 {
+      let slot = Int(cursor)
+      let needs = storedTokens(of: slot) % blockSize == 0
+      while true {
+        if slackBlocks(of: slot) > 0 {
+          if needs { growAtHost(slot) }
+          break
+        }
+        if free >= 1 {
+          if needs {
+            free -= 1
+            growAtHome(slot)
+          }
+          break
+        }
+        if exact && !needs { break }
+        if borrow(for: slot) { continue }
+        // Nobody waits while holding: the youngest holder yields.
+        let before = instances[i].usedBlocks
+        preempted = true
+        if yield(to: slot) {
+          free += before - instances[i].usedBlocks
+          continue
+        }
+        break
+      }
+      // A preempted or rejected request has left the batch: go on from the list as it is now.
+      cursor = nextInBatch(after: slot, on: i)
+    }
+    return preempted
+  }
+
+  /// The visit's next request: the oldest of the batch that is younger than the one just visited.
+  private mutating func nextInBatch(after slot: Int, on i: Int) -> Int32 {
+    if requests[slot].phase == .decoding, requests[slot].home == i { return requests[slot].next }
+    // The visited request itself yielded, so everybody younger had yielded before it.
+    return -1
+  }
+
+  /// Makes somebody give up blocks so that `slot` may find one. Returns false if it is `slot` that yields.
+  private mutating func yield(to slot: Int) -> Bool {
+    let i = requests[slot].home
+    let victim = youngestHolder(on: i)
+    if victim != slot {
+      preempt(victim, reason: "yields a block to request \(requests[slot].id)")
+      return true
+    }
+    if isAlone(slot) {
+      if let victim = victimForGiant(slot) {
+        preempt(victim, reason: "yields a block to giant request \(requests[slot].id)")
+        return true
+      }
+      leaveBatch(slot)
+      reject(slot, .outgrewCapacity)
+      return false
+    }
+    preempt(slot, reason: "no block, and every other holder is older")
+    return false
+  }
+
+  /// The youngest request that holds any block on instance `i`, at home or hosted.
+  func youngestHolder(on i: Int) -> Int {
+    var youngest = Int(instances[i].batch.tail)
+    func consider(_ slot: Int) {
+      if youngest < 0 || requests[slot].id > requests[youngest].id { youngest = slot }
+    }
+    if instances[i].partial >= 0 { consider(Int(instances[i].partial)) }
+    for chunk in instances[i].chunks where chunk.slot >= 0 { consider(Int(chunk.slot)) }
+    for loan in instances[i].loans { consider(Int(loans[Int(loan)].slot)) }
+    precondition(youngest >= 0, "a full instance has a holder")
+    return youngest
+  }
+
+  /// Whether no other request holds a block on the home of `slot`.
+  private func isAlone(_ slot: Int) -> Bool {
+    let i = requests[slot].home
+    return instances[i].batch.count == 1 && instances[i].prefilling == 0 && instances[i].loans.isEmpty
+  }
+
+  // MARK: - Runs of steps
+
+  /// Starts the longest run of decode steps in which nothing can change: up to the first completion, the first
+  /// block that cannot be had, the first borrower that must choose where to grow, or a breakpoint of the cost.
+  mutating func startDecode(_ i: Int) {
+    instances[i].epochDue = false
+    var (run, horizon) = decodeRun(i)
+    if instances[i].owed > 0 || options.stepByStep {
+      run.first += instances[i].owed
+      instances[i].owed = 0
+      horizon = 1
+    }
+    horizon = min(horizon, nextFinish(of: i) - instances[i].clock)
+    if horizon > 1 { horizon = min(horizon, stepsWithRoom(i, atMost: horizon)) }
+    if horizon > 1, instances[i].borrowers > 0 { horizon = min(horizon, stepsBeforeChoice(i)) }
+    run.start = now
+    run.count = max(1, horizon)
+    run.decodes = true
+    begin(i, run)
+  }
+
+  /// The clock at which the first request of the batch finishes.
+  private mutating func nextFinish(of i: Int) -> Int64 {
+    while let entry = instances[i].finishers.min {
+      if isFinisher(Int(entry & 0xFF_FFFF), entry: entry, on: i) { return Int64(entry >> 24) }
+      instances[i].finishers.removeMin()
+    }
+    preconditionFailure("every decoding request has a finish")
+  }
+
+  /// Steps, from the next, that all find their local blocks.
+  private func stepsWithRoom(_ i: Int, atMost limit: Int64) -> Int64 {
+    let size = Int64(blockSize)
+    var perCycle = 0
+    for residue in 0..<blockSize { perCycle += Int(growers[i * blockSize + residue]) }
+    var free = usableBlocks - instances[i].usedBlocks
+    if perCycle == 0 {
+      return hasRoom(i, free: free, clock: instances[i].clock + 1) ? limit : 1
+    }
+    // As long as a block is left after a whole cycle, every step of the cycle found its blocks.
+    let cycles = Int64(max(0, free - 1) / perCycle)
+    if cycles >= limit / size + 1 { return limit }
+    var steps = cycles * size
+    free -= Int(cycles) * perCycle
+    while steps < limit, hasRoom(i, free: free, clock: instances[i].clock + steps) {
+      free -= Int(growers[i * blockSize + Int((instances[i].clock + steps) % size)])
+      steps += 1
+    }
+    return max(1, steps)
+  }
+
+  /// Steps before a borrower needs a decision: where its next block lies, or another loan.
+  private func stepsBeforeChoice(_ i: Int) -> Int64 {
+    var steps = Int64.max
+    var slot = instances[i].batch.head
+    while slot >= 0 {
+      let s = Int(slot)
+      if requests[s].isBorrower {
+        let over = storedTokens(of: s) % blockSize
+        let untilBoundary = over == 0 ? 0 : blockSize - over
+        let slack = slackBlocks(of: s)
+        if requests[s].fillsHost {
+          let sure = slack > 0 ? untilBoundary + (slack - 1) * blockSize + 1 : untilBoundary
+          steps = min(steps, Int64(max(1, sure)))
+        } else if slack > 0 {
+          steps = min(steps, Int64(max(1, untilBoundary)))
+        }
+      }
+      slot = requests[s].next
+    }
+    return steps
+  }
+}

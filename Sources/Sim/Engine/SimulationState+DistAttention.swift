@@ -1,0 +1,102 @@
+/// DistAttention's time: queries out, partial attention at the hosts, (MA, m, e) back, merge.
+extension SimulationState {
+  /// Work per host, gathered over the borrowers of one lane.
+  struct HostWork {
+    var host: Int
+    var requests: Int
+    var tokens: Int
+  }
+
+  /// Recomputes the remote paths of an instance after a change of its batch or of a placement.
+  ///
+  /// Per stage, the home sends each borrower's query to each of its hosts, layer by layer, and waits for the
+  /// slowest host: latency there and back, the bytes, the kernel's launch floor, and the hosted tokens at the
+  /// host's attention rate.
+  mutating func refreshRemotePaths(of i: Int) {
+    instances[i].epochDue = true
+    for lane in 0..<laneCount {
+      var work: ContiguousArray<HostWork> = []
+      if instances[i].borrowers > 0 { gatherWork(of: i, lane: lane, into: &work) }
+      var slowest: Int64 = 0
+      var partials = 0
+      for item in work {
+        slowest = max(slowest, remotePath(from: i, item))
+        partials += item.requests
+      }
+      lanes[i * laneCount + lane].remotePath = slowest
+      lanes[i * laneCount + lane].merge =
+        partials == 0 ? 0 : costs.mergeFloor + costs.mergePerPartial * Int64(partials)
+    }
+  }
+
+  private func gatherWork(of i: Int, lane: Int, into work: inout ContiguousArray<HostWork>) {
+    var slot = instances[i].batch.head
+    while slot >= 0 {
+      let s = Int(slot)
+      slot = requests[s].next
+      guard requests[s].isBorrower, requests[s].lane == lane else { continue }
+      var loan = requests[s].firstLoan
+      while loan >= 0 {
+        let piece = loans[Int(loan)]
+        loan = piece.next
+        guard piece.blocks > 0 else { continue }
+        let tokens = piece.blocks * blockSize
+        if let index = work.firstIndex(where: { $0.host == piece.host }) {
+          work[index].requests += 1
+          work[index].tokens += tokens
+        } else {
+          work.append(HostWork(host: piece.host, requests: 1, tokens: tokens))
+        }
+      }
+    }
+  }
+
+  private func remotePath(from i: Int, _ work: HostWork) -> Int64 {
+    let link = configuration.topology.link(i, work.host)
+    return exchange(link, queries: work.requests) + costs.decodeFloor
+      + costs.contextRate * Int64(work.tokens)
+  }
+
+  /// Queries out and partial results back over the stage's layers, ps.
+  func exchange(_ link: LinkCosts, queries: Int) -> Int64 {
+    let layers = costs.layersPerStage
+    return Int64(layers) * 2 * link.latency
+      + link.transfer(bytes: layers * queries * (costs.queryBytes + costs.partialBytes))
+  }
+
+  /// Attention of a prefill chunk whose request has hosts, beyond its launch and per-token work, ps per stage.
+  ///
+  /// `distributed`: each host of earlier blocks computes its part, and a busy one pays for it in its next step.
+  /// `home`: the home computes everything. In both the chunk's hosted keys and values are streamed out.
+  mutating func spreadAttention(_ chunk: PrefillChunk) -> Int64 {
+    let slot = Int(chunk.slot)
+    let i = requests[slot].home
+    let localTokens = requests[slot].localBlocks * blockSize
+    let hosted = requests[slot].hostedBlocks
+    let cachedRemote = max(0, chunk.cached - localTokens)
+    let newRemote = max(0, chunk.cached + chunk.tokens - max(chunk.cached, localTokens))
+    let x = Int64(chunk.tokens)
+    let distributed = options.prefillAttention == .distributed
+    let cachedAtHome = distributed ? chunk.cached - cachedRemote : chunk.cached
+    var longest = costs.prefillPairRate * (x * Int64(cachedAtHome) + x * (x + 1) / 2)
+    var loan = requests[slot].firstLoan
+    while loan >= 0 {
+      let piece = loans[Int(loan)]
+      loan = piece.next
+      guard piece.blocks > 0 else { continue }
+      let link = configuration.topology.link(i, piece.host)
+      let cached = cachedRemote * piece.blocks / hosted
+      if distributed, cached > 0 {
+        let work = costs.prefillPairRate * x * Int64(cached)
+        longest = max(longest, exchange(link, queries: chunk.tokens) + costs.prefillFloor + work)
+        touch(piece.host)
+        if instances[piece.host].isBusy { instances[piece.host].owed += Int64(laneCount) * work }
+      }
+      let written = (newRemote * piece.blocks + hosted - 1) / hosted
+      if written > 0 {
+        longest = max(longest, link.latency + link.transfer(bytes: written * costs.kvBytesPerTokenPerStage))
+      }
+    }
+    return longest
+  }
+}

@@ -1,0 +1,261 @@
+/// DistAttention's memory side: loans of KV blocks between instances (semantics.md 16–24).
+extension SimulationState {
+  // MARK: - What a borrower has
+
+  /// Reserved hosted blocks that hold no token yet.
+  func slackBlocks(of slot: Int) -> Int {
+    let hosted = requests[slot].hostedBlocks
+    guard hosted > 0 else { return 0 }
+    guard requests[slot].fillsHost else { return hosted - requests[slot].fixedTokens / blockSize }
+    return (hosted * blockSize - (storedTokens(of: slot) - requests[slot].fixedTokens)) / blockSize
+  }
+
+  /// The next token goes to a hosted block. Called at a block boundary.
+  mutating func growAtHost(_ slot: Int) {
+    guard !requests[slot].fillsHost else { return }
+    countOut(slot)
+    requests[slot].fixedTokens = storedTokens(of: slot) - requests[slot].fixedTokens
+    requests[slot].fillsHost = true
+    countIn(slot)
+  }
+
+  /// The next token goes to a block at home. Called at a block boundary.
+  mutating func growAtHome(_ slot: Int) {
+    guard requests[slot].fillsHost else { return }
+    countOut(slot)
+    requests[slot].fixedTokens = storedTokens(of: slot) - requests[slot].fixedTokens
+    requests[slot].fillsHost = false
+    countIn(slot)
+  }
+
+  // MARK: - Borrowing
+
+  /// Admits the head of a queue with what its home has and the rest from hosts, all or nothing.
+  mutating func borrowPrompt(_ slot: Int) -> Bool {
+    let i = requests[slot].home
+    let need = blocks(for: requests[slot].length)
+    let free = usableBlocks - instances[i].usedBlocks - growth(of: i, steps: 1)
+    let local = min(need, max(0, free - watermark))
+    guard need > local, let pieces = askForLoan(slot, blocks: need - local, minimum: need - local) else { return false }
+    for piece in pieces { addLoan(slot, host: piece.host.index, blocks: piece.blocks.count, reason: "prompt") }
+    admit(slot, localBlocks: local)
+    if reservingGiant == slot { releaseReserve() }
+    return true
+  }
+
+  /// Borrows a chunk of blocks for a decoding request that finds none at home.
+  mutating func borrow(for slot: Int) -> Bool {
+    guard borrows, requests[slot].id <= reservingGiantID,
+      let pieces = askForLoan(slot, blocks: lending.borrowChunk, minimum: 1)
+    else { return false }
+    let wasBorrower = requests[slot].isBorrower
+    countOut(slot)
+    for piece in pieces { addLoan(slot, host: piece.host.index, blocks: piece.blocks.count, reason: "growth") }
+    countIn(slot)
+    if !wasBorrower { instances[requests[slot].home].borrowers += 1 }
+    refreshRemotePaths(of: requests[slot].home)
+    return true
+  }
+
+  private func askForLoan(_ slot: Int, blocks: Int, minimum: Int) -> [LoanPiece]? {
+    var held: [LoanPiece] = []
+    var loan = requests[slot].firstLoan
+    while loan >= 0 {
+      held.append(LoanPiece(host: InstanceID(loans[Int(loan)].host), blocks: KVBlocks(loans[Int(loan)].blocks)))
+      loan = loans[Int(loan)].next
+    }
+    let ask = LoanRequest(
+      request: requestView(slot), home: InstanceID(requests[slot].home), blocks: KVBlocks(blocks),
+      minimum: KVBlocks(minimum), held: held, isGiant: isGiant(slot))
+    guard let pieces = withClusterView({ policy.lend(ask, $0) }) else { return nil }
+    var total = 0
+    var last = -1
+    for piece in pieces.sorted(by: { $0.host < $1.host }) {
+      precondition(
+        piece.host.index > last && piece.host.index != requests[slot].home && piece.host.index < instanceCount,
+        "a loan names each host once, and never the home")
+      precondition(
+        piece.blocks.count > 0 && piece.blocks.count <= freeBlocks(of: piece.host.index),
+        "a host lends only blocks that it has")
+      last = piece.host.index
+      total += piece.blocks.count
+    }
+    precondition(total >= minimum && total <= blocks, "a loan is between the least and the most asked for")
+    return pieces
+  }
+
+  /// Reserves `blocks` blocks of `host` for a request. Hosts are charged from their next step on.
+  private mutating func addLoan(_ slot: Int, host: Int, blocks: Int, reason: String) {
+    touch(host)
+    let loan = loanEntry(slot, host: host)
+    loans[loan].blocks += blocks
+    requests[slot].hostedBlocks += blocks
+    requests[slot].borrowedPeak = max(requests[slot].borrowedPeak, requests[slot].hostedBlocks)
+    instances[host].usedBlocks += blocks
+    hostedChanged(host, by: blocks)
+    metrics.noteUtilisation(used: usedBlocks(of: host))
+    fold(.placed, slot, blocks: blocks)
+    decided(.borrow, slot, from: requests[slot].home, to: host, blocks: blocks) { reason }
+  }
+
+  /// The loan of a request on a host, made if there is none; loans are listed by ascending host.
+  mutating func loanEntry(_ slot: Int, host: Int) -> Int {
+    var before: Int32 = -1
+    var after = requests[slot].firstLoan
+    while after >= 0, loans[Int(after)].host < host {
+      before = after
+      after = loans[Int(after)].next
+    }
+    if after >= 0, loans[Int(after)].host == host { return Int(after) }
+    let loan = Loan(slot: Int32(slot), host: host, blocks: 0, arriving: 0, next: after)
+    let index: Int32
+    if let reused = freedLoans.popLast() {
+      loans[Int(reused)] = loan
+      index = reused
+    } else {
+      loans.append(loan)
+      index = Int32(loans.count - 1)
+    }
+    if before >= 0 { loans[Int(before)].next = index } else { requests[slot].firstLoan = index }
+    instances[host].loans.append(index)
+    return Int(index)
+  }
+
+  /// Takes an empty loan out of both lists.
+  mutating func dropLoan(_ slot: Int, _ loan: Int) {
+    precondition(loans[loan].blocks == 0 && loans[loan].arriving == 0, "only an empty loan is dropped")
+    var before: Int32 = -1
+    var current = requests[slot].firstLoan
+    while current != Int32(loan) {
+      before = current
+      current = loans[Int(current)].next
+    }
+    if before >= 0 { loans[Int(before)].next = loans[loan].next } else { requests[slot].firstLoan = loans[loan].next }
+    instances[loans[loan].host].loans.removeAll { $0 == Int32(loan) }
+    loans[loan].slot = -1
+    freedLoans.append(Int32(loan))
+  }
+
+  mutating func hostedChanged(_ host: Int, by blocks: Int) {
+    instances[host].hostedBlocks += blocks
+    instances[host].epochDue = true
+    metrics.borrowed(by: blocks)
+  }
+
+  /// Frees every block that a request has on other instances and aborts its moves.
+  mutating func releaseHosted(_ slot: Int) {
+    if requests[slot].movingBlocks > 0 { abortTransfers(of: slot) }
+    while requests[slot].firstLoan >= 0 {
+      let loan = Int(requests[slot].firstLoan)
+      let host = loans[loan].host
+      touch(host)
+      instances[host].usedBlocks -= loans[loan].blocks
+      hostedChanged(host, by: -loans[loan].blocks)
+      loans[loan].blocks = 0
+      dropLoan(slot, loan)
+      spaceFreed(at: host)
+    }
+    requests[slot].hostedBlocks = 0
+    requests[slot].fillsHost = false
+    requests[slot].fixedTokens = 0
+  }
+
+  // MARK: - Waiting for memory elsewhere
+
+  mutating func setHungry(_ i: Int, _ hungry: Bool) {
+    guard instances[i].isHungry != hungry else { return }
+    instances[i].isHungry = hungry
+    hungryCount += hungry ? 1 : -1
+  }
+
+  /// Instance `i` may lend more than before: those that wait for memory elsewhere look again.
+  mutating func spaceFreed(at i: Int) {
+    guard hungryCount > 0 else { return }
+    let mayLend = lending.lendWhileQueueing || instances[i].queue.isEmpty
+    for h in 0..<instanceCount where h != i && instances[h].isHungry {
+      if mayLend || isGiant(Int(instances[h].queue.head)) { touch(h) }
+    }
+  }
+
+  // MARK: - Giants
+
+  /// Whether a request is larger than one instance, with the token it is about to store.
+  func isGiant(_ slot: Int) -> Bool {
+    let stored = requests[slot].phase == .decoding ? storedTokens(of: slot) : requests[slot].length
+    return blocks(for: stored + 1) > usableBlocks - watermark
+  }
+
+  /// Whether memory is kept free for an older request larger than an instance.
+  func isHeldBack(_ slot: Int, at i: Int) -> Bool { requests[slot].id > reservingGiantID }
+
+  /// The oldest waiting giant holds back younger admissions and loans until its memory is free.
+  mutating func reserveIfGiant(_ slot: Int) {
+    guard lending.reserveGiants, requests[slot].id < reservingGiantID, isGiant(slot) else { return }
+    if reservingGiant < 0 { reserveSince = now }
+    reservingGiant = slot
+    reservingGiantID = requests[slot].id
+    decided(.reserve, slot, from: requests[slot].home, to: requests[slot].home, blocks: 0) { "larger than an instance" }
+  }
+
+  mutating func releaseReserve() {
+    metrics.reserved += now - reserveSince
+    reservingGiant = -1
+    reservingGiantID = .max
+    for i in 0..<instanceCount where !instances[i].queue.isEmpty && i != decider { touch(i) }
+  }
+
+  /// The youngest request, younger than a giant that found no block, that holds one on an instance it borrows from.
+  func victimForGiant(_ slot: Int) -> Int? {
+    guard borrows, isGiant(slot) else { return nil }
+    var victim: Int?
+    for i in 0..<instanceCount where i != requests[slot].home && instances[i].usedBlocks > 0 {
+      let candidate = youngestHolder(on: i)
+      if requests[candidate].id > requests[victim ?? slot].id { victim = candidate }
+    }
+    return victim
+  }
+
+  // MARK: - Stealing
+
+  /// Takes the head of the longest other queue if this instance has nothing waiting and room for it.
+  mutating func steal(into i: Int) {
+    guard instances[i].queue.isEmpty, instances[i].partial < 0 else { return }
+    while running(on: i) + instances[i].queue.count < options.maxNumSeqs {
+      var longest = -1
+      for j in 0..<instanceCount
+      where j != i && instances[j].queue.count > (longest < 0 ? 0 : instances[longest].queue.count) {
+        longest = j
+      }
+      guard longest >= 0 else { return }
+      let slot = Int(instances[longest].queue.head)
+      let queued = queuedBlocks(of: i)
+      let free = usableBlocks - instances[i].usedBlocks - growth(of: i, steps: chunked ? 1 : 0) - queued
+      guard free - blocks(for: requests[slot].length) >= watermark, !isHeldBack(slot, at: i) else { return }
+      requests.remove(slot, from: &instances[longest].queue)
+      requests[slot].home = i
+      requests.insert(slot, into: &instances[i].queue)
+      if reservingGiant == slot { releaseReserve() }
+      decided(.steal, slot, from: longest, to: i, blocks: 0) { "longest queue" }
+      if instances[longest].queue.isEmpty { spaceFreed(at: longest) }
+      touch(longest)
+    }
+  }
+
+  private func queuedBlocks(of i: Int) -> Int {
+    var total = 0
+    var slot = instances[i].queue.head
+    while slot >= 0 {
+      total += blocks(for: requests[Int(slot)].length)
+      slot = requests[Int(slot)].next
+    }
+    return total
+  }
+
+  /// A queue changed: idle capacity elsewhere looks again at the end of its step.
+  mutating func touchThieves(of j: Int) {
+    for i in 0..<instanceCount
+    where i != j && instances[i].queue.isEmpty && running(on: i) < options.maxNumSeqs {
+      touch(i)
+    }
+  }
+}

@@ -1,0 +1,287 @@
+/// The life of a request: arrived → queued → prefilling → decoding ↔ preempted → completed | rejected.
+extension SimulationState {
+  // MARK: - Arrival and queue
+
+  mutating func arrive(_ request: TraceRequest) {
+    let slot = requests.make(
+      RequestState(id: nextID, arrival: now, prompt: request.prompt, output: request.output))
+    nextID += 1
+    metrics.arrived(request, at: now)
+    if metrics.wantsEmitted { metrics.noteEmitted(emittedSoFar(), at: now) }
+    guard blocks(for: request.prompt + 1) <= admissibleBlocks else {
+      reject(slot, .exceedsCapacity)
+      return
+    }
+    let home = route(slot)
+    requests[slot].home = home
+    enqueue(slot)
+    // A run under way is cut short only if the newcomer could be admitted at the end of the current step.
+    if !instances[home].isBusy {
+      markUndecided(home)
+    } else if instances[home].queue.count == 1, mightAdmit(slot, at: home) {
+      touch(home)
+    }
+  }
+
+  private func route(_ slot: Int) -> Int {
+    let view = requestView(slot)
+    let home = withClusterView { policy.route(view, $0) }
+    precondition(
+      home.index >= 0 && home.index < instanceCount,
+      "policy \(policy.name) routed request \(view.id.index) to instance \(home.index) of \(instanceCount)")
+    return home.index
+  }
+
+  mutating func enqueue(_ slot: Int) {
+    requests[slot].phase = .queued
+    requests[slot].queuedSince = now
+    requests.insert(slot, into: &instances[requests[slot].home].queue)
+    if policy.steals { touchThieves(of: requests[slot].home) }
+  }
+
+  /// Takes the head of the queue of `i` out of it.
+  mutating func dequeue(_ slot: Int) {
+    let i = requests[slot].home
+    requests.remove(slot, from: &instances[i].queue)
+    metrics.waited(from: requests[slot].queuedSince, to: now)
+    if instances[i].queue.isEmpty, lending.mode != .off { spaceFreed(at: i) }
+    if policy.steals { touchThieves(of: i) }
+  }
+
+  // MARK: - Admission and prefill
+
+  /// The request leaves the queue with `localBlocks` blocks taken at home; hosted ones are already reserved.
+  mutating func admit(_ slot: Int, localBlocks: Int) {
+    dequeue(slot)
+    let i = requests[slot].home
+    requests[slot].phase = .prefilling
+    requests[slot].stored = 0
+    requests[slot].localBlocks = localBlocks
+    if requests[slot].firstAdmission < 0 { requests[slot].firstAdmission = now }
+    if requests[slot].preemptions > 0 { metrics.recomputedTokens += requests[slot].length }
+    instances[i].usedBlocks += localBlocks
+    instances[i].prefilling += 1
+    metrics.noteUtilisation(used: instances[i].usedBlocks)
+    let lane = leastLoadedLane(of: i)
+    requests[slot].lane = lane
+    lanes[i * laneCount + lane].pendingTokens += requests[slot].length
+    fold(.admitted, slot, blocks: localBlocks + requests[slot].hostedBlocks)
+  }
+
+  /// The micro-batch with the least context, ties to the lowest index.
+  private func leastLoadedLane(of i: Int) -> Int {
+    var best = 0
+    for lane in 1..<max(1, laneCount)
+    where lanes[i * laneCount + lane].context < lanes[i * laneCount + best].context {
+      best = lane
+    }
+    return best
+  }
+
+  /// The whole prompt is stored: its next token appears. Returns whether the request is complete.
+  mutating func finishPrefill(_ slot: Int) -> Bool {
+    let i = requests[slot].home
+    lanes[i * laneCount + requests[slot].lane].pendingTokens -= requests[slot].length
+    instances[i].prefilling -= 1
+    requests[slot].generated += 1
+    metrics.emitted += 1
+    if requests[slot].firstToken < 0 {
+      requests[slot].firstToken = now
+      fold(.firstToken, slot, blocks: requests[slot].localBlocks + requests[slot].hostedBlocks)
+    } else {
+      metrics.noteStall(now - requests[slot].lastToken)
+    }
+    if requests[slot].generated == requests[slot].output {
+      releaseHome(slot, blocks: requests[slot].localBlocks)
+      complete(slot)
+      return true
+    }
+    joinBatch(slot)
+    return false
+  }
+
+  // MARK: - The batch
+
+  private mutating func joinBatch(_ slot: Int) {
+    let i = requests[slot].home
+    let clock = instances[i].clock
+    requests[slot].phase = .decoding
+    requests[slot].joinClock = clock
+    requests[slot].joinTime = now
+    requests[slot].finishClock = clock + Int64(requests[slot].output - requests[slot].generated)
+    precondition(requests[slot].finishClock < 1 << 40, "an instance decodes fewer than 2^40 steps")
+    instances[i].finishers.insert(UInt64(requests[slot].finishClock) << 24 | UInt64(slot))
+    requests.insert(slot, into: &instances[i].batch)
+    instances[i].oldestToken = min(instances[i].oldestToken, now)
+    instances[i].epochDue = true
+    if requests[slot].isBorrower {
+      let local = min(requests[slot].stored, requests[slot].localBlocks * blockSize)
+      requests[slot].fillsHost = true
+      requests[slot].fixedTokens = local
+      instances[i].borrowers += 1
+    }
+    countIn(slot)
+    if requests[slot].isBorrower { refreshRemotePaths(of: i) }
+  }
+
+  /// Takes a decoding request out of the batch of its home, which must be settled at a step boundary or be in
+  /// the single step under way. What it has generated and stored becomes explicit.
+  mutating func leaveBatch(_ slot: Int) {
+    let i = requests[slot].home
+    countOut(slot)
+    let steps = instances[i].clock - requests[slot].joinClock
+    requests[slot].generated += Int(steps)
+    requests[slot].stored += Int(steps)
+    requests[slot].lastToken = max(requests[slot].joinTime, steps > 0 ? instances[i].lastDecodeEnd : -1)
+    requests.remove(slot, from: &instances[i].batch)
+    instances[i].epochDue = true
+    if requests[slot].lastToken == instances[i].oldestToken { refreshOldestToken(of: i) }
+    let local = requests[slot].fillsHost ? requests[slot].fixedTokens : requests[slot].stored - requests[slot].fixedTokens
+    releaseHome(slot, blocks: blocks(for: local))
+    if requests[slot].isBorrower {
+      instances[i].borrowers -= 1
+      refreshRemotePaths(of: i)
+    }
+  }
+
+  private mutating func releaseHome(_ slot: Int, blocks: Int) {
+    let i = requests[slot].home
+    instances[i].usedBlocks -= blocks
+    precondition(instances[i].usedBlocks >= 0, "no block is freed twice")
+    requests[slot].localBlocks = 0
+  }
+
+  /// Adds a decoding request to its lane's sums and to the growers; `countOut` is its inverse.
+  mutating func countIn(_ slot: Int) { count(slot, by: 1) }
+  mutating func countOut(_ slot: Int) { count(slot, by: -1) }
+
+  private mutating func count(_ slot: Int, by sign: Int) {
+    let i = requests[slot].home
+    let lane = i * laneCount + requests[slot].lane
+    let stored = storedTokens(of: slot)
+    lanes[lane].decoders += sign
+    if requests[slot].fillsHost {
+      lanes[lane].storedTokens += Int64(sign * requests[slot].fixedTokens)
+    } else {
+      lanes[lane].storedTokens += Int64(sign * (stored - requests[slot].fixedTokens))
+      lanes[lane].growing += sign
+      if slackBlocks(of: slot) == 0 {
+        let residue = residue(of: slot)
+        growers[i * blockSize + residue] += Int32(sign)
+      }
+    }
+  }
+
+  /// The clock residue at which a decoding request needs a block.
+  private func residue(of slot: Int) -> Int {
+    let size = Int64(blockSize)
+    let r = (requests[slot].joinClock - Int64(requests[slot].stored)) % size
+    return Int(r < 0 ? r + size : r)
+  }
+
+  /// Stored tokens of a decoding request as of its instance's clock.
+  func storedTokens(of slot: Int) -> Int {
+    requests[slot].stored + Int(instances[requests[slot].home].clock - requests[slot].joinClock)
+  }
+
+  private mutating func refreshOldestToken(of i: Int) {
+    let head = instances[i].batch.head
+    guard head >= 0 else {
+      instances[i].oldestToken = .max
+      return
+    }
+    if lastToken(of: Int(head)) == instances[i].oldestToken { return }
+    var oldest = Int64.max
+    var slot = head
+    while slot >= 0 {
+      oldest = min(oldest, lastToken(of: Int(slot)))
+      slot = requests[Int(slot)].next
+    }
+    instances[i].oldestToken = oldest
+  }
+
+  /// When a decoding request emitted its last token.
+  private func lastToken(of slot: Int) -> Int64 {
+    let i = requests[slot].home
+    return instances[i].clock > requests[slot].joinClock
+      ? max(requests[slot].joinTime, instances[i].lastDecodeEnd) : requests[slot].joinTime
+  }
+
+  // MARK: - The ends
+
+  mutating func complete(_ slot: Int) {
+    fold(.completed, slot, blocks: requests[slot].hostedBlocks)
+    releaseHosted(slot)
+    metrics.completed(requests[slot], at: now)
+    finish(slot, .completed)
+  }
+
+  mutating func reject(_ slot: Int, _ reason: RejectionReason) {
+    fold(.rejected, slot, blocks: requests[slot].hostedBlocks)
+    releaseHosted(slot)
+    metrics.rejected(requests[slot], reason)
+    decided(.reject, slot, from: requests[slot].home, to: requests[slot].home, blocks: 0) { reason.rawValue }
+    finish(slot, .rejected(reason))
+  }
+
+  private mutating func finish(_ slot: Int, _ outcome: RequestOutcome) {
+    if let observer {
+      let r = requests[slot]
+      observer.requestEnded(
+        RequestRecord(
+          id: RequestID(r.id), arrival: SimTime(picoseconds: r.arrival), prompt: r.prompt, output: r.output,
+          generated: r.generated, home: InstanceID(r.home),
+          admitted: r.firstAdmission < 0 ? nil : SimTime(picoseconds: r.firstAdmission),
+          firstToken: r.firstToken < 0 ? nil : SimTime(picoseconds: r.firstToken),
+          ended: SimTime(picoseconds: now), outcome: outcome, preemptions: r.preemptions,
+          borrowedBlocksPeak: r.borrowedPeak))
+    }
+    if reservingGiant == slot { releaseReserve() }
+    requests.free(slot)
+  }
+
+  /// Preempts a request by recompute: its blocks are freed everywhere and it goes back to its queue.
+  mutating func preempt(_ slot: Int, reason: @autoclosure () -> String) {
+    let i = requests[slot].home
+    if requests[slot].phase == .decoding {
+      settle(i)
+      if requests[slot].phase == .decoding { leaveBatch(slot) }
+    } else {
+      precondition(requests[slot].phase == .prefilling, "only a request that holds blocks is preempted")
+      for index in instances[i].chunks.indices where instances[i].chunks[index].slot == Int32(slot) {
+        instances[i].chunks[index].slot = -1
+      }
+      if instances[i].partial == Int32(slot) { instances[i].partial = -1 }
+      instances[i].prefilling -= 1
+      lanes[i * laneCount + requests[slot].lane].pendingTokens -= requests[slot].length
+      releaseHome(slot, blocks: requests[slot].localBlocks)
+    }
+    decided(.preempt, slot, from: i, to: i, blocks: requests[slot].hostedBlocks, reason)
+    fold(.preempted, slot, blocks: requests[slot].hostedBlocks)
+    releaseHosted(slot)
+    requests[slot].preemptions += 1
+    metrics.preemptions += 1
+    enqueue(slot)
+    if i != decider || phase != .decision { touch(i) }
+    if lending.mode != .off { spaceFreed(at: i) }
+  }
+
+  // MARK: - Bookkeeping
+
+  mutating func fold(_ transition: Fingerprint.Transition, _ slot: Int, blocks: Int) {
+    fingerprint.fold(
+      transition, time: now, phase: phase, request: requests[slot].id, instance: requests[slot].home,
+      blocks: blocks)
+  }
+
+  func decided(
+    _ kind: DecisionRecord.Kind, _ slot: Int, from source: Int, to destination: Int, blocks: Int,
+    _ reason: () -> String
+  ) {
+    guard let observer else { return }
+    observer.decided(
+      DecisionRecord(
+        time: SimTime(picoseconds: now), kind: kind, request: RequestID(requests[slot].id),
+        source: InstanceID(source), destination: InstanceID(destination), blocks: blocks, reason: reason()))
+  }
+}

@@ -1,0 +1,92 @@
+/// The loop: drain an instant phase by phase, then decide, once.
+extension SimulationState {
+  mutating func run<Source: RequestSource>(
+    _ source: inout Source, onProgress: ((RunProgress) -> Void)?
+  ) throws -> RunSummary {
+    let total = source.info.count
+    var pending = try source.next()
+    var previousArrival: Int64 = 0
+    var untilProgress = 4096
+
+    while true {
+      var next = timers.earliestTime
+      if let pending { next = min(next, pending.arrival.picoseconds) }
+      if let landing = transfers.min { next = min(next, landing.landing) }
+      // Heartbeats and plans go on only while there is something to manage.
+      if nextTick < next, requests.live > 0 { next = nextTick }
+      if next == .max { break }
+      sampleUntil(next)
+      now = next
+      while nextTick < now { nextTick += lending.period.picoseconds }
+
+      phase = .transferLanded
+      landTransfers()
+      phase = .iterationEnded
+      endIterations()
+      phase = .arrival
+      while let request = pending, request.arrival.picoseconds == now {
+        precondition(now >= previousArrival, "arrivals never decrease")
+        previousArrival = now
+        arrive(request)
+        metrics.events += 1
+        pending = try source.next()
+        if let pending, pending.arrival.picoseconds < now {
+          preconditionFailure("arrivals never decrease")
+        }
+      }
+      if nextTick == now {
+        metrics.events += 1
+        phase = .heartbeat
+        sendHeartbeats()
+        phase = .plan
+        plan()
+        nextTick += lending.period.picoseconds
+      }
+      phase = .decision
+      decide()
+
+      if let onProgress {
+        untilProgress -= 1
+        if untilProgress == 0 {
+          untilProgress = 4096
+          onProgress(RunProgress(ended: metrics.ended, total: total, time: SimTime(picoseconds: now)))
+        }
+      }
+    }
+    precondition(requests.live == 0, "every request ends completed or rejected, and nothing is left waiting")
+    return metrics.summary(of: self)
+  }
+
+  /// Ends every run that is over now. Ending one may cut another short at this very instant.
+  mutating func endIterations() {
+    while timers.earliestTime == now {
+      metrics.events += 1
+      endRun(timers.earliestInstance)
+    }
+  }
+
+  /// Takes the decisions of an instant in ascending instance id. An idle instance that a later one wakes
+  /// decides in a further pass; as each starts at most one step per instant, the passes end.
+  mutating func decide() {
+    isFirstPass = true
+    while undecidedCount > 0 {
+      decider = -1
+      while true {
+        let i = nextUndecided(after: decider)
+        if i < 0 { break }
+        decider = i
+        undecided[i >> 6] &= ~(UInt64(1) << UInt64(i & 63))
+        undecidedCount -= 1
+        if !instances[i].isBusy { decide(i) }
+      }
+      isFirstPass = false
+    }
+    decider = -1
+  }
+
+  mutating func decide(_ i: Int) {
+    setHungry(i, false)
+    if policy.steals { steal(into: i) }
+    if chunked { decideChunked(i) } else { decideVLLMv0(i) }
+  }
+}

@@ -1,0 +1,138 @@
+/// Starting, cutting short and ending steps and runs of steps.
+extension SimulationState {
+  /// Starts the step or run that `decide` has prepared in `instances[i].run`.
+  mutating func begin(_ i: Int, _ run: StepRun) {
+    precondition(run.first > 0 && run.count > 0, "a step lasts at least a picosecond")
+    instances[i].run = run
+    instances[i].isBusy = true
+    timers.set(i, to: run.end)
+  }
+
+  /// Makes instance `i` decide again at the end of the step that is under way now, or now if it is idle.
+  ///
+  /// Costs are additive over any split, so cutting a run short never changes what happens in it; and a run is
+  /// only ever skipped through when nothing outside could have changed it.
+  mutating func touch(_ i: Int) {
+    guard instances[i].isBusy else {
+      markUndecided(i)
+      return
+    }
+    guard instances[i].run.decodes, instances[i].run.count > 1 else { return }
+    let started = progress(of: i).started
+    guard started < instances[i].run.count else { return }
+    instances[i].run.count = max(1, started)
+    timers.set(i, to: instances[i].run.end)
+    if instances[i].run.end == now, phase > .iterationEnded {
+      metrics.events += 1
+      endRun(i)
+    }
+  }
+
+  /// Brings the counters of a running instance to the start of the step under way, which becomes its last.
+  mutating func settle(_ i: Int) {
+    touch(i)
+    guard instances[i].isBusy, instances[i].run.decodes, instances[i].run.count > 1 else { return }
+    let run = instances[i].run
+    advance(i, by: run.count - 1)
+    instances[i].run.start = run.start + run.elapsed(run.count - 1)
+    instances[i].run.first = run.duration(ofStep: run.count - 1)
+    instances[i].run.count = 1
+    instances[i].lastDecodeEnd = instances[i].run.start
+    instances[i].oldestToken = instances[i].run.start
+  }
+
+  /// Books `steps` completed decode steps of the run under way.
+  private mutating func advance(_ i: Int, by steps: Int64) {
+    guard steps > 0 else { return }
+    let run = instances[i].run
+    // Within a run the first step waited for whatever came before it; later ones only for themselves.
+    if instances[i].oldestToken != .max {
+      metrics.noteStall(run.start + run.first - instances[i].oldestToken)
+    }
+    if steps > 1 { metrics.noteStall(run.duration(ofStep: steps - 1)) }
+    instances[i].usedBlocks += growth(of: i, steps: steps)
+    metrics.noteUtilisation(used: instances[i].usedBlocks)
+    for l in (i * laneCount)..<((i + 1) * laneCount) {
+      lanes[l].storedTokens += Int64(lanes[l].growing) * steps
+    }
+    instances[i].clock += steps
+    metrics.emitted += Int64(instances[i].batch.count) * steps
+    metrics.steps += Int(steps)
+    metrics.decodeSteps += Int(steps)
+    metrics.busy += run.elapsed(steps)
+  }
+
+  /// The run of `i` is over: tokens appear, requests complete, finished prompts join the batch.
+  mutating func endRun(_ i: Int) {
+    let run = instances[i].run
+    precondition(run.end == now, "a run ends at its end")
+    instances[i].isBusy = false
+    timers.set(i, to: .max)
+    if run.decodes {
+      metrics.runs += 1
+      advance(i, by: run.count)
+      instances[i].lastDecodeEnd = now
+      instances[i].oldestToken = instances[i].batch.isEmpty ? .max : now
+      completeFinished(i)
+    } else {
+      metrics.steps += 1
+      metrics.busy += run.elapsed(run.count)
+    }
+    if !instances[i].chunks.isEmpty { endChunks(i) }
+    markUndecided(i)
+  }
+
+  /// Ends the requests whose last token has just appeared, by ascending id.
+  private mutating func completeFinished(_ i: Int) {
+    completionBuffer.removeAll(keepingCapacity: true)
+    let clock = instances[i].clock
+    while let entry = instances[i].finishers.min, Int64(entry >> 24) <= clock {
+      instances[i].finishers.removeMin()
+      let slot = Int(entry & 0xFF_FFFF)
+      if isFinisher(slot, entry: entry, on: i) { completionBuffer.append(Int32(slot)) }
+    }
+    guard !completionBuffer.isEmpty else { return }
+    if completionBuffer.count > 1 {
+      completionBuffer.sort { requests[Int($0)].id < requests[Int($1)].id }
+      // A request preempted and back with the same finish has two entries.
+      var last: Int32 = -1
+      completionBuffer.removeAll { slot in
+        defer { last = slot }
+        return slot == last
+      }
+    }
+    for index in completionBuffer.indices {
+      let slot = Int(completionBuffer[index])
+      leaveBatch(slot)
+      complete(slot)
+    }
+    spaceFreed(at: i)
+  }
+
+  /// Whether a finish-queue entry still stands for a decoding request of `i`.
+  func isFinisher(_ slot: Int, entry: UInt64, on i: Int) -> Bool {
+    requests[slot].phase == .decoding && requests[slot].home == i
+      && requests[slot].finishClock == Int64(entry >> 24)
+  }
+
+  /// Books the prompt tokens that the step has prefilled.
+  private mutating func endChunks(_ i: Int) {
+    // The chunks are taken out: completing a request may touch this instance.
+    var chunks = instances[i].chunks
+    instances[i].chunks = []
+    var freed = false
+    for chunk in chunks where chunk.slot >= 0 {
+      let slot = Int(chunk.slot)
+      requests[slot].stored += chunk.tokens
+      if requests[slot].stored < requests[slot].length {
+        instances[i].partial = chunk.slot
+        continue
+      }
+      if instances[i].partial == chunk.slot { instances[i].partial = -1 }
+      freed = finishPrefill(slot) || freed
+    }
+    chunks.removeAll(keepingCapacity: true)
+    instances[i].chunks = chunks
+    if freed { spaceFreed(at: i) }
+  }
+}

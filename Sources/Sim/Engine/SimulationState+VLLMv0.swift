@@ -1,0 +1,104 @@
+/// The `vllm-v0` engine: prompts first, whole; then decode; no mixed steps (semantics.md 9–12).
+extension SimulationState {
+  mutating func decideVLLMv0(_ i: Int) {
+    if instances[i].partial >= 0 {
+      continuePartial(i)
+      return
+    }
+    if packPrompts(i) { return }
+    guard !instances[i].batch.isEmpty else { return }
+    _ = prepareDecode(i)
+    if instances[i].batch.isEmpty {
+      // Everybody yielded: what was freed may admit the head again.
+      _ = packPrompts(i)
+    } else {
+      startDecode(i)
+    }
+  }
+
+  /// Whether the newly queued head of `i` could be admitted at the end of the step under way.
+  func mightAdmit(_ slot: Int, at i: Int) -> Bool {
+    guard running(on: i) < options.maxNumSeqs, !isHeldBack(slot, at: i) else { return false }
+    if borrows || options.overBudget == .ignore { return true }
+    let wanted =
+      chunked && !options.reserveISL ? min(requests[slot].length, options.maxNumBatchedTokens) : requests[slot].length
+    return freeBlocks(of: i) - blocks(for: wanted) >= watermark || blocks(for: wanted) > usableBlocks - watermark
+  }
+
+  /// Admits prompts from the head of the queue and starts their prefill. Returns false if there was none.
+  private mutating func packPrompts(_ i: Int) -> Bool {
+    var tokens = 0
+    var packed = 0
+    var longest = 0
+    while instances[i].queue.head >= 0 {
+      let slot = Int(instances[i].queue.head)
+      let length = requests[slot].length
+      if neverFits(slot) {
+        dequeue(slot)
+        reject(slot, .outgrewCapacity)
+        continue
+      }
+      if length > options.maxNumBatchedTokens {
+        if options.overBudget == .ignore {
+          dequeue(slot)
+          reject(slot, .overBudget)
+          continue
+        }
+        if packed > 0 { break }
+      }
+      guard running(on: i) < options.maxNumSeqs else { break }
+      if options.padded {
+        let newLongest = max(longest, length)
+        let padding = newLongest * (packed + 1) - tokens - length
+        if packed > 0, newLongest * (packed + 1) > options.maxNumBatchedTokens || padding > 256 { break }
+        longest = newLongest
+      } else if packed > 0, tokens + length > options.maxNumBatchedTokens {
+        break
+      }
+      let need = blocks(for: length)
+      guard !isHeldBack(slot, at: i) else { break }
+      if usableBlocks - instances[i].usedBlocks - need >= watermark {
+        admit(slot, localBlocks: need)
+        instances[i].chunks.append(PrefillChunk(slot: Int32(slot), tokens: length, cached: 0))
+        packed += 1
+        tokens += length
+        if length > options.maxNumBatchedTokens { break }
+        continue
+      }
+      // A prompt that needs hosts is prefilled alone.
+      guard borrows, packed == 0 else { break }
+      if borrowPrompt(slot) {
+        instances[i].partial = Int32(slot)
+        continuePartial(i)
+        return true
+      }
+      setHungry(i, true)
+      reserveIfGiant(slot)
+      break
+    }
+    guard packed > 0 else { return false }
+    startPrefill(i)
+    return true
+  }
+
+  private mutating func startPrefill(_ i: Int) {
+    instances[i].epochDue = true
+    let time = prefillTime(i, decodes: false)
+    begin(i, StepRun(start: now, first: time, increment: 0, count: 1, decodes: false))
+  }
+
+  /// The next chunk of a prompt that is prefilled over several steps; decoding waits for it.
+  private mutating func continuePartial(_ i: Int) {
+    let slot = Int(instances[i].partial)
+    let rest = requests[slot].length - requests[slot].stored
+    let whole = options.prefillAttention != .distributed
+    let tokens = whole ? rest : min(rest, options.maxNumBatchedTokens)
+    instances[i].chunks.append(PrefillChunk(slot: Int32(slot), tokens: tokens, cached: requests[slot].stored))
+    startPrefill(i)
+  }
+
+  /// Whether a queued request is too large ever to be admitted again under this policy.
+  func neverFits(_ slot: Int) -> Bool {
+    blocks(for: requests[slot].length) > admissibleBlocks
+  }
+}

@@ -1,0 +1,175 @@
+import HeapModule
+
+/// Everything a run knows, in one value: no reference counting and static exclusivity in the loop.
+///
+/// The extensions hold the mechanism, one concern a file: the loop (`+Loop`), steps and runs of steps (`+Steps`,
+/// `+Decode`, `+Costs`), the two local engines (`+VLLMv0`, `+Chunked`), the life of a request (`+Lifecycle`),
+/// lending (`+Lending`, `+Giants`), moves and the managers (`+Moves`, `+Managers`).
+struct SimulationState: ~Copyable {
+  let configuration: SimulationConfiguration
+  let options: EngineOptions
+  let lending: LendingOptions
+  let policy: any SchedulingPolicy
+  let observer: (any RunObserver)?
+
+  let instanceCount: Int
+  let laneCount: Int
+  let blockSize: Int
+  /// Blocks an instance can use: N, less one for vLLM v1's null block.
+  let usableBlocks: Int
+  let watermark: Int
+  /// Blocks that the largest admissible request may need (prompt + 1 tokens).
+  let admissibleBlocks: Int
+  let borrows: Bool
+  let plans: Bool
+  let chunked: Bool
+  let freePrefill: Bool
+
+  var costs: InstanceCosts
+  var now: Int64 = 0
+  var phase = Phase.arrival
+  var timers: WinnerTree
+  var instances: ContiguousArray<InstanceState>
+  /// `laneCount` per instance.
+  var lanes: ContiguousArray<Lane>
+  /// For each instance and residue: decoding requests that take a local block at the steps s ≡ residue.
+  var growers: ContiguousArray<Int32>
+  var requests = RequestTable()
+  var loans: ContiguousArray<Loan> = []
+  var freedLoans: ContiguousArray<Int32> = []
+
+  /// Instances that must decide in this instant, a bit each; and the decision under way.
+  var undecided: ContiguousArray<UInt64>
+  var undecidedCount = 0
+  var decider = -1
+  var isFirstPass = true
+
+  var transfers = Heap<Transfer>()
+  /// Transfers by number while they live, for aborts and for landing.
+  var abortedTransfers: Set<Int> = []
+  var liveTransfers = 0
+  var transferNumber = 0
+  var gManager: GManager
+  var rManagers: ContiguousArray<RManager>
+  var mailbox: ContiguousArray<Message> = []
+  var nextTick: Int64 = .max
+
+  var hungryCount = 0
+  /// The waiting giant for which memory is kept free, its slot and id; −1 if none.
+  var reservingGiant = -1
+  var reservingGiantID = Int.max
+  var reserveSince: Int64 = 0
+
+  var nextID = 0
+  var waitingCount = 0
+  var metrics: MetricsCollector
+  var fingerprint = Fingerprint()
+  var completionBuffer: ContiguousArray<Int32> = []
+
+  init(
+    _ configuration: SimulationConfiguration, policy: any SchedulingPolicy, source: RequestSourceInfo,
+    observer: (any RunObserver)?
+  ) {
+    self.configuration = configuration
+    self.policy = policy
+    self.observer = observer
+    options = configuration.engine
+    lending = policy.lending
+    instanceCount = configuration.topology.count
+    laneCount = configuration.costs.stages
+    blockSize = options.blockSize
+    chunked = options.kind == .chunked
+    usableBlocks = configuration.blocksPerInstance - (options.kind == .chunked ? 1 : 0)
+    watermark =
+      configuration.blocksPerInstance
+      * (options.kind == .chunked ? options.chunkedWatermarkPercent : options.watermarkPercent) / 100
+    borrows = (lending.mode == .passive || lending.mode == .proactive) && instanceCount > 1
+    plans = (lending.mode == .proactive || lending.mode == .plannerOnly) && instanceCount > 1
+    admissibleBlocks = (usableBlocks - watermark) * (borrows ? instanceCount : 1)
+    freePrefill = options.prefillAttention == .free
+    costs = configuration.costs
+    timers = WinnerTree(count: instanceCount)
+    instances = ContiguousArray(repeating: InstanceState(), count: instanceCount)
+    lanes = ContiguousArray(repeating: Lane(), count: instanceCount * laneCount)
+    growers = ContiguousArray(repeating: 0, count: instanceCount * blockSize)
+    undecided = ContiguousArray(repeating: 0, count: (instanceCount + 63) / 64)
+    gManager = GManager(instances: instanceCount)
+    rManagers = ContiguousArray(repeating: RManager(), count: instanceCount)
+    metrics = MetricsCollector(source: source, slo: configuration.slo)
+    if plans { nextTick = lending.period.picoseconds }
+  }
+
+  // MARK: - Reading at an instant
+
+  /// Whether a run whose step boundary is exactly now has started its next step (decisions go by ascending id).
+  func hasDecided(_ i: Int) -> Bool {
+    phase == .decision && (!isFirstPass || i <= decider)
+  }
+
+  /// Decode steps of the run under way that are over, and those that have started, at this instant.
+  func progress(of i: Int) -> (completed: Int64, started: Int64) {
+    guard instances[i].isBusy, instances[i].run.decodes else { return (0, 0) }
+    let run = instances[i].run
+    let completed = run.completed(at: now)
+    if completed == run.count { return (completed, completed) }
+    let atBoundary = run.start + run.elapsed(completed) == now && now > run.start
+    return (completed, atBoundary && !hasDecided(i) ? completed : completed + 1)
+  }
+
+  /// Local blocks that the batch takes in the next `steps` decode steps.
+  func growth(of i: Int, steps: Int64) -> Int {
+    guard steps > 0 else { return 0 }
+    let base = i * blockSize
+    let clock = instances[i].clock
+    let size = Int64(blockSize)
+    var blocks = 0
+    if steps >= size {
+      var total = 0
+      for residue in 0..<blockSize { total += Int(growers[base + residue]) }
+      blocks = total * Int(steps / size)
+    }
+    var s = clock + steps - steps % size
+    while s < clock + steps {
+      blocks += Int(growers[base + Int(s % size)])
+      s += 1
+    }
+    return blocks
+  }
+
+  /// Blocks in use at this instant, those of steps that have started included.
+  func usedBlocks(of i: Int) -> Int {
+    guard instances[i].isBusy, instances[i].run.decodes else { return instances[i].usedBlocks }
+    return instances[i].usedBlocks + growth(of: i, steps: progress(of: i).started)
+  }
+
+  func freeBlocks(of i: Int) -> Int { usableBlocks - usedBlocks(of: i) }
+
+  /// Requests in the batch or being prefilled.
+  func running(on i: Int) -> Int { instances[i].batch.count + instances[i].prefilling }
+
+  func blocks(for tokens: Int) -> Int { (tokens + blockSize - 1) / blockSize }
+
+  // MARK: - Who must decide
+
+  mutating func markUndecided(_ i: Int) {
+    let word = i >> 6
+    let bit = UInt64(1) << UInt64(i & 63)
+    if undecided[word] & bit == 0 {
+      undecided[word] |= bit
+      undecidedCount += 1
+    }
+  }
+
+  /// The lowest undecided instance above `i`, or −1.
+  func nextUndecided(after i: Int) -> Int {
+    var word = (i + 1) >> 6
+    guard word < undecided.count else { return -1 }
+    var bits = undecided[word] & ~((UInt64(1) << UInt64((i + 1) & 63)) &- 1)
+    while bits == 0 {
+      word += 1
+      if word == undecided.count { return -1 }
+      bits = undecided[word]
+    }
+    return word << 6 + bits.trailingZeroBitCount
+  }
+}

@@ -1,0 +1,273 @@
+/// Gathers what a run reports, in integers; divided once, at the end.
+struct MetricsCollector {
+  private let source: RequestSourceInfo
+  private let slo: SLO
+  private let ttftBound: Int64
+  private let tpotBound: Int64
+  /// The measurement window: from the arrival of the first tenth of the requests to the last arrival.
+  private let windowStartIndex: Int
+  private var windowStart: Int64 = 0
+  private var emittedAtWindowStart = 0
+  private var emittedAtWindowEnd = 0
+
+  var events = 0
+  var steps = 0
+  var decodeSteps = 0
+  var runs = 0
+  /// Tokens emitted by runs that are over; `emittedSoFar` adds those of the steps completed since.
+  var emitted = 0
+  var preemptions = 0
+  var recomputedTokens = 0
+  var movedBlocks = 0
+  var reserved: Int64 = 0
+  var busy: Int64 = 0
+
+  private var arrivedCount = 0
+  private(set) var completedCount = 0
+  private var rejectedCount: [RejectionReason: Int] = [:]
+  private var promptTokens = 0
+  private var outputTokens = 0
+  private var wastedTokens = 0
+  private var lastCompletion: Int64 = 0
+  private var good = 0
+  private var worstStall: Int64 = 0
+  private var mostUsed = 0
+  private var borrowedNow = 0
+  private var borrowedPeak = 0
+  private var byClass: [(arrived: Int, rejected: Int, ttft: LatencyHistogram, tpot: LatencyHistogram, e2e: LatencyHistogram)]
+
+  /// Request-picoseconds of waiting in each third of the arrival window.
+  private var waiting: (Int128, Int128, Int128) = (0, 0, 0)
+  /// Sums over the samples inside the arrival window, for the load label.
+  private var windowSamples = 0
+  private var sampledUse = 0
+  private var sampledSequences = 0
+  var sampling: SampleClock
+
+  var ended: Int { completedCount + rejectedCount.values.reduce(0, +) }
+
+  init(source: RequestSourceInfo, slo: SLO) {
+    self.source = source
+    self.slo = slo
+    ttftBound = slo.ttftSeconds.map { Int64(min($0 * 1e12, 9e18)) } ?? .max
+    tpotBound = slo.tpotSeconds.map { Int64(min($0 * 1e12, 9e18)) } ?? .max
+    windowStartIndex = source.count / 10
+    byClass = LengthClass.allCases.map { _ in
+      (0, 0, LatencyHistogram(), LatencyHistogram(), LatencyHistogram())
+    }
+    sampling = SampleClock(span: source.lastArrival.picoseconds)
+  }
+
+  // MARK: - What happened
+
+  mutating func arrived(_ request: TraceRequest, at now: Int64) {
+    arrivedCount += 1
+    byClass[LengthClass(totalTokens: request.prompt + request.output).rawValue].arrived += 1
+  }
+
+  /// Whether the tokens emitted so far are wanted now: at the window's ends.
+  var wantsEmitted: Bool { arrivedCount == windowStartIndex + 1 || arrivedCount == source.count }
+
+  mutating func noteEmitted(_ tokens: Int, at now: Int64) {
+    if arrivedCount == windowStartIndex + 1 {
+      windowStart = now
+      emittedAtWindowStart = tokens
+    }
+    if arrivedCount == source.count { emittedAtWindowEnd = tokens }
+  }
+
+  mutating func completed(_ request: RequestState, at now: Int64) {
+    completedCount += 1
+    promptTokens += request.prompt
+    outputTokens += request.output
+    lastCompletion = max(lastCompletion, now)
+    let ttft = request.firstToken - request.arrival
+    let lengthClass = LengthClass(totalTokens: request.prompt + request.output).rawValue
+    byClass[lengthClass].ttft.record(ttft)
+    byClass[lengthClass].e2e.record(now - request.arrival)
+    var isGood = ttft <= ttftBound
+    if request.output > 1 {
+      let tpot = (now - request.firstToken) / Int64(request.output - 1)
+      byClass[lengthClass].tpot.record(tpot)
+      isGood = isGood && tpot <= tpotBound
+    }
+    if isGood { good += 1 }
+  }
+
+  mutating func rejected(_ request: RequestState, _ reason: RejectionReason) {
+    rejectedCount[reason, default: 0] += 1
+    byClass[LengthClass(totalTokens: request.prompt + request.output).rawValue].rejected += 1
+    if request.firstToken >= 0 { wastedTokens += request.prompt + request.generated }
+  }
+
+  mutating func noteStall(_ picoseconds: Int64) { worstStall = max(worstStall, picoseconds) }
+  mutating func noteUtilisation(used: Int) { mostUsed = max(mostUsed, used) }
+
+  mutating func borrowed(by blocks: Int) {
+    borrowedNow += blocks
+    borrowedPeak = max(borrowedPeak, borrowedNow)
+  }
+
+  /// A request waited from `start` to `end`.
+  mutating func waited(from start: Int64, to end: Int64) {
+    let span = source.lastArrival.picoseconds
+    guard span > 0, start < span else { return }
+    func overlap(_ low: Int64, _ high: Int64) -> Int128 { Int128(max(0, min(end, high) - max(start, low))) }
+    let third = span / 3
+    waiting.0 += overlap(0, third)
+    waiting.1 += overlap(third, 2 * third)
+    waiting.2 += overlap(2 * third, 3 * third)
+  }
+
+  mutating func sampledWindow(used: Int, running: Int) {
+    windowSamples += 1
+    sampledUse += used
+    sampledSequences += running
+  }
+
+  // MARK: - The answer
+
+  func summary(of state: borrowing SimulationState) -> RunSummary {
+    var s = RunSummary()
+    s.fingerprint = state.fingerprint.text
+    s.policy = state.policy.name
+    s.arrived = arrivedCount
+    s.completed = completedCount
+    s.rejectedByReason = rejectedCount
+    s.rejected = rejectedCount.values.reduce(0, +)
+    s.unfinished = arrivedCount - s.completed - s.rejected
+    s.preemptions = preemptions
+    s.promptTokens = promptTokens
+    s.outputTokens = outputTokens
+    s.wastedTokens = wastedTokens
+    s.recomputedTokens = recomputedTokens
+    let makespan = Double(lastCompletion) * 1e-12
+    s.makespanSeconds = makespan
+    if makespan > 0 {
+      s.outputTokensPerSecond = Double(outputTokens) / makespan
+      s.totalTokensPerSecond = Double(outputTokens + promptTokens) / makespan
+      s.requestsPerSecond = Double(completedCount) / makespan
+      s.outputTokensPerSecondPerGPU = s.outputTokensPerSecond / Double(state.configuration.topology.gpus)
+      if slo.ttftSeconds != nil || slo.tpotSeconds != nil { s.goodputRequestsPerSecond = Double(good) / makespan }
+    } else if slo.ttftSeconds != nil || slo.tpotSeconds != nil {
+      s.goodputRequestsPerSecond = 0
+    }
+    let window = source.lastArrival.picoseconds - windowStart
+    if window > 0 {
+      s.windowOutputTokensPerSecond = Double(emittedAtWindowEnd - emittedAtWindowStart) / (Double(window) * 1e-12)
+    }
+    s.load = loadLabel(of: state)
+    s.worstStallSeconds = Double(worstStall) * 1e-12
+    var ttft = LatencyHistogram()
+    var tpot = LatencyHistogram()
+    var e2e = LatencyHistogram()
+    for (index, c) in byClass.enumerated() {
+      ttft.merge(c.ttft)
+      tpot.merge(c.tpot)
+      e2e.merge(c.e2e)
+      s.classes[index].arrived = c.arrived
+      s.classes[index].completed = c.e2e.count
+      s.classes[index].rejected = c.rejected
+      s.classes[index].ttft = c.ttft.distribution
+      s.classes[index].tpot = c.tpot.distribution
+      s.classes[index].e2e = c.e2e.distribution
+    }
+    s.ttft = ttft.distribution
+    s.tpot = tpot.distribution
+    s.e2e = e2e.distribution
+    s.steps = steps
+    s.decodeSteps = decodeSteps
+    s.decodeRuns = runs
+    s.events = events
+    s.instances = state.instanceCount
+    s.gpus = state.configuration.topology.gpus
+    s.blocksPerInstance = state.configuration.blocksPerInstance
+    s.peakUtilisation = Double(mostUsed) / Double(state.configuration.blocksPerInstance)
+    s.borrowedBlocksPeak = borrowedPeak
+    s.movedBlocks = movedBlocks
+    s.maxContextTokens = state.admissibleBlocks * state.blockSize
+    s.giantReserveSeconds = Double(reserved) * 1e-12
+    s.instanceSecondsBusy = Double(busy) * 1e-12
+    return s
+  }
+
+  /// semantics.md 32: overloaded if the mean queue of the last third of the arrival window is at least 1.5 times
+  /// that of the middle third and at least one request per instance; else saturated if KV blocks or sequence
+  /// slots were at least 95 % busy over the window, or if everything arrived at once; else stable.
+  private func loadLabel(of state: borrowing SimulationState) -> LoadLabel {
+    let span = source.lastArrival.picoseconds
+    guard span > 0 else { return .saturated }
+    let perInstance = Int128(span / 3) * Int128(state.instanceCount)
+    if waiting.2 * 2 >= waiting.1 * 3, waiting.2 >= perInstance, perInstance > 0 { return .overloaded }
+    let slots = windowSamples * state.options.maxNumSeqs
+    let blocks = windowSamples * state.usableBlocks
+    if windowSamples > 0, sampledUse * 100 >= blocks * 95 || sampledSequences * 100 >= slots * 95 {
+      return .saturated
+    }
+    return .stable
+  }
+}
+
+/// When to sample: 256 times over the arrival window, then at the same pace; when more than 2,048 samples have
+/// been taken, at half the pace.
+struct SampleClock {
+  private(set) var next: Int64
+  private(set) var interval: Int64
+  private var taken = 0
+
+  init(span: Int64) {
+    interval = max(1_000_000_000, span / 256)
+    next = interval
+  }
+
+  mutating func advance() {
+    taken += 1
+    if taken == 2_048 {
+      taken = 1_024
+      interval *= 2
+    }
+    next += interval
+  }
+}
+
+extension SimulationState {
+  /// Tokens emitted up to now, those of completed steps of the runs under way included.
+  func emittedSoFar() -> Int {
+    var tokens = metrics.emitted
+    for i in 0..<instanceCount {
+      tokens += Int(progress(of: i).completed) * instances[i].batch.count
+    }
+    return tokens
+  }
+
+  /// Takes the samples that lie before the next event, or at it: a sample sees what was before its instant.
+  mutating func sampleUntil(_ next: Int64) {
+    while metrics.sampling.next <= next, requests.live > 0 || metrics.sampling.next <= metrics.lastArrival {
+      now = metrics.sampling.next
+      phase = .transferLanded
+      let inWindow = now <= metrics.lastArrival
+      for i in 0..<instanceCount where inWindow || observer != nil {
+        let used = usedBlocks(of: i)
+        let count = running(on: i)
+        if inWindow { metrics.sampledWindow(used: used, running: count) }
+        observer?.sampled(
+          InstanceSample(
+            time: SimTime(picoseconds: now), instance: InstanceID(i), running: count,
+            queued: instances[i].queue.count, usedBlocks: used, hostedBlocks: instances[i].hostedBlocks))
+      }
+      metrics.sampling.advance()
+    }
+    if metrics.sampling.next <= next { metrics.sampling.skip(to: next) }
+  }
+}
+
+extension MetricsCollector {
+  var lastArrival: Int64 { source.lastArrival.picoseconds }
+}
+
+extension SampleClock {
+  /// Nothing to see until `time`.
+  mutating func skip(to time: Int64) {
+    if next <= time { next += ((time - next) / interval + 1) * interval }
+  }
+}

@@ -1,0 +1,83 @@
+/// The cluster as a policy may see it: exact, at this instant, read-only. It cannot be kept or copied.
+public struct ClusterView: ~Copyable {
+  private let state: UnsafePointer<SimulationState>
+
+  fileprivate init(_ state: UnsafePointer<SimulationState>) { self.state = state }
+
+  /// Instances, numbered from 0.
+  public var count: Int { state.pointee.instanceCount }
+  /// KV blocks that an instance can use, and those that admissions leave free.
+  public var blocksPerInstance: KVBlocks { KVBlocks(state.pointee.usableBlocks) }
+  public var watermark: KVBlocks { KVBlocks(state.pointee.watermark) }
+  public var blockSize: Int { state.pointee.blockSize }
+
+  /// Requests waiting at an instance.
+  public func queued(_ i: InstanceID) -> Int { state.pointee.instances[i.index].queue.count }
+
+  /// Requests in the batch of an instance or being prefilled there.
+  public func running(_ i: InstanceID) -> Int { state.pointee.running(on: i.index) }
+
+  /// Blocks not in use, exact at this instant.
+  public func free(_ i: InstanceID) -> KVBlocks { KVBlocks(state.pointee.freeBlocks(of: i.index)) }
+
+  /// Free blocks less those that the prompts in the queue will take; negative when they are more. O(queue).
+  public func freeAfterQueue(_ i: InstanceID) -> Int {
+    var free = state.pointee.freeBlocks(of: i.index)
+    var slot = state.pointee.instances[i.index].queue.head
+    while slot >= 0 {
+      free -= state.pointee.blocks(for: state.pointee.requests[Int(slot)].length)
+      slot = state.pointee.requests[Int(slot)].next
+    }
+    return free
+  }
+
+  public func sameNode(_ a: InstanceID, _ b: InstanceID) -> Bool {
+    state.pointee.configuration.topology.sameNode(a.index, b.index)
+  }
+
+  /// Whether one more borrowing request of `home` could use the link to `host` without its home waiting: query,
+  /// partial result and the new token's keys and values, over the link, fit the home's own non-attention work.
+  public func linkFits(from home: InstanceID, to host: InstanceID) -> Bool {
+    state.pointee.linkFits(from: home.index, to: host.index)
+  }
+}
+
+extension SimulationState {
+  /// Lends a view of the state for the length of one call.
+  func withClusterView<Result>(_ body: (borrowing ClusterView) -> Result) -> Result {
+    withUnsafePointer(to: self) { body(ClusterView($0)) }
+  }
+
+  func requestView(_ slot: Int) -> RequestView {
+    let r = requests[slot]
+    let steps = r.phase == .decoding ? Int(instances[r.home].clock - r.joinClock) : 0
+    return RequestView(
+      id: RequestID(r.id), arrival: SimTime(picoseconds: r.arrival), prompt: Tokens(r.prompt),
+      generated: Tokens(r.generated + steps))
+  }
+
+  /// semantics.md 22: the overlap limit on a link.
+  func linkFits(from home: Int, to host: Int) -> Bool {
+    let link = configuration.topology.link(home, host)
+    var users = 0
+    if instances[home].borrowers > 0 {
+      var slot = instances[home].batch.head
+      while slot >= 0 {
+        var loan = requests[Int(slot)].firstLoan
+        while loan >= 0 {
+          let piece = loans[Int(loan)]
+          if piece.blocks > 0, configuration.topology.sameNode(piece.host, host) {
+            users += 1
+            break
+          }
+          loan = piece.next
+        }
+        slot = requests[Int(slot)].next
+      }
+    }
+    let wire =
+      exchange(link, queries: users + 1) + link.latency
+      + link.transfer(bytes: costs.kvBytesPerTokenPerStage)
+    return wire <= costs.linearTime(tokens: instances[home].batch.count + 1)
+  }
+}

@@ -1,0 +1,46 @@
+/// One row of the request placement map: how many blocks of a request lie on an instance (paper.md section 4).
+public struct PlacementRow: Hashable, Sendable {
+  public var request: RequestID
+  public var instance: InstanceID
+  public var blocks: KVBlocks
+  /// The instance is the request's home.
+  public var isLocal: Bool
+  /// Blocks that a move may take now: whole, filled, not on their way and rested.
+  public var movable: KVBlocks
+}
+
+/// What an rManager says of its instance in a heartbeat.
+public struct InstanceReport: Hashable, Sendable {
+  public var instance: InstanceID
+  /// Requests that decode.
+  public var batch: Int
+  /// Requests that wait, and the blocks that the first of them need, in FCFS order.
+  public var queued: Int
+  public var queuedBlocks: [Int]
+  /// Tokens of those first waiting requests.
+  public var queuedTokens: [Int]
+  /// Requests the engine may still admit by its sequence limit.
+  public var freeSequences: Int
+  public var usedBlocks: KVBlocks
+  /// Tokens that the batch attends to at home, and tokens hosted for other instances.
+  public var localTokens: Int
+  public var hostedBlocks: KVBlocks
+  /// Slowest remote path of the batch now, ps per step and stage.
+  public var remotePath: Int64
+}
+
+/// The gManager's knowledge: the last heartbeat of every instance, which may be stale.
+public struct PlacementMap: Sendable {
+  public internal(set) var now: SimTime
+  /// By instance.
+  public internal(set) var reports: [InstanceReport]
+  /// By request, then instance.
+  public internal(set) var rows: [PlacementRow]
+  public internal(set) var blocksPerInstance: KVBlocks
+  public internal(set) var watermark: KVBlocks
+  public internal(set) var blockSize: Int
+  public internal(set) var topology: InstanceTopology
+  public internal(set) var costs: InstanceCosts
+  /// Whether a move between two instances fits the overlap limit of their link, asked at the source.
+  public internal(set) var batchLimit: Int
+}
