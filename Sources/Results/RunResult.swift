@@ -35,6 +35,7 @@ public struct SummaryError: Error, Hashable, Sendable, CustomStringConvertible {
 
 extension JSON {
   /// The object that `run --json` prints and the database keeps: keys in this order, never one absent.
+  /// `decodeRuns` is left out: `events` is the one key that may depend on skip-ahead (semantics.md 3).
   public init(_ result: RunResult) {
     let s = result.summary
     self = [
@@ -66,10 +67,11 @@ extension JSON {
       "classes": .object(
         LengthClass.allCases.map { .init($0.name, JSON(s.classes[$0.rawValue])) }),
       "steps": .int(s.steps),
+      "decode_steps": .int(s.decodeSteps),
       "events": .int(s.events),
       "instances": .int(s.instances),
       "gpus": .int(s.gpus),
-      "gpu_busy_s": .double(s.gpuSecondsBusy),
+      "instance_busy_s": .double(s.instanceSecondsBusy),
       "giant_reserve_s": .double(s.giantReserveSeconds),
       "kv": [
         "blocks_per_instance": .int(s.blocksPerInstance),
@@ -156,10 +158,11 @@ extension RunResult {
     }
 
     s.steps = try top.int("steps")
+    s.decodeSteps = try top.int("decode_steps")
     s.events = try top.int("events")
     s.instances = try top.int("instances")
     s.gpus = try top.int("gpus")
-    s.gpuSecondsBusy = try top.double("gpu_busy_s")
+    s.instanceSecondsBusy = try top.double("instance_busy_s")
     s.giantReserveSeconds = try top.double("giant_reserve_s")
     let kv = try top.inside("kv")
     s.blocksPerInstance = try kv.int("blocks_per_instance")

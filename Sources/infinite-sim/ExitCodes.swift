@@ -24,7 +24,7 @@ enum ExitStatus: Int32 {
     case let error as ModelConfigError:
       if case .unreadable = error { self = .missingInput } else { self = .badData }
     case is ModelSpecError: self = .badData
-    case is ClusterError, is KVMemoryError, is OptionError: self = .usage
+    case is ClusterError, is KVMemoryError, is ConfigurationError, is OptionError: self = .usage
     case let error as StoreError:
       self =
         switch error {

@@ -80,6 +80,7 @@ extension RunResult {
     }
     s.steps = 2001
     s.events = 2002
+    s.decodeSteps = 1999
     s.instances = 8
     s.gpus = 16
     s.blocksPerInstance = 7424
@@ -88,7 +89,7 @@ extension RunResult {
     s.movedBlocks = 2004
     s.maxContextTokens = 2005
     s.giantReserveSeconds = value()
-    s.gpuSecondsBusy = value()
+    s.instanceSecondsBusy = value()
     return RunResult(summary: s, maxContextTTFTSeconds: value())
   }
 }
