@@ -72,7 +72,8 @@ public struct MixedTrace: Hashable, Sendable {
     }
   }
 
-  /// The whole number that lies at `position` (0 to 1) of the way from `low` to `high` on a logarithmic scale.
+  /// The whole number that lies at `position` (0 to 1) of the way from `low` to `high` on a logarithmic
+  /// scale.
   private static func logarithmic(_ low: Int, _ high: Int, at position: Double) -> Int {
     let span = Elementary.ln(Double(high) / Double(low))
     return min(Int(Double(low) * Elementary.exp(position * span)), high)

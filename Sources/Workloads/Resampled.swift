@@ -3,18 +3,18 @@ import Sim
 /// Replications of a trace, for intervals over seeds: the same load and the same mix of lengths, other luck.
 ///
 /// Seed 0 is the file itself. For seed k ≥ 1 arrivals are redrawn as a Poisson process with the trace's mean
-/// gap (a trace whose requests all arrive at once stays so), and (prompt, output) pairs are drawn in blocks of
-/// 64 consecutive rows, each starting at any row with equal chance (the moving-block bootstrap of Künsch,
-/// Annals of Statistics 1989), so that neighbours keep their likeness. What is lost: bursts and daily rhythm of the
-/// arrivals, and any tie between lengths and arrival times.
+/// gap (a trace whose requests all arrive at once stays so), and (prompt, output) pairs are drawn in blocks
+/// of 64 consecutive rows, each starting at any row with equal chance (the moving-block bootstrap of Künsch,
+/// Annals of Statistics 1989), so that neighbours keep their likeness. What is lost: bursts and daily rhythm
+/// of the arrivals, and any tie between lengths and arrival times.
 ///
 /// The same file, options and seed give the same requests on every machine.
 public enum Resampled {
   /// Rows drawn together. Assumed: long enough for a user's session or a batch job, short beside a trace.
   public static let blockLength = 64
 
-  /// Replication number `seed` of `trace`, in memory. Reads the trace from its start and leaves it at its end;
-  /// throws what reading throws.
+  /// Replication number `seed` of `trace`, in memory. Reads the trace from its start and leaves it at its
+  /// end; throws what reading throws.
   public static func source(of trace: TraceFile, seed: UInt64) throws(TraceError) -> ArraySource {
     ArraySource(resample(try trace.all(), seed: seed))
   }

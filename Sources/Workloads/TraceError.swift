@@ -9,11 +9,13 @@ public enum TraceError: Error, Hashable, Sendable {
   case notAFile(path: String, found: String)
   /// The file exists but the system refuses to read it; `reason` is the system's own text.
   case unreadable(path: String, reason: String)
-  /// The content breaks the format. `line` counts from 1; `column` is the name in the header, if one is to blame.
+  /// The content breaks the format. `line` counts from 1; `column` is the name in the header, if one is to
+  /// blame.
   case malformed(path: String, line: Int, column: String?, found: String, expected: String)
   /// The file was modified between the validating pass and the replay.
   case changed(path: String)
-  /// An option's value makes no sense for this trace; `name` is spelled as on the command line, without dashes.
+  /// An option's value makes no sense for this trace; `name` is spelled as on the command line, without
+  /// dashes.
   case invalidOption(name: String, found: String, expected: String)
   /// The trace could not be written; `path` is left as it was.
   case unwritable(path: String, reason: String)

@@ -1,9 +1,9 @@
 import Foundation
 import Sim
 
-/// Writes traces in the plain format: `arrival_s,input_tokens,output_tokens`, LF, exact decimal seconds without
-/// trailing zeros. One text per trace, so equal requests give equal bytes; reading it back gives them again
-/// (times relative to the first arrival, as in every trace).
+/// Writes traces in the plain format: `arrival_s,input_tokens,output_tokens`, LF, exact decimal seconds
+/// without trailing zeros. One text per trace, so equal requests give equal bytes; reading it back gives them
+/// again (times relative to the first arrival, as in every trace).
 public enum TraceWriter {
   /// Writes all that is left of `source` to `path`, replacing a file there in one step: a reader sees the old
   /// file or the whole new one. Throws `unwritable`, or what the source throws; then nothing is changed.

@@ -37,7 +37,7 @@ extension SimulationState {
       let need = blocks(for: requests[slot].stored + tokens) - requests[slot].localBlocks
       while usableBlocks - instances[i].usedBlocks - decodeNeed(i) < need {
         let victim = youngestHolder(on: i)
-        preempt(victim, reason: "no block for a prompt chunk")
+        preempt(victim, victim == slot ? .othersAreOlder : .yields(to: requests[slot].id))
         if victim == slot { return nil }
       }
       requests[slot].localBlocks += need

@@ -77,19 +77,19 @@ extension SimulationState {
     let i = requests[slot].home
     let victim = youngestHolder(on: i)
     if victim != slot {
-      preempt(victim, reason: "yields a block to request \(requests[slot].id)")
+      preempt(victim, .yields(to: requests[slot].id))
       return true
     }
     if isAlone(slot) {
       if let victim = victimForGiant(slot) {
-        preempt(victim, reason: "yields a block to giant request \(requests[slot].id)")
+        preempt(victim, .yieldsToGiant(requests[slot].id))
         return true
       }
       leaveBatch(slot)
       reject(slot, .outgrewCapacity)
       return false
     }
-    preempt(slot, reason: "no block, and every other holder is older")
+    preempt(slot, .othersAreOlder)
     return false
   }
 

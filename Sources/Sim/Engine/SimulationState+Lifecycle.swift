@@ -241,7 +241,7 @@ extension SimulationState {
   }
 
   /// Preempts a request by recompute: its blocks are freed everywhere and it goes back to its queue.
-  mutating func preempt(_ slot: Int, reason: @autoclosure () -> String) {
+  mutating func preempt(_ slot: Int, _ reason: PreemptionReason) {
     let i = requests[slot].home
     if requests[slot].phase == .decoding {
       settle(i)
@@ -256,7 +256,7 @@ extension SimulationState {
       lanes[i * laneCount + requests[slot].lane].pendingTokens -= requests[slot].length
       releaseHome(slot, blocks: requests[slot].localBlocks)
     }
-    decided(.preempt, slot, from: i, to: i, blocks: requests[slot].hostedBlocks, reason)
+    decided(.preempt, slot, from: i, to: i, blocks: requests[slot].hostedBlocks) { reason.text }
     fold(.preempted, slot, blocks: requests[slot].hostedBlocks)
     releaseHosted(slot)
     requests[slot].preemptions += 1
@@ -283,5 +283,20 @@ extension SimulationState {
       DecisionRecord(
         time: SimTime(picoseconds: now), kind: kind, request: RequestID(requests[slot].id),
         source: InstanceID(source), destination: InstanceID(destination), blocks: blocks, reason: reason()))
+  }
+}
+
+/// Why a request lost its blocks. The words are made only for observers.
+enum PreemptionReason {
+  case yields(to: Int)
+  case yieldsToGiant(Int)
+  case othersAreOlder
+
+  var text: String {
+    switch self {
+    case .yields(let id): "yields a block to request \(id)"
+    case .yieldsToGiant(let id): "yields a block to request \(id), which is larger than an instance"
+    case .othersAreOlder: "found no block, and every other holder is older"
+    }
   }
 }

@@ -56,7 +56,7 @@ extension SimulationState {
       lanes[l].storedTokens += Int64(lanes[l].growing) * steps
     }
     instances[i].clock += steps
-    metrics.emitted += Int64(instances[i].batch.count) * steps
+    metrics.emitted += instances[i].batch.count * Int(steps)
     metrics.steps += Int(steps)
     metrics.decodeSteps += Int(steps)
     metrics.busy += run.elapsed(steps)
