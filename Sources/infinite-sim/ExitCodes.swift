@@ -3,7 +3,7 @@ import Sim
 import Workloads
 
 /// The exit codes of the program (sysexits.h where it has a word).
-enum ExitStatus: Int32 {
+enum FailureStatus: Int32 {
   case runFailed = 1
   case usage = 64
   case badData = 65
@@ -38,10 +38,10 @@ enum ExitStatus: Int32 {
 
 /// An error that a command reports in its own words.
 struct CommandFailure: Error, Hashable, CustomStringConvertible {
-  var status: ExitStatus
+  var status: FailureStatus
   var description: String
 
-  init(_ status: ExitStatus, _ description: String) {
+  init(_ status: FailureStatus, _ description: String) {
     self.status = status
     self.description = description
   }

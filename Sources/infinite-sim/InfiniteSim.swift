@@ -30,7 +30,7 @@ struct InfiniteSim: ParsableCommand {
     do { try command.run() } catch {
       if error is CleanExit || error is ValidationError { exit(withError: error) }
       writeToStandardError("error: \(error)\n")
-      Foundation.exit(ExitStatus(error).rawValue)
+      Foundation.exit(FailureStatus(error).rawValue)
     }
   }
 }

@@ -1,22 +1,30 @@
 import Sim
 
-/// A `--option` that cannot be used.
+/// An option whose value cannot be used.
 enum OptionError: Error, Hashable, CustomStringConvertible {
   case notAPair(String)
   case twice(key: String)
   case unknown(key: String, valid: [String])
   case badValue(key: String, found: String, expected: String)
+  /// Of an option with a name of its own, such as `--model`.
+  case unknownName(option: String, found: String, valid: [String])
 
   var description: String {
     switch self {
     case .notAPair(let text): return "--option \(text): expected key=value"
     case .twice(let key): return "--option \(key) is given twice"
     case .unknown(let key, let valid):
-      let hint = closest(to: key, among: valid).map { "; did you mean \"\($0)\"?" } ?? ""
-      return "--option \(key) is unknown\(hint) Valid: \(valid.joined(separator: ", "))"
+      return "--option \(key) is unknown; \(Self.hint(key, valid))"
     case .badValue(let key, let found, let expected):
       return "--option \(key)=\(found): expected \(expected)"
+    case .unknownName(let option, let found, let valid):
+      return "\(option) \(found) is unknown; \(Self.hint(found, valid))"
     }
+  }
+
+  private static func hint(_ word: String, _ valid: [String]) -> String {
+    (closest(to: word, among: valid).map { "did you mean \($0)? " } ?? "")
+      + "valid: \(valid.joined(separator: ", "))"
   }
 }
 

@@ -18,17 +18,17 @@ final class ProgressLine {
       let now = ContinuousClock.now
       guard now - lastShown >= .milliseconds(100) else { return }
       lastShown = now
-      show(Self.text(policy, progress, elapsed: (now - begin).inSeconds))
+      show(Self.text(policy, ended: progress.ended, total: progress.total, elapsed: (now - begin).inSeconds))
     }
   }
 
   /// "vllm-m  1,200 of 19,366 requests (6 %), 2.1 M requests/s, 3 s left".
-  static func text(_ policy: String, _ progress: RunProgress, elapsed: Double) -> String {
-    let rate = elapsed > 0 ? Double(progress.ended) / elapsed : 0
-    let share = progress.total > 0 ? progress.ended * 100 / progress.total : 0
-    var text = "\(policy)  \(grouped(progress.ended)) of \(grouped(progress.total)) requests (\(share) %)"
+  static func text(_ policy: String, ended: Int, total: Int, elapsed: Double) -> String {
+    let rate = elapsed > 0 ? Double(ended) / elapsed : 0
+    let share = total > 0 ? ended * 100 / total : 0
+    var text = "\(policy)  \(grouped(ended)) of \(grouped(total)) requests (\(share) %)"
     if rate > 0 {
-      let left = Double(progress.total - progress.ended) / rate
+      let left = Double(total - ended) / rate
       text += ", \(figure(rate)) requests/s, \(figure(left.rounded(.up))) s left"
     }
     return text

@@ -22,10 +22,10 @@ struct RunCommand: ParsableCommand {
     let store = try options.db.map { try ResultStore.open($0) }
     let executor = RunExecutor(
       store: store, force: options.force, progress: ProgressLine(quiet: options.quiet))
-    let requests = requestsFile == nil ? nil : RequestTable()
+    let requests = requestsFile == nil ? nil : RequestCSV()
     let executed = try executor.execute(plan, on: workload, observer: requests)
 
-    if let requestsFile, let requests { try requestsFile.write(requests.csv) }
+    if let requestsFile, let requests { try requestsFile.write(requests.text) }
     if !options.quiet {
       for warning in plan.warnings + plan.extrapolations(executed.longest) {
         writeToStandardError("warning: \(warning)\n")

@@ -32,27 +32,23 @@ struct Machine {
   init(_ options: RunOptions) throws {
     if let preset = ModelCatalog.named(options.model) {
       model = preset
-    } else {
-      guard options.model.contains("/") || options.model.hasSuffix(".json") else {
-        throw OptionError.badValue(
-          key: "model", found: options.model,
-          expected: "one of \(ModelCatalog.all.map(\.name).joined(separator: ", ")), or a path to config.json"
-        )
-      }
+    } else if options.model.contains("/") || options.model.hasSuffix(".json") {
       let file = try ModelConfigFile(path: options.model)
       model = file.model
       notes = file.notes
+    } else {
+      throw OptionError.unknownName(
+        option: "--model", found: options.model,
+        valid: ModelCatalog.all.map(\.name) + ["the path of a config.json"])
     }
     guard let hardware = HardwareCatalog.named(options.hardware) else {
-      throw OptionError.badValue(
-        key: "hardware", found: options.hardware,
-        expected: "one of \(HardwareCatalog.all.map(\.name).joined(separator: ", "))")
+      throw OptionError.unknownName(
+        option: "--hardware", found: options.hardware, valid: HardwareCatalog.all.map(\.name))
     }
     let link = try options.interNode.map { name in
       guard let link = LinkCatalog.named(name) else {
-        throw OptionError.badValue(
-          key: "inter-node", found: name,
-          expected: "one of \(LinkCatalog.all.map(\.name).joined(separator: ", "))")
+        throw OptionError.unknownName(
+          option: "--inter-node", found: name, valid: LinkCatalog.all.map(\.name))
       }
       return link
     }
@@ -150,13 +146,13 @@ extension RunPlan {
   private static func assumptions(_ engine: EngineOptions, _ options: RunOptions) -> [String] {
     let prefill =
       switch engine.prefillAttention {
-      case .distributed: "chunk by chunk, by the hosts of the earlier blocks (assumed: not published)"
-      case .home: "whole, by the home, which streams the KV out (the paper's first version)"
-      case .free: "nobody: no prefill is charged to any contender"
+      case .distributed:
+        "the hosts of a prompt's earlier blocks attend to them, chunk by chunk (assumed: not published)"
+      case .home: "the home attends to the whole prompt and streams the KV out (the paper's first version)"
+      case .free: "no prefill is charged to any contender"
       }
     return [
-      "prefill-attention=\(engine.prefillAttention.rawValue): a prompt on several instances is attended by "
-        + prefill,
+      "prefill-attention=\(engine.prefillAttention.rawValue): \(prefill)",
       "engine \(engine.kind.rawValue): token budget \(grouped(engine.maxNumBatchedTokens)), prefix caching off",
       "router \(options.router.rawValue), the same for all contenders",
       "all instances are charged as the one whose stages are furthest apart; links are not shared",

@@ -7,10 +7,7 @@ extension RunPlan {
   static func optionKeys(policies: [String]) throws -> [String] {
     let keys = try policies.flatMap { name in
       guard let policy = PolicyCatalog.all.first(where: { $0.name == name }) else {
-        let names = PolicyCatalog.all.map(\.name)
-        let hint = closest(to: name, among: names).map { "; did you mean \"\($0)\"?" } ?? ""
-        throw CommandFailure(
-          .usage, "policy \(name) is unknown\(hint) Valid: \(names.joined(separator: ", "))")
+        throw OptionError.unknownName(option: "policy", found: name, valid: PolicyCatalog.all.map(\.name))
       }
       return policy.options.map(\.key)
     }
@@ -36,8 +33,8 @@ extension RunPlan {
       { source, observer, onProgress in
         // A policy keeps state: every run gets a fresh one.
         let policy = try PolicyCatalog.make(policy, request).policy
-        let simulation = Simulation(configuration, policy: policy, source: source, observer: observer)
-        return try simulation.run(onProgress: onProgress)
+        return try Simulation(configuration, policy: policy, observer: observer)
+          .run(source, onProgress: onProgress)
       }
     }
   }
