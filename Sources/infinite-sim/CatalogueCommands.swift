@@ -41,6 +41,6 @@ struct HardwareCommand: ParsableCommand {
         link.source,
       ])
     }
-    writeToStandardOutput(text + markdownTable(rows))
+    writeToStandardOutput(text + markdownTable(rows, leftColumns: [0, 3]))
   }
 }

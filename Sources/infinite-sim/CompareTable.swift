@@ -68,12 +68,20 @@ struct CompareTable {
       let index = lengthClass.rawValue
       guard heat.runs.contains(where: { $0.summary.classes[index].arrived > 0 }) else { return [] }
       let name = lengthClass.name
-      return [row("\(name): completed") { grouped($0.summary.classes[index].completed) }]
+      return [
+        row("\(name): completed of arrived") { run in
+          let of = run.summary.classes[index]
+          return "\(grouped(of.completed)) of \(grouped(of.arrived))"
+        }
+      ]
         + rows("\(name): TTFT") { $0.classes[index].ttft }
         + rows("\(name): TPOT") { $0.classes[index].tpot }
         + rows("\(name): E2E") { $0.classes[index].e2e }
     }
-    return all + [row("worst stall, s") { figure($0.summary.worstStallSeconds) }] + classes
+    let oneToken = row("one-token outputs (no TPOT)") {
+      grouped($0.summary.completed - $0.summary.tpot.count)
+    }
+    return all + [oneToken, row("worst stall, s") { figure($0.summary.worstStallSeconds) }] + classes
   }
 
   private var kvRows: [[String]] {

@@ -37,19 +37,20 @@ func ratioText(_ value: Double) -> String { value.isFinite ? String(format: "%.3
 /// A share of one in percent: "12.3 %".
 func percent(_ share: Double) -> String { share.isFinite ? String(format: "%.1f %%", share * 100) : "–" }
 
-/// Rows of cells as an aligned Markdown table; the first row is the heading, the first column text.
-func markdownTable(_ rows: [[String]]) -> String {
+/// Rows of cells as an aligned Markdown table; the first row is the heading, `leftColumns` are text.
+func markdownTable(_ rows: [[String]], leftColumns: Set<Int> = [0]) -> String {
   guard let heading = rows.first else { return "" }
   let widths = heading.indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
   func line(_ cells: [String]) -> String {
     let padded = cells.indices.map { column in
       let fill = String(repeating: " ", count: widths[column] - cells[column].count)
-      return column == 0 ? cells[column] + fill : fill + cells[column]
+      return leftColumns.contains(column) ? cells[column] + fill : fill + cells[column]
     }
     return "| " + padded.joined(separator: " | ") + " |\n"
   }
   let rule = widths.enumerated().map { column, width in
-    String(repeating: "-", count: column == 0 ? width + 2 : width + 1) + (column == 0 ? "" : ":")
+    let dashes = String(repeating: "-", count: width + 1)
+    return dashes + (leftColumns.contains(column) ? "-" : ":")
   }
   return line(heading) + "|" + rule.joined(separator: "|") + "|\n" + rows.dropFirst().map(line).joined()
 }

@@ -110,6 +110,10 @@ struct RunOptions: ParsableArguments {
   /// Far beyond any use; keeps products of counts within 64 bits.
   private static let most = 1 << 30
 
+  /// Whether runs that the database holds are made again. Step by step is an oracle: it must compute, and its
+  /// fingerprint is then held against the stored one.
+  var runsAgain: Bool { force || stepByStep }
+
   /// The bounds that goodput counts by.
   var slo: SLO { SLO(ttftSeconds: sloTtft, tpotSeconds: sloTpot) }
 
