@@ -113,6 +113,13 @@ public struct InstanceCosts: Sendable {
     return headMemo[samples]
   }
 
+  /// `head` without remembering the answer.
+  public func headTime(samples: Int) -> Int64 {
+    guard samples > 0 else { return 0 }
+    if samples < Self.memoSize, headMemo[samples] >= 0 { return headMemo[samples] }
+    return headFunction(samples)
+  }
+
   /// Handing `tokens` activations from one stage to the next, ps; 0 when PP = 1.
   public func handoff(tokens: Int) -> Int64 { stages == 1 ? 0 : handoffFunction(tokens) }
 }

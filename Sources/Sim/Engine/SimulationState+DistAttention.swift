@@ -52,16 +52,8 @@ extension SimulationState {
   }
 
   private func remotePath(from i: Int, _ work: HostWork) -> Int64 {
-    let link = configuration.topology.link(i, work.host)
-    return exchange(link, queries: work.requests) + costs.decodeFloor
-      + costs.contextRate * Int64(work.tokens)
-  }
-
-  /// Queries out and partial results back over the stage's layers, ps.
-  func exchange(_ link: LinkCosts, queries: Int) -> Int64 {
-    let layers = costs.layersPerStage
-    return Int64(layers) * 2 * link.latency
-      + link.transfer(bytes: layers * queries * (costs.queryBytes + costs.partialBytes))
+    costs.remotePath(
+      over: configuration.topology.link(i, work.host), queries: work.requests, tokens: work.tokens)
   }
 
   /// Attention of a prefill chunk whose request has hosts, beyond its launch and per-token work, ps per stage.
@@ -88,7 +80,7 @@ extension SimulationState {
       let cached = cachedRemote * piece.blocks / hosted
       if distributed, cached > 0 {
         let work = costs.prefillPairRate * x * Int64(cached)
-        longest = max(longest, exchange(link, queries: chunk.tokens) + costs.prefillFloor + work)
+        longest = max(longest, costs.exchange(over: link, queries: chunk.tokens) + costs.prefillFloor + work)
         touch(piece.host)
         if instances[piece.host].isBusy { instances[piece.host].owed += Int64(laneCount) * work }
       }

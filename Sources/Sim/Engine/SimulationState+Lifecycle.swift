@@ -4,7 +4,8 @@ extension SimulationState {
 
   mutating func arrive(_ request: TraceRequest) {
     let slot = requests.make(
-      RequestState(id: nextID, arrival: now, prompt: request.prompt, output: request.output))
+      RequestState(
+        id: nextID, arrival: now, prompt: request.prompt, output: request.output, phase: .queued, queuedSince: now))
     nextID += 1
     metrics.arrived(request, at: now)
     if metrics.wantsEmitted { metrics.noteEmitted(emittedSoFar(), at: now) }

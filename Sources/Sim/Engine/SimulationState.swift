@@ -52,7 +52,7 @@ struct SimulationState: ~Copyable {
   var gManager: GManager
   var rManagers: ContiguousArray<RManager>
   var mailbox: ContiguousArray<Message> = []
-  var nextTick: Int64 = .max
+  var nextTick: Int64
 
   var hungryCount = 0
   /// The waiting giant for which memory is kept free, its slot and id; −1 if none.
@@ -70,33 +70,41 @@ struct SimulationState: ~Copyable {
     _ configuration: SimulationConfiguration, policy: any SchedulingPolicy, source: RequestSourceInfo,
     observer: (any RunObserver)?
   ) {
+    let options = configuration.engine
+    let lending = policy.lending
+    let count = configuration.topology.count
+    let chunked = options.kind == .chunked
+    // vLLM v1 keeps one null block.
+    let usable = configuration.blocksPerInstance - (chunked ? 1 : 0)
+    let percent = chunked ? options.chunkedWatermarkPercent : options.watermarkPercent
+    let watermark = configuration.blocksPerInstance * percent / 100
+    let borrows = (lending.mode == .passive || lending.mode == .proactive) && count > 1
+    let plans = (lending.mode == .proactive || lending.mode == .plannerOnly) && count > 1
     self.configuration = configuration
     self.policy = policy
     self.observer = observer
-    options = configuration.engine
-    lending = policy.lending
-    instanceCount = configuration.topology.count
+    self.options = options
+    self.lending = lending
+    self.chunked = chunked
+    self.watermark = watermark
+    self.borrows = borrows
+    self.plans = plans
+    instanceCount = count
     laneCount = configuration.costs.stages
     blockSize = options.blockSize
-    chunked = options.kind == .chunked
-    usableBlocks = configuration.blocksPerInstance - (options.kind == .chunked ? 1 : 0)
-    watermark =
-      configuration.blocksPerInstance
-      * (options.kind == .chunked ? options.chunkedWatermarkPercent : options.watermarkPercent) / 100
-    borrows = (lending.mode == .passive || lending.mode == .proactive) && instanceCount > 1
-    plans = (lending.mode == .proactive || lending.mode == .plannerOnly) && instanceCount > 1
-    admissibleBlocks = (usableBlocks - watermark) * (borrows ? instanceCount : 1)
+    usableBlocks = usable
+    admissibleBlocks = (usable - watermark) * (borrows ? count : 1)
     freePrefill = options.prefillAttention == .free
     costs = configuration.costs
-    timers = WinnerTree(count: instanceCount)
-    instances = ContiguousArray(repeating: InstanceState(), count: instanceCount)
-    lanes = ContiguousArray(repeating: Lane(), count: instanceCount * laneCount)
-    growers = ContiguousArray(repeating: 0, count: instanceCount * blockSize)
-    undecided = ContiguousArray(repeating: 0, count: (instanceCount + 63) / 64)
-    gManager = GManager(instances: instanceCount)
-    rManagers = ContiguousArray(repeating: RManager(), count: instanceCount)
+    timers = WinnerTree(count: count)
+    instances = ContiguousArray(repeating: InstanceState(), count: count)
+    lanes = ContiguousArray(repeating: Lane(), count: count * configuration.costs.stages)
+    growers = ContiguousArray(repeating: 0, count: count * options.blockSize)
+    undecided = ContiguousArray(repeating: 0, count: (count + 63) / 64)
+    gManager = GManager(instances: count)
+    rManagers = ContiguousArray(repeating: RManager(), count: count)
+    nextTick = plans ? lending.period.picoseconds : .max
     metrics = MetricsCollector(source: source, slo: configuration.slo)
-    if plans { nextTick = lending.period.picoseconds }
   }
 
   // MARK: - Reading at an instant

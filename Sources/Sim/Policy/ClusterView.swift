@@ -75,9 +75,6 @@ extension SimulationState {
         slot = requests[Int(slot)].next
       }
     }
-    let wire =
-      exchange(link, queries: users + 1) + link.latency
-      + link.transfer(bytes: costs.kvBytesPerTokenPerStage)
-    return wire <= costs.linearTime(tokens: instances[home].batch.count + 1)
+    return costs.overlapped(over: link, queries: users + 1) <= costs.linearTime(tokens: instances[home].batch.count + 1)
   }
 }

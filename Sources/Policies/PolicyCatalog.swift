@@ -1,0 +1,188 @@
+import Sim
+
+/// What a policy is asked to be made for.
+public struct PolicyRequest: Sendable {
+  public var cluster: ClusterSpec
+  public var model: ModelSpec
+  /// The small instance: that of vllm-m and debtor-creditor, from which vllm-s derives its own.
+  public var tp: Int
+  public var pp: Int
+  /// How many small instances; as many as fit if `nil`.
+  public var instances: Int?
+  public var router: Router
+  /// The policy's own options; keys that it does not have must be refused by the caller.
+  public var options: [String: String]
+
+  public init(
+    cluster: ClusterSpec, model: ModelSpec, tp: Int, pp: Int, instances: Int?, router: Router,
+    options: [String: String]
+  ) {
+    self.cluster = cluster
+    self.model = model
+    self.tp = tp
+    self.pp = pp
+    self.instances = instances
+    self.router = router
+    self.options = options
+  }
+}
+
+/// A policy with the cluster cut as it wants it.
+public struct PolicyPlan {
+  public var policy: any SchedulingPolicy
+  public var layout: ClusterLayout
+  /// How many small instances one of its instances stands for: blocks and sequences are multiplied by it.
+  public var multiple: Int
+  /// Sequences per instance if an option sets them.
+  public var maxNumSeqs: Int?
+  /// All options with their values, defaults filled in.
+  public var options: [String: String]
+}
+
+/// A policy as the catalogue lists it.
+public struct PolicyDescription: Sendable {
+  public let name: String
+  public let summary: String
+  public let options: [PolicyOption]
+  fileprivate let make: @Sendable (PolicyRequest, OptionReader) throws -> PolicyPlan
+}
+
+/// Every policy, one line each: adding one is a file and a line here, and the law suites take it from here.
+public enum PolicyCatalog {
+  public static let all: [PolicyDescription] = [
+    PolicyDescription(
+      name: "vllm-m", summary: "many small instances, each on its own (vLLM-multi)", options: [stealing],
+      make: makeVLLMMultiple),
+    PolicyDescription(
+      name: "vllm-s", summary: "one instance over all GPUs (vLLM-single)", options: singleOptions,
+      make: makeVLLMSingle),
+    PolicyDescription(
+      name: "debtor-creditor", summary: "small instances that lend KV blocks to each other (Infinite-LLM)",
+      options: [stealing] + lendingOptions, make: makeDebtorCreditor),
+  ]
+
+  /// - Throws: `PolicyOptionError`, or a `ClusterError` if the cluster cannot be cut so.
+  public static func make(_ name: String, _ request: PolicyRequest) throws -> PolicyPlan {
+    guard let description = all.first(where: { $0.name == name }) else {
+      throw PolicyOptionError(
+        key: "policy", found: name, expected: all.map(\.name).joined(separator: ", "))
+    }
+    let reader = OptionReader(values: request.options)
+    var plan = try description.make(request, reader)
+    plan.options = Dictionary(
+      uniqueKeysWithValues: description.options.map { ($0.key, reader.string($0)) })
+    return plan
+  }
+
+  // MARK: - vllm-m
+
+  private static let stealing = PolicyOption(
+    key: "steal", defaultValue: "false",
+    help: "true or false: an instance with free slots and memory takes the head of the longest other queue")
+
+  private static func smallInstances(_ request: PolicyRequest) throws -> ClusterLayout {
+    let shape = InstanceShape(tp: request.tp, pp: request.pp)
+    try shape.validate(for: request.model)
+    return try ClusterLayout.make(cluster: request.cluster, shape: shape, instances: request.instances)
+  }
+
+  private static func makeVLLMMultiple(_ request: PolicyRequest, _ options: OptionReader) throws -> PolicyPlan {
+    PolicyPlan(
+      policy: VLLMMultiple(router: request.router, steals: try options.bool(stealing)),
+      layout: try smallInstances(request), multiple: 1, options: [:])
+  }
+
+  // MARK: - vllm-s
+
+  private static let singleTP = PolicyOption(
+    key: "vllm-s-tp", defaultValue: "auto",
+    help: "ranks of vllm-s; auto: the largest legal TP that fits a node")
+  private static let singlePP = PolicyOption(
+    key: "vllm-s-pp", defaultValue: "auto", help: "stages of vllm-s; auto: as many as use all GPUs")
+  private static let across = PolicyOption(
+    key: "vllm-s-across", defaultValue: "pp",
+    help: "pp or tp: how vllm-s spans nodes; tp takes the largest legal TP of the whole cluster")
+  private static let singleSequences = PolicyOption(
+    key: "vllm-s-max-num-seqs", defaultValue: "auto",
+    help: "sequences of vllm-s; auto: those of all small instances together")
+  private static let singleOptions = [singleTP, singlePP, across, singleSequences]
+
+  private enum Across: String, CaseIterable { case pp, tp }
+
+  private static func makeVLLMSingle(_ request: PolicyRequest, _ options: OptionReader) throws -> PolicyPlan {
+    let cluster = request.cluster
+    let spansByTP = try options.choice(across, Across.self) == .tp
+    let most = spansByTP ? cluster.gpus : cluster.gpusPerNode
+    let tp =
+      options.string(singleTP) == "auto"
+      ? InstanceShape.legalTP(model: request.model, maximum: most).last ?? 1
+      : try options.integer(singleTP, 1...cluster.gpus)
+    let pp =
+      options.string(singlePP) == "auto"
+      ? max(1, min(cluster.gpus / tp, request.model.layers)) : try options.integer(singlePP, 1...cluster.gpus)
+    let shape = InstanceShape(tp: tp, pp: pp, tpAcrossNodes: tp > cluster.gpusPerNode)
+    try shape.validate(for: request.model)
+    // vllm-m may not be possible on this cluster (a model that needs every GPU): then one stands for one.
+    let small = (try? smallInstances(request))?.count ?? 1
+    return PolicyPlan(
+      policy: VLLMSingle(), layout: try ClusterLayout.make(cluster: cluster, shape: shape, instances: 1),
+      multiple: small,
+      maxNumSeqs: options.string(singleSequences) == "auto"
+        ? nil : try options.integer(singleSequences, 1...1_048_576), options: [:])
+  }
+
+  // MARK: - debtor-creditor
+
+  private static let mode = PolicyOption(
+    key: "lending", defaultValue: "proactive",
+    help: "off, passive (borrow when full), proactive (the planner as well) or planner-only")
+  private static let debtorBatch = PolicyOption(
+    key: "beta-threshold", defaultValue: "64", help: "β_thr: a smaller batch makes a debtor")
+  private static let creditorUse = PolicyOption(
+    key: "u-threshold", defaultValue: "0.9", help: "u_thr: a lower memory utilisation makes a creditor")
+  private static let period = PolicyOption(
+    key: "period", defaultValue: "1", help: "seconds between heartbeats and plans")
+  private static let chunk = PolicyOption(
+    key: "borrow-chunk", defaultValue: "16", help: "blocks borrowed at once when decoding finds none")
+  private static let moveTokens = PolicyOption(
+    key: "move-tokens-per-step", defaultValue: "16",
+    help: "KV tokens that a move ships per step; above 16 the source slows down")
+  private static let lendQueueing = PolicyOption(
+    key: "lend-while-queueing", defaultValue: "false",
+    help: "true or false: instances with waiting requests lend too")
+  private static let giants = PolicyOption(
+    key: "reserve-giants", defaultValue: "true",
+    help: "true or false: the oldest request larger than an instance holds back younger ones")
+  private static let placement = PolicyOption(
+    key: "placement", defaultValue: "spread",
+    help: "spread or pack: how a prompt is placed over its creditors")
+  private static let coupling = PolicyOption(
+    key: "coupling", defaultValue: "paper", help: "paper or fluid: how hosts pay for what they hold")
+  private static let minGain = PolicyOption(
+    key: "min-gain", defaultValue: "0.01", help: "least gain of a planned move, of the pair's throughput")
+  private static let cooldown = PolicyOption(
+    key: "cooldown", defaultValue: "10", help: "periods for which roles are kept and landed blocks rest")
+  private static let lendingOptions = [
+    mode, debtorBatch, creditorUse, period, chunk, moveTokens, lendQueueing, giants, placement, coupling, minGain,
+    cooldown,
+  ]
+
+  private static func makeDebtorCreditor(_ request: PolicyRequest, _ options: OptionReader) throws -> PolicyPlan {
+    var lending = LendingOptions()
+    lending.mode = try options.choice(mode, LendingMode.self)
+    lending.debtorBatch = try options.integer(debtorBatch, 0...1_048_576)
+    lending.creditorUtilisationPercent = try options.fraction(creditorUse, unit: 100)
+    lending.period = try options.seconds(period)
+    lending.borrowChunk = try options.integer(chunk, 1...1_048_576)
+    lending.moveTokensPerStep = try options.integer(moveTokens, 1...1_048_576)
+    lending.lendWhileQueueing = try options.bool(lendQueueing)
+    lending.reserveGiants = try options.bool(giants)
+    lending.placement = try options.choice(placement, PlacementStyle.self)
+    lending.coupling = try options.choice(coupling, Coupling.self)
+    lending.minGainPermille = try options.fraction(minGain, unit: 1000)
+    lending.cooldownPeriods = try options.integer(cooldown, 0...1_000_000)
+    return PolicyPlan(
+      policy: DebtorCreditor(router: request.router, lending: lending, steals: try options.bool(stealing)),
+      layout: try smallInstances(request), multiple: 1, options: [:])
+  }
+}

@@ -1,0 +1,41 @@
+import Sim
+
+/// Where a new request is queued; exact at the arrival, ties to the lowest instance (semantics.md 34).
+public enum Router: String, Sendable, CaseIterable {
+  /// By count of arrivals.
+  case roundRobin = "round-robin"
+  /// Fewest requests queued and running.
+  case leastLoaded = "least-loaded"
+  /// Most free blocks after the prompts already queued.
+  case mostFreeKV = "most-free-kv"
+
+  public func choose(_ request: RequestView, _ cluster: borrowing ClusterView) -> InstanceID {
+    switch self {
+    case .roundRobin:
+      return InstanceID(request.id.index % cluster.count)
+    case .leastLoaded:
+      var best = InstanceID(0)
+      var least = Int.max
+      for index in 0..<cluster.count {
+        let i = InstanceID(index)
+        let load = cluster.queued(i) + cluster.running(i)
+        if load < least {
+          least = load
+          best = i
+        }
+      }
+      return best
+    case .mostFreeKV:
+      var best = InstanceID(0)
+      var most = Int.min
+      for index in 0..<cluster.count {
+        let free = cluster.freeAfterQueue(InstanceID(index))
+        if free > most {
+          most = free
+          best = InstanceID(index)
+        }
+      }
+      return best
+    }
+  }
+}

@@ -1,0 +1,20 @@
+import Sim
+
+/// vLLM-M, the paper's first baseline: many small instances, each with its own copy of the weights, and a router.
+///
+/// Nothing is shared between instances: a request lives and dies where the router put it, and one that is larger
+/// than an instance is rejected.
+public final class VLLMMultiple: SchedulingPolicy {
+  public let name = "vllm-m"
+  public let steals: Bool
+  private let router: Router
+
+  public init(router: Router, steals: Bool = false) {
+    self.router = router
+    self.steals = steals
+  }
+
+  public func route(_ request: RequestView, _ cluster: borrowing ClusterView) -> InstanceID {
+    router.choose(request, cluster)
+  }
+}

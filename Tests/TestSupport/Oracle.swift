@@ -1,0 +1,233 @@
+import Sim
+
+/// Which instance a request is queued at (semantics.md 34); ties go to the lowest id.
+public enum OracleRouter: String, Sendable, CaseIterable {
+  /// By arrival count: request k goes to instance k mod n.
+  case roundRobin
+  /// Fewest requests queued + running.
+  case leastLoaded
+  /// Most (free blocks − blocks of queued prompts).
+  case mostFreeKV
+}
+
+/// What became of one request, times in picoseconds.
+public struct OracleResult: Hashable, Sendable {
+  /// When the first token appeared, ps; `nil` if it never did.
+  public var firstToken: Int64?
+  /// When the request completed or was rejected, ps.
+  public var ended: Int64
+  /// Why it was refused or given up; `nil` if it completed.
+  public var rejected: RejectionReason?
+  /// How often it lost its blocks and went back to its queue.
+  public var preemptions: Int
+  /// Tokens emitted.
+  public var generated: Int
+
+  public init(
+    firstToken: Int64?, ended: Int64, rejected: RejectionReason?, preemptions: Int, generated: Int
+  ) {
+    self.firstToken = firstToken
+    self.ended = ended
+    self.rejected = rejected
+    self.preemptions = preemptions
+    self.generated = generated
+  }
+}
+
+/// What a run of the oracle went through; tests of the scenario generator read it.
+public struct OracleStatistics: Hashable, Sendable {
+  /// Steps of all instances.
+  public var steps = 0
+  /// Steps that only decode.
+  public var decodeSteps = 0
+  /// Maximal runs of decode-only steps of one instance with the same requests.
+  public var decodeRuns = 0
+  /// Preemptions of all requests.
+  public var preemptions = 0
+  /// Instants at which two instances ended a step, or a request arrived as a step ended.
+  public var coincidences = 0
+  /// Blocks ever borrowed from other instances.
+  public var borrowedBlocks = 0
+  /// Loans for prompts.
+  public var promptLoans = 0
+  /// Loans for decode growth.
+  public var growthLoans = 0
+}
+
+/// A plain per-token simulator of the engine, written from the rules alone, that the real one is compared with.
+///
+/// Every decode step of every instance is walked, every request has an explicit table of block numbers, and
+/// nothing is derived that can be counted. In the comments `S9` is rule 9 of the project's semantics, `A10` is
+/// rule 10 of `docs/decisions/0001-exact-rules.md`, `C4` a rule of the chunked engine. Readings chosen where those
+/// leave a gap are marked "Reading:".
+///
+/// Cost: O(steps × running requests). Covers both local engines, pipeline lanes, and lending in mode `passive`
+/// with `paper` coupling; there is no planner, no move, no stealing.
+public struct Oracle {
+  let topology: InstanceTopology
+  let engine: EngineOptions
+  let lending: LendingOptions
+  let router: OracleRouter
+  var costs: InstanceCosts
+
+  var requests: [OracleRequest] = []
+  var instances: [OracleInstance] = []
+  /// The current instant, ps.
+  var now: Int64 = 0
+  /// Counts everything a decision changed, so that an instant ends when a pass over the instances changes nothing.
+  var changes = 0
+  /// What the last run went through.
+  public internal(set) var statistics = OracleStatistics()
+
+  let blocksPerInstance: Int
+
+  /// `lending.mode` must be `.off` or `.passive`, and its coupling `.paper`.
+  public init(
+    configuration: SimulationConfiguration, router: OracleRouter, lending: LendingOptions = LendingOptions()
+  ) {
+    precondition(lending.mode == .off || lending.mode == .passive, "the oracle knows no planner")
+    precondition(lending.coupling == .paper, "the oracle knows the paper's coupling only")
+    topology = configuration.topology
+    engine = configuration.engine
+    costs = configuration.costs
+    blocksPerInstance = configuration.blocksPerInstance
+    self.router = router
+    self.lending = lending
+  }
+
+  /// Simulates `trace` (arrivals must not decrease) to its end; results are indexed by request.
+  public mutating func run(_ trace: [TraceRequest]) -> [OracleResult] {
+    requests = trace.map { OracleRequest($0) }
+    instances = (0..<topology.count).map { _ in OracleInstance(blocks: capacity) }
+    statistics = OracleStatistics()
+    var nextArrival = 0
+
+    while true {
+      // S1: one instant at a time, the earliest of all steps' ends and the next arrival.
+      var instant = Int64.max
+      if nextArrival < requests.count { instant = requests[nextArrival].arrival }
+      for instance in instances {
+        if let step = instance.step { instant = min(instant, step.end) }
+      }
+      guard instant < .max else { break }
+      precondition(instant >= now, "time never runs backwards")
+      now = instant
+
+      // S2: first the steps that end now, then the arrivals, then decisions.
+      var ended = 0
+      for i in instances.indices where instances[i].step?.end == now {
+        endStep(i)
+        ended += 1
+      }
+      let firstArrival = nextArrival
+      while nextArrival < requests.count, requests[nextArrival].arrival == now {
+        arrive(nextArrival)
+        nextArrival += 1
+      }
+      if ended > 1 || (ended == 1 && nextArrival > firstArrival) { statistics.coincidences += 1 }
+      decideAll()
+      checkBlocks()
+    }
+    return requests.indices.map { r in
+      let request = requests[r]
+      precondition(request.state == .ended, "every request ends: nobody is left waiting for ever")
+      return OracleResult(
+        firstToken: request.firstToken, ended: request.ended, rejected: request.rejected,
+        preemptions: request.preemptions, generated: request.generated)
+    }
+  }
+
+  /// A3: instances without a step under way decide in ascending id, each at most one step per instant.
+  ///
+  /// Reading: passes are repeated as long as the last one changed anything anywhere, since memory freed (or a
+  /// queue emptied) by a later instance may let an idle earlier one admit by borrowing in the same instant.
+  private mutating func decideAll() {
+    var before = -1
+    while before != changes {
+      before = changes
+      for i in instances.indices where instances[i].step == nil {
+        switch engine.kind {
+        case .vllmV0: decideVLLMv0(i)
+        case .chunked: decideChunked(i)
+        }
+      }
+    }
+  }
+
+  // MARK: - Arrivals
+
+  private mutating func arrive(_ r: Int) {
+    let home = route(r)
+    requests[r].home = home
+    // S10, A9, A12: only prompt + 1 is tested, against what an empty cluster can hold.
+    let pool = lends ? topology.count * (capacity - watermark) : capacity - watermark
+    guard blocks(requests[r].prompt + 1) <= pool else { return reject(r, .exceedsCapacity) }
+    enqueue(r)
+  }
+
+  /// S34.
+  private func route(_ r: Int) -> Int {
+    var best = 0
+    switch router {
+    case .roundRobin:
+      best = r % topology.count
+    case .leastLoaded:
+      for i in instances.indices where load(i) < load(best) { best = i }
+    case .mostFreeKV:
+      for i in instances.indices where freeAfterQueue(i) > freeAfterQueue(best) { best = i }
+    }
+    return best
+  }
+
+  private func load(_ i: Int) -> Int { instances[i].queue.count + instances[i].running.count }
+
+  /// Reading: a queued request that was preempted counts prompt + generated, what it would prefill.
+  private func freeAfterQueue(_ i: Int) -> Int {
+    instances[i].queue.reduce(instances[i].free.count) { $0 - blocks(requests[$1].length) }
+  }
+
+  // MARK: - Steps
+
+  /// Starts a step of instance `i` now. Its blocks have been taken (A2).
+  mutating func startStep(_ i: Int, decoding: [Int], chunks: [OracleChunk]) {
+    precondition(instances[i].step == nil, "an instance has one step under way at a time")
+    precondition(!decoding.isEmpty || !chunks.isEmpty, "a step serves somebody")
+    let duration = duration(i, decoding: decoding, chunks: chunks)
+    precondition(duration > 0, "a step takes time")
+    instances[i].step = OracleStep(end: now + duration, decoding: decoding, chunks: chunks)
+    changes += 1
+
+    statistics.steps += 1
+    if chunks.isEmpty {
+      statistics.decodeSteps += 1
+      if instances[i].lastDecoding != decoding { statistics.decodeRuns += 1 }
+      instances[i].lastDecoding = decoding
+    } else {
+      instances[i].lastDecoding = []
+    }
+  }
+
+  /// A1: tokens appear, prefills finish, completed requests free their blocks.
+  private mutating func endStep(_ i: Int) {
+    guard let step = instances[i].step else { return }
+    instances[i].step = nil
+    for r in step.decoding {
+      requests[r].stored += 1
+      emit(r)
+    }
+    for chunk in step.chunks {
+      requests[chunk.request].stored += chunk.tokens
+      // A14: only the chunk that finishes a prompt or recompute emits a token.
+      if requests[chunk.request].stored == requests[chunk.request].length {
+        requests[chunk.request].state = .decoding
+        emit(chunk.request)
+      }
+    }
+  }
+
+  private mutating func emit(_ r: Int) {
+    requests[r].generated += 1
+    if requests[r].firstToken == nil { requests[r].firstToken = now }
+    if requests[r].generated == requests[r].output { end(r) }
+  }
+}

@@ -1,0 +1,87 @@
+import Sim
+
+/// Sarathi / vLLM v1: decode first, then prompt chunks within a token budget (C1–C9, A12–A14).
+extension Oracle {
+  mutating func decideChunked(_ i: Int) {
+    let preemptionsBefore = statistics.preemptions
+
+    // Decoders, oldest first, exact need.
+    for r in instances[i].running where requests[r].state == .decoding { findBlocks(r, tokens: 1) }
+    // The decoders that are left. (A partial prompt is looked for only now: it may have been preempted.)
+    var decoding = instances[i].running.filter { requests[$0].state == .decoding }
+    var chunks: [OracleChunk] = []
+
+    // Then the partial prompt, with what is left of the budget. One shortage later a decoder may be gone too.
+    if let r = instances[i].running.first(where: { requests[$0].state == .prefilling }) {
+      let rest = requests[r].length - requests[r].stored
+      let tokens = min(rest, engine.maxNumBatchedTokens - decoding.count)
+      if findBlocks(r, tokens: tokens) {
+        chunks.append(OracleChunk(request: r, cached: requests[r].stored, tokens: tokens))
+      }
+      decoding = decoding.filter { requests[$0].state == .decoding }
+    }
+
+    // A13: admissions only if nobody was preempted, or if nothing else is left to do.
+    if statistics.preemptions == preemptionsBefore || (decoding.isEmpty && chunks.isEmpty) {
+      admitChunks(i, decoding: decoding.count, chunks: &chunks)
+    }
+    guard !decoding.isEmpty || !chunks.isEmpty else { return }
+    for chunk in chunks { chargeHosts(for: chunk) }
+    startStep(i, decoding: decoding, chunks: chunks)
+  }
+
+  /// C3: the blocks that raise the stored length of `r` by `tokens`, all or nothing. False if `r` itself had to go.
+  @discardableResult
+  private mutating func findBlocks(_ r: Int, tokens: Int) -> Bool {
+    let home = requests[r].home
+    // An older requester's shortage may have sent it away already.
+    guard requests[r].state == .decoding || requests[r].state == .prefilling else { return false }
+    while true {
+      let need = blocks(requests[r].stored + tokens) - requests[r].table.count
+      if need <= 0 { return true }
+      if need <= instances[home].free.count {
+        take(need, on: home, for: r)
+        return true
+      }
+      if requests[r].state == .decoding {
+        if borrowForGrowth(r) { return true }
+      } else if takeWithHosts(need, for: r, watermark: 0) {
+        // Reading: a partial prompt short of blocks takes what is free at home and borrows the rest.
+        return true
+      }
+      if yieldBlocks(to: r) == .requesterWent { return false }
+    }
+  }
+
+  /// A13, C4: admits from the head while budget and slots remain.
+  private mutating func admitChunks(_ i: Int, decoding: Int, chunks: inout [OracleChunk]) {
+    let wasBlocked = instances[i].blockedGiant
+    instances[i].blockedGiant = nil
+    defer { if instances[i].blockedGiant != wasBlocked { changes += 1 } }
+
+    while let r = instances[i].queue.first {
+      let length = requests[r].length
+      // A9 with A12: it can never be admitted, not even alone, where no watermark binds.
+      let most = lends ? topology.count * (capacity - watermark) : capacity
+      if blocks(length) > most {
+        reject(r, .outgrewCapacity)
+        continue
+      }
+      guard !isHeldBack(r) else { break }
+      let left = engine.maxNumBatchedTokens - decoding - chunks.reduce(0) { $0 + $1.tokens }
+      guard left > 0, instances[i].running.count < engine.maxNumSeqs else { break }
+      let tokens = min(length, left)
+      let binding = instances[i].running.isEmpty ? 0 : watermark
+      let tested = blocks(engine.reserveISL ? length : tokens)
+      if instances[i].free.count - binding >= tested {
+        take(blocks(tokens), on: i, for: r)
+      } else if !takeWithHosts(blocks(length), for: r, watermark: binding) {
+        if lends, isGiant(r) { instances[i].blockedGiant = r }
+        break
+      }
+      admit(r, chunks: chunks)
+      chunks.append(OracleChunk(request: r, cached: 0, tokens: tokens))
+      if tokens < length { break }
+    }
+  }
+}

@@ -1,0 +1,116 @@
+import Sim
+
+/// What one lane (micro-batch) of a step does.
+private struct LaneWork {
+  var decodes = 0
+  var context = 0
+  var prompts = 0
+  var promptTokens = 0
+  var longestPrompt = 0
+  var finishing = 0
+  var prefillAttention: Int64 = 0
+
+  var tokens: Int { decodes + promptTokens }
+}
+
+extension Oracle {
+  /// The duration of a step that instance `i` starts now, ps (A5).
+  mutating func duration(_ i: Int, decoding: [Int], chunks: [OracleChunk]) -> Int64 {
+    // A7: with free prefills only the decoding counts.
+    let isFree = engine.prefillAttention == .free
+    if isFree, decoding.isEmpty { return 1 }
+    let chargedChunks = isFree ? [] : chunks
+
+    var lanes = Array(repeating: LaneWork(), count: costs.stages)
+    for r in decoding {
+      let lane = requests[r].lane
+      lanes[lane].decodes += 1
+      // All stored tokens and the one being written; a token written to a hosted block does not count (A16).
+      lanes[lane].context += localTokens(r, of: requests[r].stored + 1)
+    }
+    for chunk in chargedChunks {
+      let lane = requests[chunk.request].lane
+      lanes[lane].prompts += 1
+      lanes[lane].promptTokens += chunk.tokens
+      lanes[lane].longestPrompt = max(lanes[lane].longestPrompt, chunk.tokens)
+      if chunk.cached + chunk.tokens == requests[chunk.request].length { lanes[lane].finishing += 1 }
+      lanes[lane].prefillAttention += prefillAttention(of: chunk)
+    }
+
+    // S16: hosts are charged for reserved blocks, in each stage, and once for what they owe to others' prompts.
+    let isPadded = engine.padded && engine.kind == .vllmV0
+    let hosted =
+      costs.contextRate * Int64(hostedBlocks(on: i) * blockSize) + instances[i].owedAttention
+    instances[i].owedAttention = 0
+
+    var longestStage: Int64 = 0
+    var mostTokens = 0
+    for (index, lane) in lanes.enumerated() {
+      // A6: padding is linear work. Reading: each lane pads its own prompts.
+      let linearTokens =
+        lane.decodes + (isPadded ? lane.prompts * lane.longestPrompt : lane.promptTokens)
+      var stage = costs.linear(tokens: linearTokens)
+      stage += costs.head(samples: lane.decodes + lane.finishing)
+      stage += lane.prefillAttention
+      if lane.decodes > 0 {
+        let (remote, merge) = remoteWork(decoding.filter { requests[$0].lane == index })
+        stage += max(costs.decodeFloor + costs.contextRate * Int64(lane.context), remote) + merge
+      }
+      // Reading: the floor bounds the whole stage, hosted work included.
+      stage = max(stage + hosted, costs.stageFloor)
+      longestStage = max(longestStage, stage)
+      mostTokens = max(mostTokens, lane.tokens)
+    }
+    let sequences = decoding.count + chargedChunks.count
+    let stages = Int64(costs.stages)
+    return costs.hostBase + costs.hostPerSequence * Int64(sequences)
+      + stages * longestStage + stages * costs.handoff(tokens: mostTokens)
+  }
+
+  /// The attention of a chunk of x tokens after c (A5; A18 if some of the request's blocks are hosted).
+  /// Reading: with `home` all pairs are the home's and the write-outs still overlap with them.
+  private func prefillAttention(of chunk: OracleChunk) -> Int64 {
+    let r = chunk.request
+    let x = chunk.tokens
+    let distributed = engine.prefillAttention == .distributed
+    let cachedHere = distributed ? localTokens(r, of: chunk.cached) : chunk.cached
+    var slowest = costs.prefillPairRate * Int64(x * cachedHere + x * (x + 1) / 2)
+    for share in hostShares(of: chunk) {
+      let link = topology.link(requests[r].home, share.host)
+      if distributed, share.cached > 0 {
+        let messages = costs.layersPerStage * x * (costs.queryBytes + costs.partialBytes)
+        let path =
+          Int64(costs.layersPerStage * 2) * link.latency + link.transfer(bytes: messages)
+          + costs.prefillFloor + costs.prefillPairRate * Int64(x * share.cached)
+        slowest = max(slowest, path)
+      }
+      if share.written > 0 {
+        let bytes = costs.kvBytesPerTokenPerStage * share.written
+        slowest = max(slowest, link.latency + link.transfer(bytes: bytes))
+      }
+    }
+    return costs.prefillFloor + costs.prefillTokenRate * Int64(x) + slowest
+  }
+
+  /// A17: the slowest remote path of the `decoding` requests of one lane, and the merging at home.
+  private func remoteWork(_ decoding: [Int]) -> (remote: Int64, merge: Int64) {
+    guard let first = decoding.first, decoding.contains(where: { requests[$0].hasHosted }) else {
+      return (0, 0)
+    }
+    let home = requests[first].home
+    var slowest: Int64 = 0
+    var pairs = 0
+    for host in instances.indices where host != home {
+      let reserved = decoding.map { held($0, on: host) }.filter { $0 > 0 }
+      guard !reserved.isEmpty else { continue }
+      pairs += reserved.count
+      let link = topology.link(home, host)
+      let messages = costs.layersPerStage * reserved.count * (costs.queryBytes + costs.partialBytes)
+      let path =
+        Int64(costs.layersPerStage * 2) * link.latency + link.transfer(bytes: messages)
+        + costs.decodeFloor + costs.contextRate * Int64(reserved.reduce(0, +) * blockSize)
+      slowest = max(slowest, path)
+    }
+    return (slowest, costs.mergeFloor + costs.mergePerPartial * Int64(pairs))
+  }
+}

@@ -1,0 +1,264 @@
+import Sim
+
+/// One KV block: number `id` of the memory of `instance`.
+struct OracleBlock: Hashable {
+  var instance: Int
+  var id: Int
+}
+
+/// A request's whole state. Requests are known by their index, which is also their age (A4).
+struct OracleRequest {
+  enum State { case unborn, waiting, prefilling, decoding, ended }
+
+  let arrival: Int64
+  let prompt: Int
+  let output: Int
+  var state = State.unborn
+  var home = 0
+  /// The micro-batch, chosen at admission.
+  var lane = 0
+  /// Tokens emitted.
+  var generated = 0
+  /// Tokens whose keys and values are stored.
+  var stored = 0
+  /// The blocks held, in the order in which they are filled: token t lies in `table[t / blockSize]`.
+  /// Those past ⌈stored / blockSize⌉ are reserved and still empty.
+  var table: [OracleBlock] = []
+  /// Whether any block of `table` is not at home.
+  var hasHosted = false
+
+  var firstToken: Int64?
+  var ended: Int64 = 0
+  var rejected: RejectionReason?
+  var preemptions = 0
+
+  init(_ request: TraceRequest) {
+    arrival = request.arrival.picoseconds
+    prompt = request.prompt
+    output = request.output
+  }
+
+  /// What a prefill of the waiting request has to store: its prompt and all it has generated.
+  var length: Int { prompt + generated }
+}
+
+/// `tokens` new tokens of a prompt, after `cached` stored ones.
+struct OracleChunk {
+  var request: Int
+  var cached: Int
+  var tokens: Int
+}
+
+/// A step under way.
+struct OracleStep {
+  var end: Int64
+  var decoding: [Int]
+  var chunks: [OracleChunk]
+}
+
+/// An instance's whole state.
+struct OracleInstance {
+  /// Numbers of the free blocks.
+  var free: [Int]
+  /// Requests admitted here, oldest first.
+  var running: [Int] = []
+  /// Requests waiting here, oldest first (A4).
+  var queue: [Int] = []
+  var step: OracleStep?
+  /// The head of the queue, if it is a giant that could not get its blocks at the last decision (A21).
+  var blockedGiant: Int?
+  /// Prefill attention owed to other homes' chunks, charged to the next step, ps (A18).
+  var owedAttention: Int64 = 0
+  /// Who decoded in the last step, if it only decoded.
+  var lastDecoding: [Int] = []
+
+  init(blocks: Int) { free = Array((0..<blocks).reversed()) }
+}
+
+extension Oracle {
+  var blockSize: Int { engine.blockSize }
+  var lends: Bool { lending.mode == .passive }
+
+  /// Blocks of an instance that can be used: N, or N − 1 under `chunked` (C3, A12).
+  var capacity: Int { engine.kind == .chunked ? blocksPerInstance - 1 : blocksPerInstance }
+
+  /// ⌊N · percent⌋ (A8, A12).
+  var watermark: Int {
+    let percent = engine.kind == .chunked ? engine.chunkedWatermarkPercent : engine.watermarkPercent
+    return blocksPerInstance * percent / 100
+  }
+
+  /// ⌈tokens / blockSize⌉.
+  func blocks(_ tokens: Int) -> Int { (tokens + blockSize - 1) / blockSize }
+
+  /// Of the first `count` tokens of `r`, those in blocks at its home.
+  func localTokens(_ r: Int, of count: Int) -> Int {
+    guard requests[r].hasHosted else { return count }
+    var local = 0
+    for (position, block) in requests[r].table.enumerated() where block.instance == requests[r].home {
+      local += min(blockSize, max(0, count - position * blockSize))
+    }
+    return local
+  }
+
+  /// Blocks that `r` holds on instance `i`.
+  func held(_ r: Int, on i: Int) -> Int {
+    requests[r].table.reduce(0) { $0 + ($1.instance == i ? 1 : 0) }
+  }
+
+  // MARK: - Blocks
+
+  /// Appends `count` free blocks of instance `i` to the table of `r`.
+  mutating func take(_ count: Int, on i: Int, for r: Int) {
+    precondition(count <= instances[i].free.count, "a block is taken only if it is free")
+    for _ in 0..<count {
+      requests[r].table.append(OracleBlock(instance: i, id: instances[i].free.removeLast()))
+    }
+    if i != requests[r].home, count > 0 { requests[r].hasHosted = true }
+  }
+
+  private mutating func release(_ r: Int) {
+    for block in requests[r].table { instances[block.instance].free.append(block.id) }
+    requests[r].table = []
+    requests[r].hasHosted = false
+  }
+
+  /// Block conservation: on every instance, free and held blocks are all its blocks, each once.
+  func checkBlocks() {
+    var count = instances.map(\.free.count)
+    for instance in instances {
+      for r in instance.running {
+        if requests[r].hasHosted {
+          for block in requests[r].table { count[block.instance] += 1 }
+        } else {
+          count[requests[r].home] += requests[r].table.count
+        }
+        precondition(
+          requests[r].table.count * blockSize >= requests[r].stored, "stored tokens lie in held blocks")
+      }
+    }
+    for i in instances.indices {
+      precondition(count[i] == capacity, "free and held blocks of an instance are all its blocks")
+    }
+    // Which blocks they are is looked at in small clusters only: it costs as much as the memory is large.
+    guard capacity * instances.count <= 512 else { return }
+    var seen = Array(repeating: false, count: capacity * instances.count)
+    func see(_ block: OracleBlock) {
+      let number = block.instance * capacity + block.id
+      precondition(!seen[number], "no block is held twice or both held and free")
+      seen[number] = true
+    }
+    for i in instances.indices {
+      for id in instances[i].free { see(OracleBlock(instance: i, id: id)) }
+      for r in instances[i].running { requests[r].table.forEach(see) }
+    }
+  }
+
+  // MARK: - A request's changes of state
+
+  mutating func enqueue(_ r: Int) {
+    requests[r].state = .waiting
+    let home = requests[r].home
+    let place = instances[home].queue.firstIndex { $0 > r } ?? instances[home].queue.endIndex
+    instances[home].queue.insert(r, at: place)
+  }
+
+  /// Moves the head of the queue of instance `i` to its batch. Its first blocks have been taken.
+  /// `chunks` are those of the step that is being put together.
+  mutating func admit(_ r: Int, chunks: [OracleChunk]) {
+    let home = requests[r].home
+    precondition(instances[home].queue.first == r, "nobody passes the head of the queue")
+    requests[r].lane = laneWithLeastContext(home, chunks: chunks)
+    requests[r].state = .prefilling
+    instances[home].queue.removeFirst()
+    let place = instances[home].running.firstIndex { $0 > r } ?? instances[home].running.endIndex
+    instances[home].running.insert(r, at: place)
+    changes += 1
+  }
+
+  /// A5: the lane with the least context, ties to the lowest.
+  ///
+  /// Reading: a prompt being prefilled counts with the local tokens that it will have stored at the end of the step
+  /// being put together, so that prompts packed together spread over the lanes.
+  private func laneWithLeastContext(_ i: Int, chunks: [OracleChunk]) -> Int {
+    guard costs.stages > 1 else { return 0 }
+    var context = Array(repeating: 0, count: costs.stages)
+    for r in instances[i].running {
+      let now = chunks.first { $0.request == r }
+      context[requests[r].lane] += localTokens(r, of: requests[r].stored + (now?.tokens ?? 0))
+    }
+    var best = 0
+    for lane in context.indices where context[lane] < context[best] { best = lane }
+    return best
+  }
+
+  /// Back to the queue with nothing stored; its blocks are freed everywhere (S20).
+  /// If a step of its home is under way, the step ends at its old cost and emits nothing for this request.
+  mutating func preempt(_ r: Int) {
+    leaveBatch(r)
+    requests[r].preemptions += 1
+    statistics.preemptions += 1
+    requests[r].stored = 0
+    enqueue(r)
+  }
+
+  /// The last token has appeared.
+  mutating func end(_ r: Int) {
+    leaveBatch(r)
+    requests[r].state = .ended
+    requests[r].ended = now
+  }
+
+  mutating func reject(_ r: Int, _ reason: RejectionReason) {
+    switch requests[r].state {
+    case .unborn, .ended: break
+    case .waiting: instances[requests[r].home].queue.removeAll { $0 == r }
+    case .prefilling, .decoding: leaveBatch(r)
+    }
+    requests[r].state = .ended
+    requests[r].ended = now
+    requests[r].rejected = reason
+    changes += 1
+  }
+
+  private mutating func leaveBatch(_ r: Int) {
+    let home = requests[r].home
+    release(r)
+    instances[home].running.removeAll { $0 == r }
+    instances[home].step?.decoding.removeAll { $0 == r }
+    instances[home].step?.chunks.removeAll { $0.request == r }
+    changes += 1
+  }
+
+  // MARK: - Shortage
+
+  /// What came of a shortage.
+  enum Shortage {
+    /// Somebody else went: look again.
+    case somebodyWent
+    /// The requester itself went.
+    case requesterWent
+  }
+
+  /// S20, A10: `r` cannot have a block at home, nor borrow one. The youngest request that holds a block there goes
+  /// if it is younger; else `r` itself; and `r` is given up if it is the only one.
+  mutating func yieldBlocks(to r: Int) -> Shortage {
+    let home = requests[r].home
+    let holders = instances.flatMap(\.running).filter { held($0, on: home) > 0 }
+    if let youngest = holders.max(), youngest > r {
+      preempt(youngest)
+      return .somebodyWent
+    }
+    if holders.contains(where: { $0 != r }) {
+      preempt(r)
+      return .requesterWent
+    }
+    // A20: a giant alone at home turns to the creditors before it is given up.
+    if lends, isGiant(r), let victim = youngestOnCreditors(of: r) {
+      preempt(victim)
+      return .somebodyWent
+    }
+    reject(r, .outgrewCapacity)
+    return .requesterWent
+  }
+}

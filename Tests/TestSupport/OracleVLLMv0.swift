@@ -1,0 +1,107 @@
+import Sim
+
+/// vLLM 0.4–0.6 without chunked prefill: prompts first and whole, never in one step with decoding (S9).
+extension Oracle {
+  mutating func decideVLLMv0(_ i: Int) {
+    // S19: a distributed prompt goes on, chunk by chunk, while the home's decoding stands still.
+    if let r = instances[i].running.first(where: { requests[$0].state == .prefilling }) {
+      return startChunkAlone(r)
+    }
+    if startPrefill(i) { return }
+    growRunning(i)
+    let decoding = instances[i].running
+    if !decoding.isEmpty {
+      startStep(i, decoding: decoding, chunks: [])
+    } else {
+      // A10: nobody is left running, so the queue is packed once more.
+      _ = startPrefill(i)
+    }
+  }
+
+  /// A8, A9: packs prompts from the head of the queue and starts their step. False if none could be packed.
+  private mutating func startPrefill(_ i: Int) -> Bool {
+    let wasBlocked = instances[i].blockedGiant
+    instances[i].blockedGiant = nil
+    defer { if instances[i].blockedGiant != wasBlocked { changes += 1 } }
+
+    var chunks: [OracleChunk] = []
+    while let r = instances[i].queue.first {
+      let length = requests[r].length
+      let need = blocks(length)
+      // S10: vLLM ends a prompt above the budget. Reading: when it is at the head, before any other test.
+      if engine.overBudget == .ignore, length > engine.maxNumBatchedTokens {
+        reject(r, .overBudget)
+        continue
+      }
+      // A9: it can never be admitted.
+      if need > (lends ? topology.count : 1) * (capacity - watermark) {
+        reject(r, .outgrewCapacity)
+        continue
+      }
+      guard !isHeldBack(r) else { break }
+      // (i) a slot, (ii) the budget, (iii) blocks above the watermark
+      guard instances[i].running.count < engine.maxNumSeqs else { break }
+      guard chunks.isEmpty || fitsBudget(chunks.map(\.tokens) + [length]) else { break }
+      if instances[i].free.count - need >= watermark {
+        take(need, on: i, for: r)
+        admit(r, chunks: chunks)
+        chunks.append(OracleChunk(request: r, cached: 0, tokens: length))
+      } else if chunks.isEmpty, takeWithHosts(need, for: r, watermark: watermark) {
+        // A15: a prompt that needs hosts is prefilled alone.
+        admit(r, chunks: [])
+        startChunkAlone(r)
+        return true
+      } else {
+        if chunks.isEmpty, lends, isGiant(r) { instances[i].blockedGiant = r }
+        break
+      }
+    }
+    guard !chunks.isEmpty else { return false }
+    startStep(i, decoding: [], chunks: chunks)
+    return true
+  }
+
+  /// A8 (ii), or A6 when prompts are padded. The first prompt is packed whatever its length.
+  private func fitsBudget(_ lengths: [Int]) -> Bool {
+    let total = lengths.reduce(0, +)
+    guard engine.padded else { return total <= engine.maxNumBatchedTokens }
+    let padded = lengths.count * (lengths.max() ?? 0)
+    return padded <= engine.maxNumBatchedTokens && padded - total <= 256
+  }
+
+  /// A15: the next chunk of a prompt with hosted blocks, `budget` tokens if the hosts compute too, else all of it.
+  private mutating func startChunkAlone(_ r: Int) {
+    let rest = requests[r].length - requests[r].stored
+    let isChunked = engine.prefillAttention == .distributed
+    let chunk = OracleChunk(
+      request: r, cached: requests[r].stored,
+      tokens: isChunked ? min(rest, engine.maxNumBatchedTokens) : rest)
+    chargeHosts(for: chunk)
+    startStep(requests[r].home, decoding: [], chunks: [chunk])
+  }
+
+  /// A10, A16: before a decode step the running requests, oldest first, each find the block they need.
+  private mutating func growRunning(_ i: Int) {
+    var position = 0
+    while position < instances[i].running.count {
+      let r = instances[i].running[position]
+      if findBlock(r) { position += 1 }  // else r has left, and the next one is in its place
+    }
+  }
+
+  /// False if `r` itself had to go.
+  private mutating func findBlock(_ r: Int) -> Bool {
+    let home = requests[r].home
+    while true {
+      if blocks(requests[r].stored) < requests[r].table.count { return true }  // a reserved block is left
+      let isNeeded = requests[r].stored % blockSize == 0
+      if !isNeeded, engine.appendCheck == .exact { return true }
+      if !instances[home].free.isEmpty {
+        if isNeeded { take(1, on: home, for: r) }
+        return true
+      }
+      if borrowForGrowth(r) { return true }
+      if yieldBlocks(to: r) == .requesterWent { return false }
+    }
+  }
+}
