@@ -67,7 +67,8 @@ struct CompareReport {
     }
     var text = "## Ratios of output tokens/s to \(base) over \(comparisons.count) seeds\n\n"
     text += "Seed 0 is the trace; seed k redraws its arrivals and resamples its lengths in blocks. "
-    text += "Mean ± half a 95 % interval (Student's t) of the ratios of paired runs.\n\n"
+    text += "Mean ± half a 95 % interval (Student's t) of the ratios of paired runs, "
+    text += "on the common trace where there is one.\n\n"
     var rows = [["ratio"] + comparisons.map { "seed \($0.whole.workload.seed)" } + ["mean ± 95 %"]]
     for reading in Self.readings {
       for contender in plans.indices where contender != baseline {

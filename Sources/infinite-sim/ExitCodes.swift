@@ -1,3 +1,4 @@
+import Policies
 import Results
 import Sim
 import Workloads
@@ -24,7 +25,8 @@ enum FailureStatus: Int32 {
     case let error as ModelConfigError:
       if case .unreadable = error { self = .missingInput } else { self = .badData }
     case is ModelSpecError: self = .badData
-    case is ClusterError, is KVMemoryError, is ConfigurationError, is OptionError: self = .usage
+    case is ClusterError, is KVMemoryError, is ConfigurationError, is PolicyOptionError, is OptionError:
+      self = .usage
     case let error as StoreError:
       self =
         switch error {

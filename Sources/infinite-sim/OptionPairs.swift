@@ -109,11 +109,11 @@ struct EngineOption: Sendable {
   }
 }
 
-/// The word nearest to `word` if it is near enough to be a slip of the finger: at most a third of its letters.
+/// The word nearest to `word` if it is near enough to be a slip (at most a third of its letters), or else the
+/// first that begins with it.
 func closest(to word: String, among candidates: [String]) -> String? {
-  candidates.map { ($0, editDistance(word, $0)) }
-    .filter { $0.1 <= max(1, word.count / 3) }
-    .min { ($0.1, $0.0) < ($1.1, $1.0) }?.0
+  let near = candidates.map { (editDistance(word, $0), $0) }.filter { $0.0 <= max(1, word.count / 3) }
+  return near.min { $0 < $1 }?.1 ?? candidates.sorted().first { !word.isEmpty && $0.hasPrefix(word) }
 }
 
 /// The least number of letters to insert, delete or replace (Levenshtein), O(a · b).

@@ -1,15 +1,11 @@
 import ArgumentParser
+import Policies
 import Sim
 import Workloads
 
 extension EngineKind: ExpressibleByArgument {}
 
-/// How requests are sent to instances.
-enum RouterName: String, CaseIterable, ExpressibleByArgument {
-  case roundRobin = "round-robin"
-  case leastLoaded = "least-loaded"
-  case mostFreeKV = "most-free-kv"
-}
+extension Router: ExpressibleByArgument {}
 
 /// What `run` and `compare` have in common.
 struct RunOptions: ParsableArguments {
@@ -44,7 +40,7 @@ struct RunOptions: ParsableArguments {
   @Option(help: "KV blocks of an instance, instead of what its memory holds.")
   var kvBlocks: Int?
   @Option(help: "Router: round-robin, least-loaded or most-free-kv.")
-  var router = RouterName.leastLoaded
+  var router = Router.leastLoaded
   @Option(
     name: .customLong("option"),
     help: ArgumentHelp(

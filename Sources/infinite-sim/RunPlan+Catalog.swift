@@ -21,7 +21,7 @@ extension RunPlan {
     let machine = try Machine(options)
     let request = PolicyRequest(
       cluster: machine.cluster, model: machine.model, tp: options.tp ?? 1, pp: options.pp ?? 1,
-      instances: options.instances, router: Router(rawValue: options.router.rawValue) ?? .leastLoaded,
+      instances: options.instances, router: options.router,
       options: pairs.only(try optionKeys(policies: [policy])))
     let made = try PolicyCatalog.make(policy, request)
     let placed = PlacedPolicy(

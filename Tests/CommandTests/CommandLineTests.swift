@@ -71,7 +71,7 @@ import Workloads
       let text = "\(error)"
       return text.contains("did you mean prefill-attention?") && valid.allSatisfy(text.contains)
     }
-    #expect(closest(to: "zzz", among: valid) == nil)
+    #expect(closest(to: "zzz", among: valid) == nil && closest(to: "app", among: valid) == "append-check")
     #expect(editDistance("kitten", "sitting") == 3 && editDistance("", "ab") == 2)
   }
 
