@@ -109,10 +109,10 @@ struct EngineOption: Sendable {
   }
 }
 
-/// The word nearest to `word` if it is near enough to be a slip (at most a third of its letters), or else the
+/// The word nearest to `word` if it is near enough to be a slip (two letters, or a third of them), or else the
 /// first that begins with it.
 func closest(to word: String, among candidates: [String]) -> String? {
-  let near = candidates.map { (editDistance(word, $0), $0) }.filter { $0.0 <= max(1, word.count / 3) }
+  let near = candidates.map { (editDistance(word, $0), $0) }.filter { $0.0 <= (word.count < 4 ? 1 : max(2, word.count / 3)) }
   return near.min { $0 < $1 }?.1 ?? candidates.sorted().first { !word.isEmpty && $0.hasPrefix(word) }
 }
 
