@@ -112,7 +112,8 @@ struct EngineOption: Sendable {
 /// The word nearest to `word` if it is near enough to be a slip (two letters, or a third of them), or else the
 /// first that begins with it.
 func closest(to word: String, among candidates: [String]) -> String? {
-  let near = candidates.map { (editDistance(word, $0), $0) }.filter { $0.0 <= (word.count < 4 ? 1 : max(2, word.count / 3)) }
+  let most = word.count < 4 ? 1 : max(2, word.count / 3)
+  let near = candidates.map { (editDistance(word, $0), $0) }.filter { $0.0 <= most }
   return near.min { $0 < $1 }?.1 ?? candidates.sorted().first { !word.isEmpty && $0.hasPrefix(word) }
 }
 
