@@ -45,6 +45,8 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "WorkloadsTests", dependencies: ["Workloads"], swiftSettings: strict),
     .testTarget(name: "ResultsTests", dependencies: ["Results"], swiftSettings: strict),
-    .testTarget(name: "CommandTests", dependencies: ["infinite-sim"], swiftSettings: strict),
+    .testTarget(
+      name: "CommandTests", dependencies: ["infinite-sim", "Results", "Sim", "Workloads"],
+      swiftSettings: strict),
   ]
 )

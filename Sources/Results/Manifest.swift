@@ -1,0 +1,89 @@
+import Sim
+
+/// All that a run's result depends on; two runs with the same manifest have the same result.
+///
+/// The named parts are JSON because the types they describe live in targets that this one does not import.
+/// Wall time, paths, `--step-by-step` and the database are no part of it: they do not change the result.
+public struct Manifest: Hashable, Sendable {
+  /// The version of the manifest's own form; part of its hash.
+  public static let version = 1
+
+  public var programVersion: String
+  /// Nodes, GPUs, links, layout (TP, PP, instances), KV blocks of an instance.
+  public var cluster: JSON
+  public var model: JSON
+  /// The hardware profile's name and every constant of it.
+  public var hardware: JSON
+  /// The policy's name in the catalogue.
+  public var policy: String
+  /// All options of the policy, defaults filled in.
+  public var policyOptions: JSON
+  public var engine: JSON
+  public var slo: JSON
+  /// File name of the trace, without its folder: shown, and so part of the result.
+  public var trace: String
+  /// Digest of the trace's content and the transformations applied to it.
+  public var workload: JSON
+  /// 0 is the trace as it is; k > 0 is its k-th redraw.
+  public var seed: Int
+
+  public init(
+    programVersion: String, cluster: JSON, model: JSON, hardware: JSON, policy: String, policyOptions: JSON,
+    engine: EngineOptions, slo: SLO, trace: String, workload: JSON, seed: Int
+  ) {
+    self.programVersion = programVersion
+    self.cluster = cluster
+    self.model = model
+    self.hardware = hardware
+    self.policy = policy
+    self.policyOptions = policyOptions
+    self.engine = JSON(engine)
+    self.slo = ["ttft_s": .optional(slo.ttftSeconds), "tpot_s": .optional(slo.tpotSeconds)]
+    self.trace = trace
+    self.workload = workload
+    self.seed = seed
+  }
+
+  /// The manifest as one JSON object with sorted keys.
+  public var json: JSON {
+    JSON.object([
+      .init("manifest_version", .int(Self.version)),
+      .init("program_version", .string(programVersion)),
+      .init("cluster", cluster),
+      .init("model", model),
+      .init("hardware", hardware),
+      .init("policy", .string(policy)),
+      .init("policy_options", policyOptions),
+      .init("engine", engine),
+      .init("slo", slo),
+      .init("trace", .string(trace)),
+      .init("workload", workload),
+      .init("seed", .int(seed)),
+    ]).canonical
+  }
+
+  /// SHA-256 of the canonical text, 64 hexadecimal digits.
+  public var hash: String { json.digest }
+}
+
+extension JSON {
+  /// SHA-256 of the canonical text, 64 hexadecimal digits: equal values, equal digests.
+  public var digest: String { SHA256.hex(canonical.text) }
+
+  /// The engine's settings but for `stepByStep`, which does not change the result.
+  public init(_ engine: EngineOptions) {
+    self = [
+      "kind": .string(engine.kind.rawValue),
+      "max_num_seqs": .int(engine.maxNumSeqs),
+      "max_num_batched_tokens": .int(engine.maxNumBatchedTokens),
+      "block_size": .int(engine.blockSize),
+      "watermark_percent": .int(engine.watermarkPercent),
+      "chunked_watermark_percent": .int(engine.chunkedWatermarkPercent),
+      "append_check": .string(engine.appendCheck.rawValue),
+      "padded": .bool(engine.padded),
+      "over_budget": .string(engine.overBudget.rawValue),
+      "reserve_isl": .bool(engine.reserveISL),
+      "prefill_attention": .string(engine.prefillAttention.rawValue),
+    ]
+  }
+}

@@ -1,0 +1,228 @@
+import Foundation
+import GRDB
+import Sim
+
+/// The SQLite database of runs.
+///
+///     let store = try ResultStore.open("runs.db")
+///     let id = try store.record(manifest, startedAt: now()) { recorder in
+///       (try simulate(observer: recorder), finishedAt: now())
+///     }
+///
+/// A run is one transaction: it is there whole or not at all. A run that throws leaves a row with its error.
+public final class ResultStore: Sendable {
+  /// The schema that this program writes.
+  public static let schemaVersion = Schema.steps.count
+
+  public let path: String
+  private let queue: DatabaseQueue
+
+  private init(path: String, queue: DatabaseQueue) {
+    self.path = path
+    self.queue = queue
+  }
+
+  /// Opens the database at `path`, creates it if there is none, and brings its schema up to date.
+  ///
+  /// Before an older schema is migrated the file is copied to `PATH.backup-vN`, N being the old version.
+  /// A newer schema and a foreign database are refused, and it is made sure that the file can be written.
+  public static func open(_ path: String) throws(StoreError) -> ResultStore {
+    try open(path, steps: Schema.steps)
+  }
+
+  static func open(_ path: String, steps: [SchemaStep]) throws(StoreError) -> ResultStore {
+    try translating(path) {
+      let version = try version(of: path, supported: steps.count)
+      var configuration = Configuration()
+      configuration.journalMode = .wal
+      configuration.busyMode = .timeout(30)  // seconds; another run may be committing
+      let queue = try DatabaseQueue(path: path, configuration: configuration)
+      if version < steps.count {
+        if version > 0 { try backUp(queue, path: path, version: version) }
+        try migrate(queue, steps: steps)
+      }
+      // Takes the write lock and gives it back: the file, its journal and its folder can be written.
+      try queue.inTransaction(.immediate) { _ in .rollback }
+      return ResultStore(path: path, queue: queue)
+    }
+  }
+
+  /// The schema version of the file at `path`, 0 if there is none, found without changing anything.
+  private static func version(of path: String, supported: Int) throws -> Int {
+    guard FileManager.default.fileExists(atPath: path) else { return 0 }
+    var configuration = Configuration()
+    configuration.readonly = true
+    return try DatabaseQueue(path: path, configuration: configuration).read { db in
+      let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+      let application = try Int32.fetchOne(db, sql: "PRAGMA application_id") ?? 0
+      let isEmpty = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_schema") == 0
+      guard application == Schema.applicationID || (isEmpty && application == 0 && version == 0) else {
+        throw StoreError.foreignDatabase(path: path)
+      }
+      guard version <= supported else {
+        throw StoreError.newerSchema(path: path, found: version, supported: supported)
+      }
+      return version
+    }
+  }
+
+  private static func backUp(_ queue: DatabaseQueue, path: String, version: Int) throws {
+    let backup = "\(path).backup-v\(version)"
+    guard !FileManager.default.fileExists(atPath: backup) else {
+      throw StoreError.backupExists(path: path, backup: backup)
+    }
+    try queue.writeWithoutTransaction { db in
+      try db.execute(sql: "VACUUM INTO ?", arguments: [backup])
+    }
+  }
+
+  private static func migrate(_ queue: DatabaseQueue, steps: [SchemaStep]) throws {
+    try queue.inTransaction(.immediate) { db in
+      // Another process may have migrated since the version was read.
+      let current = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+      for step in steps.dropFirst(current) { try step.migrate(db) }
+      try db.execute(sql: "PRAGMA application_id = \(Schema.applicationID)")
+      try db.execute(sql: "PRAGMA user_version = \(max(current, steps.count))")
+      return .commit
+    }
+  }
+
+  // MARK: - Writing
+
+  /// Runs `body` and keeps what it returns and what its observer saw, in one transaction.
+  ///
+  /// If `body` throws, nothing of the run is kept but a row with status `failed` and the error's text, and the
+  /// error is thrown on. Times are given by the caller: this target does not read the clock.
+  /// - Returns: the id of the run's row.
+  public func record(
+    _ manifest: Manifest, startedAt: String,
+    _ body: (RunRecorder) throws -> (result: RunResult, finishedAt: String)
+  ) throws -> Int64 {
+    do {
+      return try Self.translatingDatabaseErrors(path) {
+        var id: Int64 = 0
+        try queue.inTransaction(.immediate) { db in
+          id = try RunRow.insert(db, manifest, startedAt: startedAt)
+          let recorder = try RunRecorder(db, run: id)
+          defer { recorder.close() }
+          let (result, finishedAt) = try body(recorder)
+          try recorder.checkWritten()
+          try RunRow.complete(db, id: id, result, finishedAt: finishedAt)
+          return .commit
+        }
+        return id
+      }
+    } catch {
+      // The run's own error matters more than a second one while its row is written.
+      try? queue.inTransaction(.immediate) { db in
+        let id = try RunRow.insert(db, manifest, startedAt: startedAt)
+        try RunRow.fail(db, id: id, error: String(describing: error))
+        return .commit
+      }
+      throw error
+    }
+  }
+
+  // MARK: - Reading
+
+  /// The newest completed run of a manifest, if there is one.
+  public func completedRun(manifestHash: String) throws -> StoredRun? {
+    try read { db in
+      try Row.fetchOne(
+        db,
+        sql: """
+          SELECT * FROM run WHERE manifest_hash = ? AND status = 'completed' ORDER BY id DESC LIMIT 1
+          """,
+        arguments: [manifestHash]
+      ).map(StoredRun.init)
+    }
+  }
+
+  /// All runs in the order in which they were stored.
+  public func runs() throws -> [StoredRun] {
+    try read { db in try Row.fetchAll(db, sql: "SELECT * FROM run ORDER BY id").map(StoredRun.init) }
+  }
+
+  /// The requests of a run in order of arrival.
+  public func requests(run: Int64) throws -> [RequestRecord] {
+    try read { db in
+      try Row.fetchAll(
+        db, sql: "SELECT * FROM request WHERE run_id = ? ORDER BY request_id", arguments: [run]
+      ).map(RequestRecord.init)
+    }
+  }
+
+  /// The ids of a run's rejected requests, ascending.
+  public func rejectedRequests(run: Int64) throws -> [Int] {
+    try read { db in
+      try Int.fetchAll(
+        db,
+        sql: """
+          SELECT request_id FROM request WHERE run_id = ? AND rejected_because IS NOT NULL ORDER BY request_id
+          """,
+        arguments: [run])
+    }
+  }
+
+  /// The longest prompt and the longest context of a run's admitted requests, 0 if there are none.
+  public func longestRequests(run: Int64) throws -> LongestRequests {
+    try read { db in
+      let row = try Row.fetchOne(
+        db,
+        sql: """
+          SELECT max(prompt_tokens), max(prompt_tokens + output_tokens) FROM request
+          WHERE run_id = ? AND admitted_ps IS NOT NULL
+          """,
+        arguments: [run])
+      return LongestRequests(prompt: row?[0] ?? 0, context: row?[1] ?? 0)
+    }
+  }
+
+  /// The samples of a run by instance and time.
+  public func samples(run: Int64) throws -> [InstanceSample] {
+    try read { db in
+      try Row.fetchAll(
+        db, sql: "SELECT * FROM instance_sample WHERE run_id = ? ORDER BY instance, time_ps, id",
+        arguments: [run]
+      ).map(InstanceSample.init)
+    }
+  }
+
+  /// The decisions of a run in the order in which they were taken.
+  public func decisions(run: Int64) throws -> [DecisionRecord] {
+    try read { db in
+      try Row.fetchAll(db, sql: "SELECT * FROM decision WHERE run_id = ? ORDER BY id", arguments: [run])
+        .map(DecisionRecord.init)
+    }
+  }
+
+  /// SQLite's own check of the file: "ok", or what is wrong with it.
+  public func integrity() throws -> String {
+    try read { db in
+      try String.fetchAll(db, sql: "PRAGMA integrity_check").joined(separator: "; ")
+    }
+  }
+
+  private func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
+    try Self.translatingDatabaseErrors(path) { try queue.read(body) }
+  }
+
+  /// Turns SQLite's errors into ours; leaves others as they are.
+  private static func translatingDatabaseErrors<Value>(_ path: String, _ body: () throws -> Value) throws
+    -> Value
+  {
+    do { return try body() } catch let error as DatabaseError { throw StoreError(error, path: path) }
+  }
+
+  private static func translating<Value>(_ path: String, _ body: () throws -> Value) throws(StoreError)
+    -> Value
+  {
+    do { return try body() } catch let error as StoreError {
+      throw error
+    } catch let error as DatabaseError {
+      throw StoreError(error, path: path)
+    } catch {
+      throw .other(path: path, reason: String(describing: error))
+    }
+  }
+}

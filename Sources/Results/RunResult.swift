@@ -1,0 +1,221 @@
+import Sim
+
+/// What a run is reported by: the engine's summary, and the one figure that needs a run of its own.
+public struct RunResult: Sendable {
+  public var summary: RunSummary
+  /// Time to first token of the longest prompt that the empty cluster could hold, seconds; `nil` if the
+  /// cluster cannot hold any (semantics.md 29).
+  public var maxContextTTFTSeconds: Double?
+
+  public init(summary: RunSummary, maxContextTTFTSeconds: Double?) {
+    self.summary = summary
+    self.maxContextTTFTSeconds = maxContextTTFTSeconds
+  }
+}
+
+/// The longest of a run's admitted requests, in tokens.
+public struct LongestRequests: Hashable, Sendable {
+  public var prompt: Int
+  /// prompt + output.
+  public var context: Int
+
+  public init(prompt: Int = 0, context: Int = 0) {
+    self.prompt = prompt
+    self.context = context
+  }
+}
+
+/// A stored summary lacks a key or holds something else there.
+public struct SummaryError: Error, Hashable, Sendable, CustomStringConvertible {
+  public var key: String
+  public var description: String { "the stored summary has no usable \"\(key)\"" }
+}
+
+// MARK: - Writing
+
+extension JSON {
+  /// The object that `run --json` prints and the database keeps: keys in this order, never one absent.
+  /// `decodeRuns` is left out: `events` is the one key that may depend on skip-ahead (semantics.md 3).
+  public init(_ result: RunResult) {
+    let s = result.summary
+    self = [
+      "fingerprint": .string(s.fingerprint),
+      "policy": .string(s.policy),
+      "requests": [
+        "arrived": .int(s.arrived), "completed": .int(s.completed), "rejected": .int(s.rejected),
+        "unfinished": .int(s.unfinished), "preemptions": .int(s.preemptions),
+      ],
+      "rejected_by_reason": .object(
+        RejectionReason.allCases.map { .init($0.rawValue, .int(s.rejectedByReason[$0] ?? 0)) }),
+      "tokens": ["prompt": .int(s.promptTokens), "output": .int(s.outputTokens)],
+      "makespan_s": .double(s.makespanSeconds),
+      "throughput": [
+        "output_tokens_per_s": .double(s.outputTokensPerSecond),
+        "total_tokens_per_s": .double(s.totalTokensPerSecond),
+        "requests_per_s": .double(s.requestsPerSecond),
+        "per_gpu_output_tokens_per_s": .double(s.outputTokensPerSecondPerGPU),
+        "window_output_tokens_per_s": .double(s.windowOutputTokensPerSecond),
+      ],
+      "load": .string(s.load.rawValue),
+      "goodput_requests_per_s": .optional(s.goodputRequestsPerSecond),
+      "wasted_tokens": .int(s.wastedTokens),
+      "recomputed_tokens": .int(s.recomputedTokens),
+      "worst_stall_s": .double(s.worstStallSeconds),
+      "ttft_s": JSON(s.ttft),
+      "tpot_s": JSON(s.tpot),
+      "e2e_s": JSON(s.e2e),
+      "classes": .object(
+        LengthClass.allCases.map { .init($0.name, JSON(s.classes[$0.rawValue])) }),
+      "steps": .int(s.steps),
+      "decode_steps": .int(s.decodeSteps),
+      "events": .int(s.events),
+      "instances": .int(s.instances),
+      "gpus": .int(s.gpus),
+      "instance_busy_s": .double(s.instanceSecondsBusy),
+      "giant_reserve_s": .double(s.giantReserveSeconds),
+      "kv": [
+        "blocks_per_instance": .int(s.blocksPerInstance),
+        "peak_utilisation": .double(s.peakUtilisation),
+        "borrowed_blocks_peak": .int(s.borrowedBlocksPeak),
+        "moved_blocks": .int(s.movedBlocks),
+      ],
+      "max_context_tokens": .int(s.maxContextTokens),
+      "max_context_ttft_s": .optional(result.maxContextTTFTSeconds),
+    ]
+  }
+
+  private init(_ d: Distribution) {
+    self = [
+      "mean": .double(d.mean), "p50": .double(d.p50), "p90": .double(d.p90), "p99": .double(d.p99),
+      "max": .double(d.max), "count": .int(d.count),
+    ]
+  }
+
+  private init(_ c: ClassSummary) {
+    self = [
+      "arrived": .int(c.arrived), "completed": .int(c.completed), "rejected": .int(c.rejected),
+      "ttft_s": JSON(c.ttft), "tpot_s": JSON(c.tpot), "e2e_s": JSON(c.e2e),
+    ]
+  }
+}
+
+extension LengthClass {
+  /// The word for the class in tables and JSON.
+  public var name: String {
+    switch self {
+    case .short: "short"
+    case .medium: "medium"
+    case .long: "long"
+    }
+  }
+}
+
+// MARK: - Reading
+
+extension RunResult {
+  /// Reads what `JSON(_: RunResult)` wrote.
+  public init(_ json: JSON) throws(SummaryError) {
+    let top = SummaryReader(json: json, path: "")
+    var s = RunSummary()
+    s.fingerprint = try top.string("fingerprint")
+    s.policy = try top.string("policy")
+
+    let requests = try top.inside("requests")
+    s.arrived = try requests.int("arrived")
+    s.completed = try requests.int("completed")
+    s.rejected = try requests.int("rejected")
+    s.unfinished = try requests.int("unfinished")
+    s.preemptions = try requests.int("preemptions")
+    let reasons = try top.inside("rejected_by_reason")
+    for reason in RejectionReason.allCases {
+      let count = try reasons.int(reason.rawValue)
+      if count > 0 { s.rejectedByReason[reason] = count }
+    }
+    let tokens = try top.inside("tokens")
+    s.promptTokens = try tokens.int("prompt")
+    s.outputTokens = try tokens.int("output")
+    s.wastedTokens = try top.int("wasted_tokens")
+    s.recomputedTokens = try top.int("recomputed_tokens")
+
+    s.makespanSeconds = try top.double("makespan_s")
+    let throughput = try top.inside("throughput")
+    s.outputTokensPerSecond = try throughput.double("output_tokens_per_s")
+    s.totalTokensPerSecond = try throughput.double("total_tokens_per_s")
+    s.requestsPerSecond = try throughput.double("requests_per_s")
+    s.outputTokensPerSecondPerGPU = try throughput.double("per_gpu_output_tokens_per_s")
+    s.windowOutputTokensPerSecond = try throughput.double("window_output_tokens_per_s")
+    guard let load = LoadLabel(rawValue: try top.string("load")) else { throw SummaryError(key: "load") }
+    s.load = load
+    s.goodputRequestsPerSecond = try top.optionalDouble("goodput_requests_per_s")
+    s.worstStallSeconds = try top.double("worst_stall_s")
+
+    s.ttft = try top.distribution("ttft_s")
+    s.tpot = try top.distribution("tpot_s")
+    s.e2e = try top.distribution("e2e_s")
+    let classes = try top.inside("classes")
+    for lengthClass in LengthClass.allCases {
+      s.classes[lengthClass.rawValue] = try classes.classSummary(lengthClass.name)
+    }
+
+    s.steps = try top.int("steps")
+    s.decodeSteps = try top.int("decode_steps")
+    s.events = try top.int("events")
+    s.instances = try top.int("instances")
+    s.gpus = try top.int("gpus")
+    s.instanceSecondsBusy = try top.double("instance_busy_s")
+    s.giantReserveSeconds = try top.double("giant_reserve_s")
+    let kv = try top.inside("kv")
+    s.blocksPerInstance = try kv.int("blocks_per_instance")
+    s.peakUtilisation = try kv.double("peak_utilisation")
+    s.borrowedBlocksPeak = try kv.int("borrowed_blocks_peak")
+    s.movedBlocks = try kv.int("moved_blocks")
+    s.maxContextTokens = try top.int("max_context_tokens")
+    self.init(summary: s, maxContextTTFTSeconds: try top.optionalDouble("max_context_ttft_s"))
+  }
+}
+
+/// Reads keys of one object and names the whole path of a key that is missing or of another type.
+private struct SummaryReader {
+  var json: JSON
+  var path: String
+
+  func value(_ key: String) throws(SummaryError) -> JSON {
+    guard let value = json[key] else { throw SummaryError(key: path + key) }
+    return value
+  }
+  func inside(_ key: String) throws(SummaryError) -> SummaryReader {
+    SummaryReader(json: try value(key), path: path + key + ".")
+  }
+  func string(_ key: String) throws(SummaryError) -> String {
+    guard let string = try value(key).string else { throw SummaryError(key: path + key) }
+    return string
+  }
+  func int(_ key: String) throws(SummaryError) -> Int {
+    guard let number = try value(key).integer else { throw SummaryError(key: path + key) }
+    return number
+  }
+  func double(_ key: String) throws(SummaryError) -> Double {
+    guard let number = try value(key).number else { throw SummaryError(key: path + key) }
+    return number
+  }
+  func optionalDouble(_ key: String) throws(SummaryError) -> Double? {
+    try value(key) == .null ? nil : try double(key)
+  }
+  func distribution(_ key: String) throws(SummaryError) -> Distribution {
+    let d = try inside(key)
+    return Distribution(
+      count: try d.int("count"), mean: try d.double("mean"), p50: try d.double("p50"),
+      p90: try d.double("p90"), p99: try d.double("p99"), max: try d.double("max"))
+  }
+  func classSummary(_ key: String) throws(SummaryError) -> ClassSummary {
+    let c = try inside(key)
+    var summary = ClassSummary()
+    summary.arrived = try c.int("arrived")
+    summary.completed = try c.int("completed")
+    summary.rejected = try c.int("rejected")
+    summary.ttft = try c.distribution("ttft_s")
+    summary.tpot = try c.distribution("tpot_s")
+    summary.e2e = try c.distribution("e2e_s")
+    return summary
+  }
+}

@@ -1,0 +1,93 @@
+import GRDB
+import Sim
+
+/// Writes rows of the `run` table.
+enum RunRow {
+  static func insert(_ db: Database, _ manifest: Manifest, startedAt: String) throws -> Int64 {
+    let json = manifest.json
+    try db.execute(
+      sql: """
+        INSERT INTO run (manifest, manifest_hash, status, program_version, policy, trace, seed, started_at)
+        VALUES (?, ?, 'running', ?, ?, ?, ?, ?)
+        """,
+      arguments: [
+        json.text, json.digest, manifest.programVersion, manifest.policy, manifest.trace,
+        manifest.seed, startedAt,
+      ])
+    return db.lastInsertedRowID
+  }
+
+  static func complete(_ db: Database, id: Int64, _ result: RunResult, finishedAt: String) throws {
+    let s = result.summary
+    try db.execute(
+      sql: """
+        UPDATE run SET status = 'completed', fingerprint = :fingerprint, finished_at = :finished,
+          summary = :summary, arrived = :arrived, completed = :completed, rejected = :rejected,
+          unfinished = :unfinished, preemptions = :preemptions, output_tokens = :output,
+          wasted_tokens = :wasted, makespan_s = :makespan, output_tokens_per_s = :rate,
+          window_output_tokens_per_s = :window, load = :load, ttft_p50_s = :ttft50, ttft_p99_s = :ttft99,
+          tpot_p50_s = :tpot50, tpot_p99_s = :tpot99, e2e_p50_s = :e2e50, e2e_p99_s = :e2e99,
+          max_context_tokens = :context
+        WHERE id = :id
+        """,
+      arguments: [
+        "fingerprint": s.fingerprint, "finished": finishedAt, "summary": JSON(result).text,
+        "arrived": s.arrived, "completed": s.completed, "rejected": s.rejected, "unfinished": s.unfinished,
+        "preemptions": s.preemptions, "output": s.outputTokens, "wasted": s.wastedTokens,
+        "makespan": s.makespanSeconds, "rate": s.outputTokensPerSecond,
+        "window": s.windowOutputTokensPerSecond, "load": s.load.rawValue,
+        "ttft50": s.ttft.p50, "ttft99": s.ttft.p99, "tpot50": s.tpot.p50, "tpot99": s.tpot.p99,
+        "e2e50": s.e2e.p50, "e2e99": s.e2e.p99, "context": s.maxContextTokens, "id": id,
+      ])
+  }
+
+  static func fail(_ db: Database, id: Int64, error: String) throws {
+    try db.execute(
+      sql: "UPDATE run SET status = 'failed', error = ? WHERE id = ?", arguments: [error, id])
+  }
+}
+
+/// A row of the `run` table.
+public struct StoredRun: Sendable {
+  public enum Status: Sendable {
+    case completed(RunResult)
+    /// The text of the error that ended the run.
+    case failed(String)
+  }
+
+  public var id: Int64
+  /// The manifest's canonical JSON.
+  public var manifest: String
+  public var manifestHash: String
+  public var status: Status
+  public var policy: String
+  public var trace: String
+  public var seed: Int
+  public var programVersion: String
+  public var startedAt: String
+  /// `nil` for a failed run.
+  public var finishedAt: String?
+
+  /// What the run was reported by, if it completed.
+  public var result: RunResult? {
+    guard case .completed(let result) = status else { return nil }
+    return result
+  }
+
+  init(row: Row) throws {
+    id = row["id"]
+    manifest = row["manifest"]
+    manifestHash = row["manifest_hash"]
+    let error: String? = row["error"]
+    status =
+      if let error { .failed(error) } else {
+        .completed(try RunResult(JSON(parsing: row["summary"])))
+      }
+    policy = row["policy"]
+    trace = row["trace"]
+    seed = row["seed"]
+    programVersion = row["program_version"]
+    startedAt = row["started_at"]
+    finishedAt = row["finished_at"]
+  }
+}

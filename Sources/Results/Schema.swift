@@ -1,0 +1,89 @@
+import GRDB
+
+/// One step of the database's history. Steps are only ever appended, never changed.
+struct SchemaStep: Sendable {
+  var name: String
+  var migrate: @Sendable (Database) throws -> Void
+}
+
+/// The database's schema: version N is what the first N steps make.
+enum Schema {
+  /// "iSim" in ASCII: tells our databases from those of other programs (`PRAGMA application_id`).
+  static let applicationID: Int32 = 0x6953_696d
+
+  static let steps = [
+    SchemaStep(name: "run, request, instance_sample, decision") { db in
+      try db.execute(
+        sql: """
+          -- One row per run. The columns after `summary` repeat its main figures, for queries.
+          CREATE TABLE run (
+            id INTEGER PRIMARY KEY,
+            manifest TEXT NOT NULL CHECK (json_valid(manifest)),
+            manifest_hash TEXT NOT NULL,
+            -- 'running' is seen only inside the transaction that writes the run.
+            status TEXT NOT NULL CHECK (status IN ('running', 'completed', 'failed')),
+            error TEXT CHECK ((status = 'failed') = (error IS NOT NULL)),
+            fingerprint TEXT CHECK ((status = 'completed') = (fingerprint IS NOT NULL)),
+            program_version TEXT NOT NULL,
+            policy TEXT NOT NULL,
+            trace TEXT NOT NULL,
+            seed INTEGER NOT NULL,
+            started_at TEXT NOT NULL,
+            finished_at TEXT,
+            summary TEXT CHECK (summary IS NULL OR json_valid(summary)),
+            arrived INTEGER, completed INTEGER, rejected INTEGER, unfinished INTEGER, preemptions INTEGER,
+            output_tokens INTEGER, wasted_tokens INTEGER,
+            makespan_s REAL, output_tokens_per_s REAL, window_output_tokens_per_s REAL, load TEXT,
+            ttft_p50_s REAL, ttft_p99_s REAL, tpot_p50_s REAL, tpot_p99_s REAL, e2e_p50_s REAL, e2e_p99_s REAL,
+            max_context_tokens INTEGER
+          ) STRICT;
+          CREATE INDEX run_manifest ON run (manifest_hash);
+
+          -- One row per request that ended. Times are picoseconds since the first arrival.
+          CREATE TABLE request (
+            run_id INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+            request_id INTEGER NOT NULL,
+            arrival_ps INTEGER NOT NULL,
+            prompt_tokens INTEGER NOT NULL,
+            output_tokens INTEGER NOT NULL,
+            generated_tokens INTEGER NOT NULL,
+            home INTEGER NOT NULL,
+            admitted_ps INTEGER,
+            first_token_ps INTEGER,
+            ended_ps INTEGER NOT NULL,
+            -- NULL: completed.
+            rejected_because TEXT,
+            preemptions INTEGER NOT NULL,
+            borrowed_blocks_peak INTEGER NOT NULL,
+            PRIMARY KEY (run_id, request_id)
+          ) STRICT, WITHOUT ROWID;
+
+          CREATE TABLE instance_sample (
+            id INTEGER PRIMARY KEY,
+            run_id INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+            time_ps INTEGER NOT NULL,
+            instance INTEGER NOT NULL,
+            running INTEGER NOT NULL,
+            queued INTEGER NOT NULL,
+            used_blocks INTEGER NOT NULL,
+            hosted_blocks INTEGER NOT NULL
+          ) STRICT;
+          CREATE INDEX instance_sample_run ON instance_sample (run_id, instance, time_ps);
+
+          -- Every decision about a request's blocks, with its reason, in the order in which they were taken.
+          CREATE TABLE decision (
+            id INTEGER PRIMARY KEY,
+            run_id INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+            time_ps INTEGER NOT NULL,
+            kind TEXT NOT NULL,
+            request_id INTEGER NOT NULL,
+            source INTEGER NOT NULL,
+            destination INTEGER NOT NULL,
+            blocks INTEGER NOT NULL,
+            reason TEXT NOT NULL
+          ) STRICT;
+          CREATE INDEX decision_run ON decision (run_id);
+          """)
+    }
+  ]
+}

@@ -1,0 +1,51 @@
+import GRDB
+
+/// Why a database could not be opened, read or written. Nothing was changed unless the case says so.
+public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
+  case notWritable(path: String, reason: String)
+  case notADatabase(path: String)
+  /// A SQLite database of some other program.
+  case foreignDatabase(path: String)
+  case newerSchema(path: String, found: Int, supported: Int)
+  /// The copy to be made before a migration exists already, left by a migration that failed.
+  case backupExists(path: String, backup: String)
+  /// Another process has held the write lock for longer than we wait.
+  case busy(path: String)
+  case damaged(path: String, reason: String)
+  case other(path: String, reason: String)
+
+  public var description: String {
+    switch self {
+    case .notWritable(let path, let reason):
+      "\(path): the database cannot be written: \(reason)"
+    case .notADatabase(let path):
+      "\(path): this file is not a SQLite database; give another path to --db"
+    case .foreignDatabase(let path):
+      "\(path): this SQLite database belongs to another program; give another path to --db"
+    case .newerSchema(let path, let found, let supported):
+      "\(path): the database has schema version \(found), this program knows versions up to \(supported); "
+        + "use the newer program or another path"
+    case .backupExists(let path, let backup):
+      "\(path): its schema must be migrated, but the copy to be made first exists already: \(backup); "
+        + "move it away and try again"
+    case .busy(let path):
+      "\(path): the database is being written by another run"
+    case .damaged(let path, let reason):
+      "\(path): the database is damaged: \(reason)"
+    case .other(let path, let reason):
+      "\(path): \(reason)"
+    }
+  }
+
+  init(_ error: DatabaseError, path: String) {
+    let reason = error.message ?? "SQLite error \(error.resultCode.rawValue)"
+    switch error.resultCode {
+    case .SQLITE_NOTADB: self = .notADatabase(path: path)
+    case .SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_PERM, .SQLITE_FULL, .SQLITE_IOERR:
+      self = .notWritable(path: path, reason: reason)
+    case .SQLITE_BUSY, .SQLITE_LOCKED: self = .busy(path: path)
+    case .SQLITE_CORRUPT: self = .damaged(path: path, reason: reason)
+    default: self = .other(path: path, reason: reason)
+    }
+  }
+}

@@ -1,0 +1,50 @@
+import Policies
+import Results
+import Sim
+import Workloads
+
+/// The exit codes of the program (sysexits.h where it has a word).
+enum FailureStatus: Int32 {
+  case runFailed = 1
+  case usage = 64
+  case badData = 65
+  case missingInput = 66
+
+  /// The code for what went wrong in a command.
+  init(_ error: any Error) {
+    switch error {
+    case let failure as CommandFailure: self = failure.status
+    case let error as TraceError:
+      self =
+        switch error {
+        case .missing, .notAFile, .unreadable: .missingInput
+        case .malformed, .changed: .badData
+        case .invalidOption: .usage
+        case .unwritable: .runFailed
+        }
+    case let error as ModelConfigError:
+      if case .unreadable = error { self = .missingInput } else { self = .badData }
+    case is ModelSpecError: self = .badData
+    case is ClusterError, is KVMemoryError, is ConfigurationError, is PolicyOptionError, is OptionError:
+      self = .usage
+    case let error as StoreError:
+      self =
+        switch error {
+        case .notADatabase, .foreignDatabase, .newerSchema, .damaged: .badData
+        case .notWritable, .backupExists, .busy, .other: .runFailed
+        }
+    default: self = .runFailed
+    }
+  }
+}
+
+/// An error that a command reports in its own words.
+struct CommandFailure: Error, Hashable, CustomStringConvertible {
+  var status: FailureStatus
+  var description: String
+
+  init(_ status: FailureStatus, _ description: String) {
+    self.status = status
+    self.description = description
+  }
+}

@@ -1,0 +1,36 @@
+import ArgumentParser
+import Foundation
+import Results
+
+/// The program.
+@main
+struct InfiniteSim: ParsableCommand {
+  /// The version of the program: part of every manifest.
+  static let programVersion = "0.1.0"
+
+  static let configuration = CommandConfiguration(
+    commandName: "infinite-sim",
+    abstract: "Simulate GPU clusters that serve large language models.",
+    discussion: """
+      Exit codes: 0 done, 1 run failed, 64 usage, 65 bad input data, 66 missing input.
+      Shell completions: infinite-sim --generate-completion-script bash (or zsh, fish).
+      """,
+    version: """
+      infinite-sim \(programVersion)
+      manifest \(Manifest.version)
+      database schema \(ResultStore.schemaVersion)
+      """,
+    subcommands: [
+      RunCommand.self, CompareCommand.self, PoliciesCommand.self, ModelsCommand.self, HardwareCommand.self,
+    ])
+
+  static func main() {
+    var command: any ParsableCommand
+    do { command = try parseAsRoot() } catch { exit(withError: error) }
+    do { try command.run() } catch {
+      if error is CleanExit || error is ValidationError { exit(withError: error) }
+      writeToStandardError("error: \(error)\n")
+      Foundation.exit(FailureStatus(error).rawValue)
+    }
+  }
+}

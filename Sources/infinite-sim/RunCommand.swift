@@ -1,0 +1,43 @@
+import ArgumentParser
+import Results
+import Sim
+
+/// `infinite-sim run`: one policy on one trace.
+struct RunCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run", abstract: "Replay a trace under one policy.")
+
+  @Option(help: "Policy; see `infinite-sim policies`.")
+  var policy: String
+  @Option(help: "Write every request as CSV to this path.")
+  var requestsOut: String?
+  @OptionGroup var options: RunOptions
+
+  func run() throws {
+    let pairs = try OptionPairs(options.optionArguments)
+    try pairs.requireKnown(RunPlan.optionKeys(policies: [policy]))
+    let plan = try RunPlan.make(policy: policy, options: options, pairs: pairs, scope: .itself)
+    let workload = try Workload.load(options, seed: options.seed)
+    let requestsFile = try requestsOut.map { try AtomicFile($0, option: "--requests-out") }
+    let store = try options.db.map { try ResultStore.open($0) }
+    let executor = RunExecutor(
+      store: store, force: options.runsAgain, progress: ProgressLine(quiet: options.quiet))
+    let requests = requestsFile == nil ? nil : RequestCSV()
+    let executed = try executor.execute(plan, on: workload, observer: requests)
+
+    if let requestsFile, let requests { try requestsFile.write(requests.text) }
+    if !options.quiet {
+      for warning in plan.warnings + plan.extrapolations(executed.longest) {
+        writeToStandardError("warning: \(warning)\n")
+      }
+    }
+    if executed.isReused, let id = executed.storedRun, let db = options.db, !options.quiet {
+      writeToStandardError("note: shown from run \(id) of \(db); --force runs it again\n")
+    }
+    writeToStandardOutput(
+      options.json
+        ? JSON(executed.result).prettyText
+        : TextReport(plan: plan, workload: workload, result: executed.result).text)
+    if options.timing { writeToStandardError(executor.timing.json.text + "\n") }
+  }
+}

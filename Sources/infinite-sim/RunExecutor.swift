@@ -1,0 +1,105 @@
+import Foundation
+import Results
+import Sim
+
+/// What one run gave.
+struct ExecutedRun {
+  var result: RunResult
+  /// Ids of the rejected requests, ascending.
+  var rejected: [Int]
+  /// The longest requests that were served: they say whether costs were extrapolated.
+  var longest = LongestRequests()
+  /// Its row in the database, if there is one.
+  var storedRun: Int64?
+  /// It was found in the database and not run.
+  var isReused = false
+
+  var summary: RunSummary { result.summary }
+}
+
+/// Runs plans: takes from the database what it holds already, keeps in it what is new.
+final class RunExecutor {
+  private let store: ResultStore?
+  private let force: Bool
+  private let progress: ProgressLine
+  /// Wall time of the event loops and the requests that they replayed.
+  private(set) var timing = LoopTiming()
+
+  init(store: ResultStore?, force: Bool, progress: ProgressLine) {
+    self.store = store
+    self.force = force
+    self.progress = progress
+  }
+
+  /// The run of `plan` on `workload`; `observer` sees its requests, of a stored run as well.
+  func execute(_ plan: RunPlan, on workload: Workload, observer: (any RunObserver)? = nil) throws
+    -> ExecutedRun
+  {
+    guard let store else { return try run(plan, on: workload, observers: [observer]) }
+    let manifest = plan.manifest(workload)
+    let known = try store.completedRun(manifestHash: manifest.hash)
+    if !force, let known, let result = known.result {
+      if let observer { try store.requests(run: known.id).forEach(observer.requestEnded) }
+      return ExecutedRun(
+        result: result, rejected: try store.rejectedRequests(run: known.id),
+        longest: try store.longestRequests(run: known.id), storedRun: known.id, isReused: true)
+    }
+    var executed: ExecutedRun?
+    let id = try store.record(manifest, startedAt: now()) { recorder in
+      let run = try run(plan, on: workload, observers: [recorder, observer])
+      executed = run
+      return (run.result, now())
+    }
+    guard var executed else { preconditionFailure("a recorded run has a result") }
+    executed.storedRun = id
+    if let before = known?.result?.summary.fingerprint, before != executed.summary.fingerprint {
+      throw CommandFailure(
+        .runFailed,
+        "the same manifest gave fingerprint \(before) before and \(executed.summary.fingerprint) now")
+    }
+    return executed
+  }
+
+  private func run(_ plan: RunPlan, on workload: Workload, observers: [(any RunObserver)?]) throws
+    -> ExecutedRun
+  {
+    let seen = RequestCollector()
+    let observer = ObserverList([seen] + observers.compactMap(\.self))
+    let source = try workload.open()
+    let begin = ContinuousClock.now
+    let summary = try plan.simulate(source, observer, progress.start(plan.policy))
+    timing.add(loop: ContinuousClock.now - begin, requests: summary.arrived)
+    progress.clear()
+    let result = RunResult(
+      summary: summary, maxContextTTFTSeconds: try plan.maxContextTTFT(tokens: summary.maxContextTokens))
+    return ExecutedRun(result: result, rejected: seen.rejected.sorted(), longest: seen.longest)
+  }
+
+  /// The wall time as the database keeps it: ISO 8601, UTC.
+  private func now() -> String { Date.now.ISO8601Format() }
+}
+
+/// Collects what a comparison needs of the requests: memory grows with the rejected ones only.
+private final class RequestCollector: RunObserver {
+  private(set) var rejected: [Int] = []
+  private(set) var longest = LongestRequests()
+
+  func requestEnded(_ record: RequestRecord) {
+    if case .rejected = record.outcome { rejected.append(record.id.index) }
+    if record.admitted != nil {
+      longest.prompt = max(longest.prompt, record.prompt)
+      longest.context = max(longest.context, record.prompt + record.output)
+    }
+  }
+}
+
+/// Passes what it sees to several observers.
+private final class ObserverList: RunObserver {
+  private let observers: [any RunObserver]
+
+  init(_ observers: [any RunObserver]) { self.observers = observers }
+
+  func requestEnded(_ record: RequestRecord) { for observer in observers { observer.requestEnded(record) } }
+  func sampled(_ sample: InstanceSample) { for observer in observers { observer.sampled(sample) } }
+  func decided(_ decision: DecisionRecord) { for observer in observers { observer.decided(decision) } }
+}

@@ -1,0 +1,120 @@
+import ArgumentParser
+import Policies
+import Sim
+import Workloads
+
+extension EngineKind: ExpressibleByArgument {}
+
+extension Router: ExpressibleByArgument {}
+
+/// What `run` and `compare` have in common.
+struct RunOptions: ParsableArguments {
+  @Option(help: "Trace file: Azure 2023/2024, Vidur, or arrival_s,input_tokens,output_tokens (CSV).")
+  var trace: String
+  @Option(help: "Model preset, or the path of a Hugging Face config.json.")
+  var model = "llama2-7b"
+  @Option(help: "Hardware profile; see `infinite-sim hardware`.")
+  var hardware = "a100-measured"
+  @Option(help: "Nodes of the cluster.")
+  var nodes = 1
+  @Option(help: "GPUs of a node.")
+  var gpusPerNode = 8
+  @Option(help: ArgumentHelp("Link between nodes; see `infinite-sim hardware`. (default: the profile's)"))
+  var interNode: String?
+  @Option(help: "Share of GPU memory that the engine uses, above 0 and at most 1.")
+  var gpuMemoryUtilization = 0.9
+
+  @Option(help: "Ranks of a tensor-parallel group. (default: 1)")
+  var tp: Int?
+  @Option(help: "Pipeline stages of an instance. (default: 1)")
+  var pp: Int?
+  @Option(help: "Instances. (default: as many as the GPUs allow)")
+  var instances: Int?
+
+  @Option(help: "Local engine: vllm-v0 or chunked.")
+  var engine = EngineKind.vllmV0
+  @Option(help: "Sequences that an instance runs at once. (default: 256)")
+  var maxNumSeqs: Int?
+  @Option(help: "Token budget of a step. (default: the model's context, at least 2048; chunked: 2048)")
+  var maxNumBatchedTokens: Int?
+  @Option(help: "KV blocks of an instance, instead of what its memory holds.")
+  var kvBlocks: Int?
+  @Option(help: "Router: round-robin, least-loaded or most-free-kv.")
+  var router = Router.leastLoaded
+  @Option(
+    name: .customLong("option"),
+    help: ArgumentHelp(
+      "Setting of a policy or of the engine; see `infinite-sim policies`. May be repeated.",
+      valueName: "key=value"))
+  var optionArguments: [String] = []
+
+  @Option(help: "Divide all arrival times by this.")
+  var rateScale = "1"
+  @Option(help: "Take the first N requests of the trace.")
+  var limit: Int?
+  @Option(help: "Shorten prompts until prompt + output is at most N tokens.")
+  var clipTotal: Int?
+  @Option(help: "Goodput counts requests with a time to first token up to this, seconds.")
+  var sloTtft: Double?
+  @Option(help: "Goodput counts requests with a time per output token up to this, seconds.")
+  var sloTpot: Double?
+  @Option(help: "0 replays the trace; k > 0 its k-th redraw (arrivals and blocks of lengths).")
+  var seed = 0
+
+  @Option(help: "SQLite database in which runs are kept. A run that is in it is not run again.")
+  var db: String?
+  @Flag(help: "Run again what the database holds already.")
+  var force = false
+  @Flag(help: "Print JSON.")
+  var json = false
+  @Flag(help: "Print one JSON line on stderr: loop_s, requests_per_s, peak_rss_mb.")
+  var timing = false
+  @Flag(help: "Walk every decode step instead of skipping ahead: the same result, slowly.")
+  var stepByStep = false
+  @Flag(help: "No progress and no warnings.")
+  var quiet = false
+
+  mutating func validate() throws {
+    try requirePositive("--nodes", nodes)
+    try requirePositive("--gpus-per-node", gpusPerNode)
+    try requirePositive("--tp", tp)
+    try requirePositive("--pp", pp)
+    try requirePositive("--instances", instances)
+    try requirePositive("--max-num-seqs", maxNumSeqs)
+    try requirePositive("--max-num-batched-tokens", maxNumBatchedTokens)
+    try requirePositive("--kv-blocks", kvBlocks)
+    for (name, bound) in [("--slo-ttft", sloTtft), ("--slo-tpot", sloTpot)] {
+      guard let bound, !(bound > 0 && bound.isFinite) else { continue }
+      throw ValidationError("\(name) is \(bound), expected seconds above 0.")
+    }
+    guard gpuMemoryUtilization > 0, gpuMemoryUtilization <= 1 else {
+      throw ValidationError(
+        "--gpu-memory-utilization is \(gpuMemoryUtilization), expected above 0, at most 1.")
+    }
+    guard seed >= 0 else { throw ValidationError("--seed is \(seed), expected 0 or above.") }
+    if engine == .chunked, let seqs = maxNumSeqs, let budget = maxNumBatchedTokens, seqs >= budget {
+      throw ValidationError(
+        "--max-num-seqs \(seqs) must be below --max-num-batched-tokens \(budget) under chunked.")
+    }
+  }
+
+  private func requirePositive(_ name: String, _ value: Int?) throws {
+    guard let value, !(1...Self.most).contains(value) else { return }
+    throw ValidationError("\(name) is \(value), expected 1 to \(Self.most).")
+  }
+
+  /// Far beyond any use; keeps products of counts within 64 bits.
+  private static let most = 1 << 30
+
+  /// Whether runs that the database holds are made again. Step by step is an oracle: it must compute, and its
+  /// fingerprint is then held against the stored one.
+  var runsAgain: Bool { force || stepByStep }
+
+  /// The bounds that goodput counts by.
+  var slo: SLO { SLO(ttftSeconds: sloTtft, tpotSeconds: sloTpot) }
+
+  /// How the trace is changed while it is read.
+  func traceOptions() throws(TraceError) -> TraceOptions {
+    try TraceOptions(rateScale: rateScale, limit: limit, clipTotal: clipTotal)
+  }
+}

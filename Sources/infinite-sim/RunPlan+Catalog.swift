@@ -1,0 +1,41 @@
+import Policies
+import Sim
+
+/// The one place that knows the policies' and the engine's construction.
+extension RunPlan {
+  /// The keys that `--option` takes when these policies run; throws for a policy that does not exist.
+  static func optionKeys(policies: [String]) throws -> [String] {
+    let keys = try policies.flatMap { name in
+      guard let policy = PolicyCatalog.all.first(where: { $0.name == name }) else {
+        throw OptionError.unknownName(option: "policy", found: name, valid: PolicyCatalog.all.map(\.name))
+      }
+      return policy.options.map(\.key)
+    }
+    return Array(Set(keys + EngineOption.all.map(\.key))).sorted()
+  }
+
+  /// The plan of `policy` under the options of the command line.
+  static func make(policy: String, options: RunOptions, pairs: OptionPairs, scope: LayoutScope) throws
+    -> RunPlan
+  {
+    let machine = try Machine(options)
+    let request = PolicyRequest(
+      cluster: machine.cluster, model: machine.model, tp: options.tp ?? 1, pp: options.pp ?? 1,
+      instances: options.instances, router: options.router,
+      options: pairs.only(try optionKeys(policies: [policy])))
+    let made = try PolicyCatalog.make(policy, request)
+    let placed = PlacedPolicy(
+      name: policy, layout: made.layout, multiple: made.multiple, maxNumSeqs: made.maxNumSeqs,
+      options: made.options)
+    return try RunPlan(
+      placing: placed, on: machine, options: options, pairs: pairs, scope: scope
+    ) { configuration in
+      { source, observer, onProgress in
+        // A policy keeps state: every run gets a fresh one.
+        let policy = try PolicyCatalog.make(policy, request).policy
+        return try Simulation(configuration, policy: policy, observer: observer)
+          .run(source, onProgress: onProgress)
+      }
+    }
+  }
+}

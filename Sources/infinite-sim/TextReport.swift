@@ -1,0 +1,110 @@
+import Results
+import Sim
+
+/// What `run` prints for a reader.
+struct TextReport {
+  var plan: RunPlan
+  var workload: Workload
+  var result: RunResult
+
+  private var summary: RunSummary { result.summary }
+
+  var text: String {
+    let sections = [
+      setUp,
+      section("KV cache of one instance", plan.account),
+      section("Assumed, and decisive", plan.assumptions),
+      section("Requests", aligned(requestRows)),
+      section("Throughput", aligned(throughputRows)),
+      "Latency\n\n" + latencyTable,
+      section("KV cache and context", aligned(kvRows)),
+      section("Definitions", Definitions.lines),
+      "fingerprint \(summary.fingerprint)\nmanifest    \(plan.manifest(workload).hash)\n",
+    ]
+    return sections.joined(separator: "\n")
+  }
+
+  private var setUp: String {
+    let rows = [
+      ["policy", plan.policy], ["trace", "\(workload.name), \(workload.seedText)"],
+      ["model", plan.model], ["hardware", plan.hardware], ["cluster", plan.cluster],
+      ["layout", "\(plan.layout) (TP × PP × instances), \(grouped(plan.maxNumSeqs)) sequences per instance"],
+    ]
+    return aligned(rows).map { $0 + "\n" }.joined()
+  }
+
+  private var requestRows: [[String]] {
+    let reasons = RejectionReason.allCases.map { "\($0.rawValue) \(summary.rejectedByReason[$0] ?? 0)" }
+    return [
+      ["arrived", grouped(summary.arrived)],
+      ["completed", grouped(summary.completed)],
+      ["rejected", "\(grouped(summary.rejected)) (\(reasons.joined(separator: ", ")))"],
+      ["unfinished", grouped(summary.unfinished)],
+      ["preemptions", grouped(summary.preemptions)],
+      ["prompt tokens", grouped(summary.promptTokens)],
+      ["output tokens", grouped(summary.outputTokens)],
+      ["recomputed tokens", grouped(summary.recomputedTokens)],
+      ["wasted tokens", grouped(summary.wastedTokens)],
+    ]
+  }
+
+  private var throughputRows: [[String]] {
+    [
+      ["load", summary.load.rawValue],
+      ["makespan", "\(figure(summary.makespanSeconds)) s"],
+      ["output tokens/s", figure(summary.outputTokensPerSecond)],
+      ["output tokens/s per GPU", figure(summary.outputTokensPerSecondPerGPU)],
+      ["output tokens/s in the window", figure(summary.windowOutputTokensPerSecond)],
+      ["all tokens/s", figure(summary.totalTokensPerSecond)],
+      ["requests/s", figure(summary.requestsPerSecond)],
+      ["goodput, requests/s", summary.goodputRequestsPerSecond.map(figure) ?? "no SLO given"],
+    ]
+  }
+
+  private var latencyTable: String {
+    var rows = [["seconds", "requests", "mean", "p50", "p90", "p99", "max"]]
+    func add(_ name: String, _ d: Distribution) {
+      rows.append([name, grouped(d.count)] + [d.mean, d.p50, d.p90, d.p99, d.max].map(figure))
+    }
+    add("TTFT", summary.ttft)
+    add("TPOT", summary.tpot)
+    add("E2E", summary.e2e)
+    for lengthClass in LengthClass.allCases {
+      let of = summary.classes[lengthClass.rawValue]
+      guard of.arrived > 0 else { continue }
+      add("TTFT, \(lengthClass.name)", of.ttft)
+      add("TPOT, \(lengthClass.name)", of.tpot)
+      add("E2E, \(lengthClass.name)", of.e2e)
+    }
+    return markdownTable(rows) + "\nworst stall \(figure(summary.worstStallSeconds)) s\n"
+  }
+
+  private var kvRows: [[String]] {
+    [
+      ["blocks per instance", grouped(summary.blocksPerInstance)],
+      ["fullest instance", percent(summary.peakUtilisation)],
+      ["borrowed blocks, peak", grouped(summary.borrowedBlocksPeak)],
+      ["moved blocks", grouped(summary.movedBlocks)],
+      ["max context", "\(grouped(summary.maxContextTokens)) tokens"],
+      ["TTFT of that prompt", result.maxContextTTFTSeconds.map { "\(figure($0)) s" } ?? "none"],
+    ]
+  }
+
+  private func section(_ title: String, _ lines: [String]) -> String {
+    "\(title)\n" + lines.map { "  \($0)\n" }.joined()
+  }
+
+  private func aligned(_ rows: [[String]]) -> [String] {
+    let width = rows.map { $0[0].count }.max() ?? 0
+    return rows.map { $0[0] + String(repeating: " ", count: width + 2 - $0[0].count) + $0[1] }
+  }
+}
+
+extension Workload {
+  /// "the trace as it is" or which redraw, in words.
+  var seedText: String {
+    seed == 0
+      ? "\(grouped(requests)) requests as recorded (seed 0)"
+      : "\(grouped(requests)) requests redrawn (seed \(seed))"
+  }
+}

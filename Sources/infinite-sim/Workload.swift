@@ -1,0 +1,117 @@
+import Results
+import Sim
+import Workloads
+
+/// The requests that a run replays: a trace or its redraw, perhaps without some of its requests.
+struct Workload {
+  /// The trace's file name, without its folder.
+  var name: String
+  /// 0 is the trace as it is.
+  var seed: Int
+  /// Digest and transformations, for the manifest.
+  var manifest: JSON
+  var requests: Int
+  /// The requests left out, by their ids in the whole trace, ascending.
+  var dropped: [Int] = []
+  /// Opens the requests from the first.
+  var open: () throws -> any RequestSource
+
+  /// The trace that `options` names, validated as a whole.
+  static func load(_ options: RunOptions, seed: Int) throws -> Workload {
+    let trace = try TraceFile.open(path: options.trace, options: options.traceOptions())
+    let name = options.trace.split(separator: "/").last.map(String.init) ?? options.trace
+    let manifest: JSON = [
+      "digest": .string(trace.digest),
+      "rate_scale": .string(trace.options.rateScale.description),
+      "limit": .optional(trace.options.limit),
+      "clip_total": .optional(trace.options.clipTotal),
+    ]
+    guard seed > 0 else {
+      return Workload(name: name, seed: seed, manifest: manifest, requests: trace.info.count) {
+        try trace.rewind()
+        return trace
+      }
+    }
+    let redrawn = try Resampled.source(of: trace, seed: UInt64(seed))
+    return Workload(name: name, seed: seed, manifest: manifest, requests: redrawn.info.count) { redrawn }
+  }
+
+  /// The same requests without those of `ids`, which are ids of this workload; `nil` if none would be left.
+  func dropping(_ ids: [Int]) throws -> Workload? {
+    guard ids.count < requests else { return nil }
+    var rest = self
+    rest.dropped = Self.merge(dropped, later: ids)
+    rest.requests -= ids.count
+    if case .object(var members) = manifest {
+      members.removeAll { $0.key == "dropped" }
+      members.append(.init("dropped", .string(JSON.array(rest.dropped.map(JSON.int)).digest)))
+      rest.manifest = .object(members)
+    }
+    let (open, all) = (open, ids)
+    rest.open = { try FilteredSource(dropping: all, from: open) }
+    return rest
+  }
+
+  /// The ids in the whole trace of the requests that were dropped first (`earlier`) and, numbered in what was
+  /// left, dropped then (`later`). Both ascending; so is the result.
+  static func merge(_ earlier: [Int], later: [Int]) -> [Int] {
+    var all: [Int] = []
+    var position = 0
+    for id in later {
+      // `position` ids were dropped before this one, so it is this much higher in the whole trace.
+      while position < earlier.count, earlier[position] <= id + position {
+        all.append(earlier[position])
+        position += 1
+      }
+      all.append(id + position)
+    }
+    return all + earlier[position...]
+  }
+}
+
+/// The requests of another source without some of them, arrivals counted from the first that is left.
+struct FilteredSource: RequestSource {
+  let info: RequestSourceInfo
+  private var rest: Rest
+  private let start: SimTime
+
+  /// Leaves out the requests numbered `dropped` (ascending; not all of them). Reads the source once to the end.
+  init(dropping dropped: [Int], from open: () throws -> any RequestSource) throws {
+    var scan = Rest(base: try open(), dropped: dropped)
+    guard let first = try scan.next() else {
+      throw CommandFailure(.runFailed, "no request is left of the trace")
+    }
+    var (count, last) = (1, first)
+    while let request = try scan.next() {
+      count += 1
+      last = request
+    }
+    start = first.arrival
+    info = RequestSourceInfo(
+      count: count, lastArrival: SimTime(picoseconds: (last.arrival - start).picoseconds))
+    rest = Rest(base: try open(), dropped: dropped)
+  }
+
+  mutating func next() throws -> TraceRequest? {
+    guard var request = try rest.next() else { return nil }
+    request.arrival = SimTime(picoseconds: (request.arrival - start).picoseconds)
+    return request
+  }
+
+  /// One pass over what is left, arrivals as they are.
+  private struct Rest {
+    var base: any RequestSource
+    var dropped: [Int]
+    var id = 0
+    var position = 0
+
+    mutating func next() throws -> TraceRequest? {
+      while let request = try base.next() {
+        defer { id += 1 }
+        guard position < dropped.count, dropped[position] == id else { return request }
+        position += 1
+      }
+      return nil
+    }
+  }
+}

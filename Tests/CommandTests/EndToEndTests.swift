@@ -1,0 +1,92 @@
+import Foundation
+import Results
+import Testing
+
+@testable import infinite_sim
+
+@Suite struct EndToEndTests {
+  let folder: String
+
+  init() throws {
+    folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString).path
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    var trace = "arrival_s,input_tokens,output_tokens\n"
+    for index in 0..<60 {
+      trace += "\(Double(index) / 10),\(100 + index * 37 % 900),\(20 + index * 13 % 100)\n"
+    }
+    trace += "6.5,9000,50\n"  // larger than an instance of 300 blocks
+    try trace.write(toFile: folder + "/t.csv", atomically: true, encoding: .utf8)
+  }
+
+  private static let small = [
+    "--trace", "t.csv", "--gpus-per-node", "4", "--kv-blocks", "300", "--max-num-seqs", "16",
+  ]
+
+  private func cleanUp() { try? FileManager.default.removeItem(atPath: folder) }
+
+  @Test func `a run prints the same JSON in every process, stored or not, step by step or not`() throws {
+    defer { cleanUp() }
+    let run = ["run", "--policy", "debtor-creditor", "--json"] + Self.small
+    let first = try Program.run(run, in: folder)
+    #expect(first.status == 0)
+    #expect(try Program.run(run + ["--db", "runs.db"], in: folder).output == first.output)
+    let stored = try Program.run(run + ["--db", "runs.db"], in: folder)
+    #expect(stored.output == first.output && stored.errors.contains("run 1"))
+
+    let walked = try Program.run(run + ["--step-by-step", "--db", "runs.db"], in: folder)
+    #expect(walked.status == 0)
+    let fingerprints = try [first, walked].map { try JSON(parsing: $0.output)["fingerprint"] }
+    #expect(fingerprints[0] == fingerprints[1])
+    #expect(try ResultStore.open(folder + "/runs.db").integrity() == "ok")
+  }
+
+  @Test func `timing is one JSON line on stderr and stdout stays the result`() throws {
+    defer { cleanUp() }
+    let run = ["run", "--policy", "vllm-m", "--quiet"] + Self.small
+    let timed = try Program.run(run + ["--timing"], in: folder)
+    #expect(try JSON(parsing: timed.errors).keys == ["loop_s", "peak_rss_mb", "requests_per_s"])
+    #expect(try Program.run(run, in: folder).output == timed.output)
+  }
+
+  @Test func `a request larger than an instance is rejected by vllm-m only, and the table is fair`() throws {
+    defer { cleanUp() }
+    let outcome = try Program.run(
+      ["compare", "--policies", "vllm-m,vllm-s,debtor-creditor", "--report", "r.md"] + Self.small, in: folder)
+    #expect(outcome.status == 0)
+    #expect(outcome.output.contains("n/c"))
+    #expect(outcome.output.contains("## Common trace: the 60 requests"))
+    #expect(try String(contentsOfFile: folder + "/r.md", encoding: .utf8) == outcome.output)
+  }
+
+  @Test(arguments: [
+    (["--trace", "none.csv"], 66, "none.csv"), (["--tp", "3"], 64, "legal TP"), (["--tp", "x"], 64, "--tp"),
+    (["--db", "t.csv"], 65, "not a SQLite database"), (["--db", "no/runs.db"], 1, "cannot be written"),
+    (["--option", "stael=true"], 64, "did you mean steal?"),
+    (["--model", "no/config.json"], 66, "config.json"),
+    (["--requests-out", "no/r.csv"], 64, "no folder"), (["--limit", "0"], 64, "limit"),
+  ])
+  func `bad input ends with its code and a word on what is wrong, and leaves nothing`(
+    arguments: [String], status: Int32, words: String
+  ) throws {
+    defer { cleanUp() }
+    // The last of two values of an option counts.
+    let outcome = try Program.run(["run", "--policy", "vllm-m"] + Self.small + arguments, in: folder)
+    #expect(outcome.status == status && outcome.output.isEmpty)
+    #expect(outcome.errors.contains(words), "\(outcome.errors)")
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["t.csv"])
+  }
+
+  @Test func `versions of program, manifest and database are printed`() throws {
+    defer { cleanUp() }
+    let outcome = try Program.run(["--version"])
+    #expect(
+      outcome.output.contains("manifest 1") && outcome.output.contains("schema \(ResultStore.schemaVersion)"))
+  }
+
+  @Test(arguments: ["policies", "models", "hardware"])
+  func `the catalogues are printed`(command: String) throws {
+    defer { cleanUp() }
+    let outcome = try Program.run([command])
+    #expect(outcome.status == 0 && outcome.output.count > 100)
+  }
+}

@@ -1,0 +1,44 @@
+import Foundation
+
+/// The built program, run as a user would.
+enum Program {
+  struct Outcome {
+    var status: Int32
+    var output: String
+    var errors: String
+  }
+
+  /// Beside the test bundle, where SwiftPM puts the products of a package.
+  static var path: String {
+    #if os(macOS)
+      let bundle = Bundle.allBundles.first { $0.bundlePath.hasSuffix(".xctest") }?.bundleURL
+      let folder = bundle?.deletingLastPathComponent() ?? Bundle.main.bundleURL
+    #else
+      let folder = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        .deletingLastPathComponent()
+    #endif
+    return folder.appendingPathComponent("infinite-sim").path
+  }
+
+  /// Runs the program with `arguments` in `folder` and waits for its end.
+  static func run(_ arguments: [String], in folder: String? = nil) throws -> Outcome {
+    let files = (0..<2).map { _ in
+      FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString).path
+    }
+    for file in files { try Data().write(to: URL(fileURLWithPath: file)) }
+    defer { for file in files { try? FileManager.default.removeItem(atPath: file) } }
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: path)
+    process.arguments = arguments
+    if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
+    // Files, not pipes: nobody need read while the program runs.
+    process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: files[0]))
+    process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: files[1]))
+    try process.run()
+    process.waitUntilExit()
+    return Outcome(
+      status: process.terminationStatus,
+      output: try String(contentsOfFile: files[0], encoding: .utf8),
+      errors: try String(contentsOfFile: files[1], encoding: .utf8))
+  }
+}

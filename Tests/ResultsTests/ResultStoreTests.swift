@@ -1,0 +1,172 @@
+import Foundation
+import GRDB
+import Sim
+import Testing
+
+@testable import Results
+
+@Suite struct ResultStoreTests {
+  let folder: TemporaryFolder
+  var path: String { folder.file("runs.db") }
+
+  init() throws { folder = try TemporaryFolder() }
+
+  @Test func `what is recorded of a run is read back unchanged`() throws {
+    let store = try ResultStore.open(path)
+    let requests = [
+      RequestRecord.sample(id: 1), .sample(id: 0, outcome: .rejected(.outgrewCapacity)), .sample(id: 2),
+    ]
+    let sample = InstanceSample(
+      time: SimTime(picoseconds: 8), instance: InstanceID(1), running: 2, queued: 3, usedBlocks: 4,
+      hostedBlocks: 5)
+    let decision = DecisionRecord(
+      time: SimTime(picoseconds: 8), kind: .moveRefused, request: RequestID(2), source: InstanceID(1),
+      destination: InstanceID(0), blocks: 16, reason: "no free block")
+    let id = try store.record(.sample(), startedAt: "2026-01-01T00:00:00Z") { recorder in
+      for request in requests { recorder.requestEnded(request) }
+      recorder.sampled(sample)
+      recorder.decided(decision)
+      return (.sample(), "2026-01-01T00:00:01Z")
+    }
+
+    let run = try #require(try store.completedRun(manifestHash: Manifest.sample().hash))
+    #expect(run.id == id)
+    #expect(run.manifest == Manifest.sample().json.text)
+    #expect(run.policy == "vllm-m" && run.trace == "trace.csv" && run.seed == 0)
+    #expect(run.startedAt == "2026-01-01T00:00:00Z" && run.finishedAt == "2026-01-01T00:00:01Z")
+    #expect(JSON(try #require(run.result)) == JSON(.sample()))
+    #expect(try store.requests(run: id) == requests.sorted { $0.id < $1.id })
+    #expect(try store.rejectedRequests(run: id) == [0])
+    #expect(try store.samples(run: id) == [sample])
+    #expect(try store.decisions(run: id) == [decision])
+    #expect(try store.integrity() == "ok")
+  }
+
+  @Test func `a failed run leaves a row with its error and nothing else`() throws {
+    let store = try ResultStore.open(path)
+    #expect(throws: SimulationFailed.self) {
+      _ = try store.record(.sample(), startedAt: "start") { recorder in
+        recorder.requestEnded(.sample(id: 0))
+        throw SimulationFailed()
+      }
+    }
+    let run = try #require(try store.runs().first)
+    guard case .failed(let error) = run.status else {
+      Issue.record("the run is not marked as failed")
+      return
+    }
+    #expect(error == "the trace ends in mid-row")
+    #expect(try store.requests(run: run.id).isEmpty)
+    #expect(try store.completedRun(manifestHash: Manifest.sample().hash) == nil)
+  }
+
+  @Test func `a row that cannot be written fails the run instead of being dropped`() throws {
+    let store = try ResultStore.open(path)
+    #expect(throws: StoreError.self) {
+      _ = try store.record(.sample(), startedAt: "start") { recorder in
+        recorder.requestEnded(.sample(id: 0))
+        recorder.requestEnded(.sample(id: 0))  // the same request cannot end twice
+        return (.sample(), "end")
+      }
+    }
+    #expect(try store.runs().map { $0.result == nil } == [true])
+  }
+
+  @Test func `a stored manifest is found by its hash, the newest run first`() throws {
+    let store = try ResultStore.open(path)
+    for policy in ["vllm-m", "vllm-s", "vllm-m"] {
+      _ = try store.record(.sample(policy: policy), startedAt: "s") { _ in (.sample(), "f") }
+    }
+    #expect(try store.completedRun(manifestHash: Manifest.sample(policy: "vllm-m").hash)?.id == 3)
+    #expect(try store.completedRun(manifestHash: Manifest.sample(policy: "vllm-s").hash)?.id == 2)
+    #expect(try store.completedRun(manifestHash: Manifest.sample(seed: 9).hash) == nil)
+  }
+
+  @Test func `runs survive closing and reopening, and opening twice migrates once`() throws {
+    _ = try ResultStore.open(path).record(.sample(), startedAt: "s") { _ in (.sample(), "f") }
+    #expect(try ResultStore.open(path).runs().count == 1)
+    #expect(try folder.names.filter { $0.contains("backup") } == [])
+  }
+
+  @Test func `a database with a newer schema is refused with both versions and left as it is`() throws {
+    _ = try ResultStore.open(path)
+    let newer = ResultStore.schemaVersion + 3
+    try DatabaseQueue(path: path).writeWithoutTransaction {
+      try $0.execute(sql: "PRAGMA user_version = \(newer)")
+    }
+    let before = try Data(contentsOf: URL(fileURLWithPath: path))
+    #expect(
+      throws: StoreError.newerSchema(path: path, found: newer, supported: ResultStore.schemaVersion)
+    ) { _ = try ResultStore.open(path) }
+    #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == before)
+  }
+
+  @Test func `an older schema is migrated after a copy of the file was made`() throws {
+    _ = try ResultStore.open(path).record(.sample(), startedAt: "s") { _ in (.sample(), "f") }
+    let old = ResultStore.schemaVersion
+    let steps =
+      Schema.steps + [
+        SchemaStep(name: "note") { try $0.execute(sql: "ALTER TABLE run ADD COLUMN note TEXT") }
+      ]
+    #expect(try ResultStore.open(path, steps: steps).runs().count == 1)
+
+    let backup = path + ".backup-v\(old)"
+    #expect(try ResultStore.open(backup).runs().count == 1)
+    #expect(throws: StoreError.newerSchema(path: path, found: old + 1, supported: old)) {
+      _ = try ResultStore.open(path)
+    }
+  }
+
+  @Test func `a migration never overwrites an earlier copy`() throws {
+    _ = try ResultStore.open(path)
+    let backup = path + ".backup-v\(ResultStore.schemaVersion)"
+    try Data("precious".utf8).write(to: URL(fileURLWithPath: backup))
+    #expect(throws: StoreError.backupExists(path: path, backup: backup)) {
+      _ = try ResultStore.open(path, steps: Schema.steps + [SchemaStep(name: "x") { _ in }])
+    }
+  }
+
+  @Test func `a file that is not a database is refused and left as it is`() throws {
+    let text = Data(String(repeating: "arrival_s,input_tokens,output_tokens\n", count: 40).utf8)
+    try text.write(to: URL(fileURLWithPath: path))
+    #expect(throws: StoreError.notADatabase(path: path)) { _ = try ResultStore.open(path) }
+    #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == text)
+    #expect(try folder.names == ["runs.db"])
+  }
+
+  @Test func `another program's database is refused and left as it is`() throws {
+    try DatabaseQueue(path: path).writeWithoutTransaction { try $0.execute(sql: "CREATE TABLE theirs (a)") }
+    let before = try Data(contentsOf: URL(fileURLWithPath: path))
+    #expect(throws: StoreError.foreignDatabase(path: path)) { _ = try ResultStore.open(path) }
+    #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == before)
+  }
+
+  @Test(arguments: ["missing/runs.db", "file/runs.db"])
+  func `a path where no file can be made is refused when it is opened`(name: String) throws {
+    try Data().write(to: URL(fileURLWithPath: folder.file("file")))
+    let path = folder.file(name)
+    #expect { _ = try ResultStore.open(path) } throws: { error in
+      guard case .notWritable(path, _) = error as? StoreError else { return false }
+      return true
+    }
+    #expect(try folder.names == ["file"])
+  }
+
+  @Test(.enabled(if: getuid() != 0, "root may write anywhere"))
+  func `a folder that may not be written is refused when the database is opened`() throws {
+    try FileManager.default.setAttributes([.posixPermissions: 0o500], ofItemAtPath: folder.path)
+    defer { try? FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: folder.path) }
+    #expect(throws: StoreError.self) { _ = try ResultStore.open(path) }
+  }
+
+  @Test func `the main figures are columns that agree with the summary`() throws {
+    _ = try ResultStore.open(path).record(.sample(), startedAt: "s") { _ in (.sample(), "f") }
+    let row = try #require(
+      try DatabaseQueue(path: path).read { try Row.fetchOne($0, sql: "SELECT * FROM run") })
+    let s = RunResult.sample().summary
+    #expect(row["completed"] == s.completed && row["rejected"] == s.rejected)
+    #expect(row["output_tokens_per_s"] == s.outputTokensPerSecond)
+    #expect(row["ttft_p99_s"] == s.ttft.p99 && row["tpot_p50_s"] == s.tpot.p50)
+    #expect(row["load"] == "saturated" && row["max_context_tokens"] == s.maxContextTokens)
+  }
+}
