@@ -32,7 +32,7 @@ require_swift() {
   version=$(swift --version 2>/dev/null | sed -nE 's/.*Swift version ([0-9]+)\.([0-9]+).*/\1 \2/p' | head -n 1)
   local major=${version% *} minor=${version#* }
   if [ -z "$version" ] || [ "$major" -lt 6 ] || { [ "$major" -eq 6 ] && [ "$minor" -lt 2 ]; }; then
-    die "Swift 6.2 or newer is needed, found ${version/ /.}: https://www.swift.org/install"
+    die "Swift 6.2 or newer is needed, found $(swift --version 2>&1 | head -n 1): https://www.swift.org/install"
   fi
 }
 
