@@ -19,11 +19,11 @@ extension Oracle {
     return blocks(tokens + 1) > capacity - watermark
   }
 
-  /// A20: the youngest request, younger than the giant `r`, that holds a block on another instance than its home.
+  /// A20: the youngest request besides the giant `r` that holds a block on another instance than its home.
   func youngestOnCreditors(of r: Int) -> Int? {
     let home = requests[r].home
     return instances.flatMap(\.running)
-      .filter { other in other > r && requests[other].table.contains { $0.instance != home } }
+      .filter { other in other != r && requests[other].table.contains { $0.instance != home } }
       .max()
   }
 

@@ -252,9 +252,13 @@ extension Oracle {
       return .requesterWent
     }
     // A20: a giant alone at home turns to the creditors before it is given up.
-    if lends, isGiant(r), let victim = youngestOnCreditors(of: r) {
-      preempt(victim)
-      return .somebodyWent
+    if lends, isGiant(r), let youngest = youngestOnCreditors(of: r) {
+      if youngest > r {
+        preempt(youngest)
+        return .somebodyWent
+      }
+      preempt(r)
+      return .requesterWent
     }
     reject(r, .outgrewCapacity)
     return .requesterWent

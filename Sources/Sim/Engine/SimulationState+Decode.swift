@@ -83,9 +83,15 @@ extension SimulationState {
       preempt(slot, .othersAreOlder)
       return false
     }
-    if let victim = victimForGiant(slot) {
-      preempt(victim, .yieldsToGiant(requests[slot].id))
+    // A giant's memory is that of its creditors too: the same rule there.
+    let (creditorsYoungest, creditorsOthers) = holdersForGiant(slot)
+    if creditorsYoungest >= 0, requests[creditorsYoungest].id > requests[slot].id {
+      preempt(creditorsYoungest, .yieldsToGiant(requests[slot].id))
       return true
+    }
+    if creditorsOthers {
+      preempt(slot, .othersAreOlder)
+      return false
     }
     leaveBatch(slot)
     reject(slot, .outgrewCapacity)

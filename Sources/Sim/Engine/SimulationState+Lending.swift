@@ -232,15 +232,16 @@ extension SimulationState {
     if before != .max, holdingGiant == .max { metrics.held += now - holdSince }
   }
 
-  /// The youngest request, younger than a giant that found no block, that holds one on an instance it borrows from.
-  func victimForGiant(_ slot: Int) -> Int? {
-    guard borrows, isGiant(slot) else { return nil }
-    var victim: Int?
+  /// The youngest request besides the giant `slot` that holds a block on an instance it borrows from, and whether
+  /// there is one; none for a request that is no giant.
+  func holdersForGiant(_ slot: Int) -> (youngest: Int, any: Bool) {
+    guard borrows, isGiant(slot) else { return (-1, false) }
+    var youngest = -1
     for i in 0..<instanceCount where i != requests[slot].home {
       let candidate = holders(on: i, besides: slot).youngest
-      if candidate >= 0, requests[candidate].id > requests[victim ?? slot].id { victim = candidate }
+      if candidate >= 0, youngest < 0 || requests[candidate].id > requests[youngest].id { youngest = candidate }
     }
-    return victim
+    return (youngest, youngest >= 0)
   }
 
   // MARK: - Stealing
