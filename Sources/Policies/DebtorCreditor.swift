@@ -42,7 +42,9 @@ public final class DebtorCreditor: SchedulingPolicy {
     for index in 0..<cluster.count {
       let host = InstanceID(index)
       let free = cluster.free(host)
-      guard host != ask.home, free > cluster.watermark, mayLend(host, for: ask, free: free, cluster) else { continue }
+      guard host != ask.home, free > cluster.watermark, mayLend(host, for: ask, free: free, cluster) else {
+        continue
+      }
       let offer = LoanPiece(host: host, blocks: free - cluster.watermark)
       if cluster.sameNode(ask.home, host) { near.append(offer) } else { far.append(offer) }
     }
@@ -52,7 +54,8 @@ public final class DebtorCreditor: SchedulingPolicy {
     let farTotal = far.reduce(0) { $0 + $1.blocks.count }
     guard nearTotal + farTotal >= ask.blocks.count else { return nil }
     let nearShare = min(ask.blocks.count, nearTotal)
-    return place(nearShare, over: near, total: nearTotal) + place(ask.blocks.count - nearShare, over: far, total: farTotal)
+    return place(nearShare, over: near, total: nearTotal)
+      + place(ask.blocks.count - nearShare, over: far, total: farTotal)
   }
 
   private func mayLend(

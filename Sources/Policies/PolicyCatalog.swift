@@ -86,7 +86,8 @@ public enum PolicyCatalog {
     return try ClusterLayout.make(cluster: request.cluster, shape: shape, instances: request.instances)
   }
 
-  private static func makeVLLMMultiple(_ request: PolicyRequest, _ options: OptionReader) throws -> PolicyPlan {
+  private static func makeVLLMMultiple(_ request: PolicyRequest, _ options: OptionReader) throws -> PolicyPlan
+  {
     PolicyPlan(
       policy: VLLMMultiple(router: request.router, steals: try options.bool(stealing)),
       layout: try smallInstances(request), multiple: 1, options: [:])
@@ -165,11 +166,14 @@ public enum PolicyCatalog {
   private static let cooldown = PolicyOption(
     key: "cooldown", defaultValue: "10", help: "periods for which roles are kept and landed blocks rest")
   private static let lendingOptions = [
-    mode, debtorBatch, creditorUse, period, chunk, moveTokens, lendQueueing, giants, placement, coupling, minGain,
+    mode, debtorBatch, creditorUse, period, chunk, moveTokens, lendQueueing, giants, placement, coupling,
+    minGain,
     cooldown,
   ]
 
-  private static func makeDebtorCreditor(_ request: PolicyRequest, _ options: OptionReader) throws -> PolicyPlan {
+  private static func makeDebtorCreditor(_ request: PolicyRequest, _ options: OptionReader) throws
+    -> PolicyPlan
+  {
     var lending = LendingOptions()
     lending.mode = try options.choice(mode, LendingMode.self)
     lending.debtorBatch = try options.integer(debtorBatch, 0...1_048_576)

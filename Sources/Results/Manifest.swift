@@ -84,6 +84,7 @@ extension JSON {
       "over_budget": .string(engine.overBudget.rawValue),
       "reserve_isl": .bool(engine.reserveISL),
       "prefill_attention": .string(engine.prefillAttention.rawValue),
+      "eager": .bool(engine.eager),
     ]
   }
 }

@@ -60,6 +60,7 @@ extension JSON {
       "goodput_requests_per_s": .optional(s.goodputRequestsPerSecond),
       "wasted_tokens": .int(s.wastedTokens),
       "recomputed_tokens": .int(s.recomputedTokens),
+      "extrapolated_share": .double(s.extrapolatedShare),
       "worst_stall_s": .double(s.worstStallSeconds),
       "ttft_s": JSON(s.ttft),
       "tpot_s": JSON(s.tpot),
@@ -136,6 +137,7 @@ extension RunResult {
     s.outputTokens = try tokens.int("output")
     s.wastedTokens = try top.int("wasted_tokens")
     s.recomputedTokens = try top.int("recomputed_tokens")
+    s.extrapolatedShare = try top.double("extrapolated_share")
 
     s.makespanSeconds = try top.double("makespan_s")
     let throughput = try top.inside("throughput")

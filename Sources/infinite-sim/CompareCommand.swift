@@ -64,6 +64,10 @@ struct CompareCommand: ParsableCommand {
       plans: plans, baseline: policyNames.firstIndex(of: baseline ?? policyNames[0]) ?? 0,
       onReject: onReject, comparisons: comparisons)
     if !options.quiet {
+      let reused = comparisons.flatMap(\.whole.runs).count(where: \.isReused)
+      if reused > 0, let db = options.db {
+        writeToStandardError("note: \(reused) runs are taken from \(db); --force runs them again\n")
+      }
       for (plan, run) in zip(plans, comparisons[0].whole.runs) {
         for warning in plan.warnings + plan.extrapolations(run.longest) {
           writeToStandardError("warning: \(plan.policy): \(warning)\n")

@@ -79,6 +79,21 @@ struct EngineOption: Sendable {
       key: "padded", values: "true or false", help: "vLLM 0.2–0.3: prefill batches are padded to the longest"
     ) { choose($0, &$1.padded) },
     EngineOption(
+      key: "eager", values: "true or false",
+      help: "kernels are launched one by one, without CUDA graphs: a floor under every step"
+    ) { choose($0, &$1.eager) },
+    EngineOption(
+      key: "block-size", values: "a whole number from 1 to 4096", help: "tokens in a KV block"
+    ) { choose($0, 1...4_096, &$1.blockSize) },
+    EngineOption(
+      key: "watermark", values: "a whole number of percent from 0 to 99",
+      help: "vllm-v0: blocks that admissions leave free"
+    ) { choose($0, 0...99, &$1.watermarkPercent) },
+    EngineOption(
+      key: "chunked-watermark", values: "a whole number of percent from 0 to 99",
+      help: "chunked: blocks that admissions leave free while something runs"
+    ) { choose($0, 0...99, &$1.chunkedWatermarkPercent) },
+    EngineOption(
       key: "reserve-isl", values: "true or false",
       help: "chunked: admission tests room for the whole prompt"
     ) { choose($0, &$1.reserveISL) },
@@ -99,6 +114,12 @@ struct EngineOption: Sendable {
   {
     guard let chosen = Choice(rawValue: value) else { return false }
     choice = chosen
+    return true
+  }
+
+  private static func choose(_ value: String, _ range: ClosedRange<Int>, _ number: inout Int) -> Bool {
+    guard let chosen = Int(value), range.contains(chosen) else { return false }
+    number = chosen
     return true
   }
 

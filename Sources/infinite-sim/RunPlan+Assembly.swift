@@ -89,8 +89,9 @@ extension RunPlan {
         acrossNodes: machine.cluster.interNodeLink.costs, gpus: machine.cluster.gpus),
       costs: try InstanceCosts(
         model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape,
-        wiring: Self.slowestWiring(layout)),
-      blocksPerInstance: blocks, engine: engine, slo: options.slo)
+        wiring: Self.slowestWiring(layout), eager: engine.eager),
+      blocksPerInstance: blocks, engine: engine, slo: options.slo, measured: machine.cluster.hardware.measured
+    )
 
     policy = placed.name
     model = machine.model.name

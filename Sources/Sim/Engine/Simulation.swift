@@ -49,7 +49,9 @@ public struct ConfigurationError: Error, Hashable, Sendable, CustomStringConvert
 
 extension SimulationConfiguration {
   func validate() throws(ConfigurationError) {
-    func require(_ holds: Bool, _ setting: String, _ found: Int, _ expected: String) throws(ConfigurationError) {
+    func require(_ holds: Bool, _ setting: String, _ found: Int, _ expected: String)
+      throws(ConfigurationError)
+    {
       if !holds { throw ConfigurationError(setting: setting, found: String(found), expected: expected) }
     }
     try require(topology.count >= 1 && topology.count <= 65_536, "instances", topology.count, "1 to 65,536")
@@ -63,7 +65,8 @@ extension SimulationConfiguration {
       engine.maxNumBatchedTokens >= 1 && engine.maxNumBatchedTokens <= 1 << 30, "max-num-batched-tokens",
       engine.maxNumBatchedTokens, "1 to 2^30")
     try require(
-      engine.kind == .vllmV0 || engine.maxNumSeqs < engine.maxNumBatchedTokens, "max-num-seqs", engine.maxNumSeqs,
+      engine.kind == .vllmV0 || engine.maxNumSeqs < engine.maxNumBatchedTokens, "max-num-seqs",
+      engine.maxNumSeqs,
       "fewer than max-num-batched-tokens (\(engine.maxNumBatchedTokens)) with the chunked engine")
     try require(
       (0..<100).contains(engine.watermarkPercent), "watermark-percent", engine.watermarkPercent, "0 to 99")
@@ -75,7 +78,9 @@ extension SimulationConfiguration {
 
 extension LendingOptions {
   func validate() throws(ConfigurationError) {
-    func require(_ holds: Bool, _ setting: String, _ found: Int, _ expected: String) throws(ConfigurationError) {
+    func require(_ holds: Bool, _ setting: String, _ found: Int, _ expected: String)
+      throws(ConfigurationError)
+    {
       if !holds { throw ConfigurationError(setting: setting, found: String(found), expected: expected) }
     }
     try require(debtorBatch >= 0, "debtor-batch", debtorBatch, "0 or more")

@@ -42,16 +42,19 @@ public struct SimulationConfiguration: Sendable {
   public var blocksPerInstance: Int
   public var engine: EngineOptions
   public var slo: SLO
+  /// Where the costs were measured, if that is known.
+  public var measured: MeasuredRange?
 
   public init(
     topology: InstanceTopology, costs: InstanceCosts, blocksPerInstance: Int, engine: EngineOptions,
-    slo: SLO = SLO()
+    slo: SLO = SLO(), measured: MeasuredRange? = nil
   ) {
     self.topology = topology
     self.costs = costs
     self.blocksPerInstance = blocksPerInstance
     self.engine = engine
     self.slo = slo
+    self.measured = measured
   }
 }
 

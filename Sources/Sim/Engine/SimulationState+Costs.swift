@@ -30,14 +30,16 @@ extension SimulationState {
       let decoders = lanes[base].decoders
       mostTokens = decoders
       longest = decodeTime(
-        lanes[base], fixed: costs.linear(tokens: decoders) + costs.head(samples: decoders), slowdown: slowdown)
+        lanes[base], fixed: costs.linear(tokens: decoders) + costs.head(samples: decoders), slowdown: slowdown
+      )
     } else {
       var times = ContiguousArray<LaneTime>()
       for lane in base..<(base + laneCount) where lanes[lane].decoders > 0 {
         let decoders = lanes[lane].decoders
         mostTokens = max(mostTokens, decoders)
         let time = decodeTime(
-          lanes[lane], fixed: costs.linear(tokens: decoders) + costs.head(samples: decoders), slowdown: slowdown)
+          lanes[lane], fixed: costs.linear(tokens: decoders) + costs.head(samples: decoders),
+          slowdown: slowdown)
         times.append(time)
         if (time.value, time.currentSlope) > (longest.value, longest.currentSlope) { longest = time }
       }

@@ -103,7 +103,9 @@ extension SimulationState {
   func holders(on i: Int, besides slot: Int) -> (youngest: Int, any: Bool) {
     var youngest = -1
     func consider(_ candidate: Int) {
-      if candidate != slot, youngest < 0 || requests[candidate].id > requests[youngest].id { youngest = candidate }
+      if candidate != slot, youngest < 0 || requests[candidate].id > requests[youngest].id {
+        youngest = candidate
+      }
     }
     let started = progress(of: i).started
     // The batch is in order of age: its youngest holder is the last that has a block at home.
@@ -112,7 +114,8 @@ extension SimulationState {
       let c = Int(candidate)
       // One that was visited before `slot` in this decision has just taken its first block, if it had none.
       let hasBlock =
-        localBlocks(of: c, steps: started) > 0 || (!requests[c].fillsHost && requests[c].id < requests[slot].id)
+        localBlocks(of: c, steps: started) > 0
+        || (!requests[c].fillsHost && requests[c].id < requests[slot].id)
       if c != slot, hasBlock {
         consider(c)
         break

@@ -36,8 +36,12 @@ extension SimulationState {
     let need = blocks(for: requests[slot].length)
     let free = usableBlocks - instances[i].usedBlocks - (chunked ? growth(of: i, steps: 1) : 0)
     let local = min(need, max(0, free - watermark))
-    guard need > local, let pieces = askForLoan(slot, blocks: need - local, minimum: need - local, isGrowth: false) else { return false }
-    for piece in pieces { addLoan(slot, host: piece.host.index, blocks: piece.blocks.count, reason: "prompt") }
+    guard need > local,
+      let pieces = askForLoan(slot, blocks: need - local, minimum: need - local, isGrowth: false)
+    else { return false }
+    for piece in pieces {
+      addLoan(slot, host: piece.host.index, blocks: piece.blocks.count, reason: "prompt")
+    }
     admit(slot, localBlocks: local)
     return true
   }
@@ -49,7 +53,9 @@ extension SimulationState {
     else { return false }
     let wasBorrower = requests[slot].isBorrower
     countOut(slot)
-    for piece in pieces { addLoan(slot, host: piece.host.index, blocks: piece.blocks.count, reason: "growth") }
+    for piece in pieces {
+      addLoan(slot, host: piece.host.index, blocks: piece.blocks.count, reason: "growth")
+    }
     countIn(slot)
     if !wasBorrower { instances[requests[slot].home].borrowers += 1 }
     refreshRemotePaths(of: requests[slot].home)
@@ -60,7 +66,8 @@ extension SimulationState {
     var held: [LoanPiece] = []
     var loan = requests[slot].firstLoan
     while loan >= 0 {
-      held.append(LoanPiece(host: InstanceID(loans[Int(loan)].host), blocks: KVBlocks(loans[Int(loan)].blocks)))
+      held.append(
+        LoanPiece(host: InstanceID(loans[Int(loan)].host), blocks: KVBlocks(loans[Int(loan)].blocks)))
       loan = loans[Int(loan)].next
     }
     let ask = LoanRequest(
@@ -71,7 +78,8 @@ extension SimulationState {
     var last = -1
     for piece in pieces.sorted(by: { $0.host < $1.host }) {
       precondition(
-        piece.host.index > last && piece.host.index != requests[slot].home && piece.host.index < instanceCount,
+        piece.host.index > last && piece.host.index != requests[slot].home
+          && piece.host.index < instanceCount,
         "a loan names each host once, and never the home")
       precondition(
         piece.blocks.count > 0 && piece.blocks.count <= freeBlocks(of: piece.host.index),
@@ -129,7 +137,11 @@ extension SimulationState {
       before = current
       current = loans[Int(current)].next
     }
-    if before >= 0 { loans[Int(before)].next = loans[loan].next } else { requests[slot].firstLoan = loans[loan].next }
+    if before >= 0 {
+      loans[Int(before)].next = loans[loan].next
+    } else {
+      requests[slot].firstLoan = loans[loan].next
+    }
     instances[loans[loan].host].loans.removeAll { $0 == Int32(loan) }
     loans[loan].slot = -1
     freedLoans.append(Int32(loan))
@@ -239,7 +251,9 @@ extension SimulationState {
     var youngest = -1
     for i in 0..<instanceCount where i != requests[slot].home {
       let candidate = holders(on: i, besides: slot).youngest
-      if candidate >= 0, youngest < 0 || requests[candidate].id > requests[youngest].id { youngest = candidate }
+      if candidate >= 0, youngest < 0 || requests[candidate].id > requests[youngest].id {
+        youngest = candidate
+      }
     }
     return (youngest, youngest >= 0)
   }

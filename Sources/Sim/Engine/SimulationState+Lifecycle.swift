@@ -5,7 +5,8 @@ extension SimulationState {
   mutating func arrive(_ request: TraceRequest) {
     let slot = requests.make(
       RequestState(
-        id: nextID, arrival: now, prompt: request.prompt, output: request.output, phase: .queued, queuedSince: now))
+        id: nextID, arrival: now, prompt: request.prompt, output: request.output, phase: .queued,
+        queuedSince: now))
     nextID += 1
     metrics.arrived(request, at: now)
     if metrics.wantsEmitted { metrics.noteEmitted(emittedSoFar(), at: now) }
@@ -137,7 +138,9 @@ extension SimulationState {
     requests.remove(slot, from: &instances[i].batch)
     instances[i].epochDue = true
     if requests[slot].lastToken == instances[i].oldestToken { refreshOldestToken(of: i) }
-    let local = requests[slot].fillsHost ? requests[slot].fixedTokens : requests[slot].stored - requests[slot].fixedTokens
+    let local =
+      requests[slot].fillsHost
+      ? requests[slot].fixedTokens : requests[slot].stored - requests[slot].fixedTokens
     releaseHome(slot, blocks: blocks(for: local))
     if requests[slot].isBorrower {
       instances[i].borrowers -= 1

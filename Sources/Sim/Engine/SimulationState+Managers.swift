@@ -3,7 +3,8 @@ extension SimulationState {
   mutating func sendHeartbeats() {
     for i in 0..<instanceCount {
       let changed = rManagers[i].changes(to: placementRows(of: i))
-      mailbox.append(Message(receiver: -1, sender: i, payload: .heartbeat(rows: changed, report: report(of: i))))
+      mailbox.append(
+        Message(receiver: -1, sender: i, payload: .heartbeat(rows: changed, report: report(of: i))))
     }
     deliverMessages()
   }
@@ -26,7 +27,9 @@ extension SimulationState {
     while !mailbox.isEmpty {
       // Stable by construction: equal (receiver, sender) keep the order in which they were sent.
       let round = mailbox.enumerated().sorted {
-        ($0.element.receiver, $0.element.sender, $0.offset) < ($1.element.receiver, $1.element.sender, $1.offset)
+        ($0.element.receiver, $0.element.sender, $0.offset) < (
+          $1.element.receiver, $1.element.sender, $1.offset
+        )
       }
       mailbox.removeAll(keepingCapacity: true)
       for (_, message) in round { deliver(message) }
@@ -43,7 +46,8 @@ extension SimulationState {
         return
       }
       mailbox.append(
-        Message(receiver: order.destination.index, sender: order.source.index, payload: .tryMoveKVCache(order)))
+        Message(
+          receiver: order.destination.index, sender: order.source.index, payload: .tryMoveKVCache(order)))
     case .tryMoveKVCache(let order):
       let accepted = tryReserve(order)
       mailbox.append(
@@ -76,7 +80,8 @@ extension SimulationState {
       guard loan.blocks > 0 else { continue }
       rows.append(
         PlacementRow(
-          request: RequestID(requests[Int(loan.slot)].id), instance: InstanceID(i), blocks: KVBlocks(loan.blocks),
+          request: RequestID(requests[Int(loan.slot)].id), instance: InstanceID(i),
+          blocks: KVBlocks(loan.blocks),
           isLocal: false, movable: KVBlocks(recallableBlocks(of: Int(loan.slot), loan))))
     }
     return rows.sorted { $0.request < $1.request }

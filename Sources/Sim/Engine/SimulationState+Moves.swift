@@ -56,7 +56,8 @@ extension SimulationState {
       link.latency
       + link.transfer(bytes: tokens * costs.kvBytesPerTokenPerStage) * Int64(instances[source].departures)
     let steps = Int64((tokens + lending.moveTokensPerStep - 1) / lending.moveTokensPerStep)
-    let pace = instances[source].isBusy ? instances[source].run.duration(ofStep: progress(of: source).completed) : 0
+    let pace =
+      instances[source].isBusy ? instances[source].run.duration(ofStep: progress(of: source).completed) : 0
     transferNumber += 1
     transfers.insert(
       Transfer(
@@ -64,7 +65,9 @@ extension SimulationState {
         request: order.request.index, home: home, host: isRecall ? source : order.destination.index,
         blocks: order.blocks.count, isRecall: isRecall))
     fold(.moved, slot, blocks: order.blocks.count)
-    decided(isRecall ? .recall : .move, slot, from: source, to: order.destination.index, blocks: order.blocks.count) {
+    decided(
+      isRecall ? .recall : .move, slot, from: source, to: order.destination.index, blocks: order.blocks.count
+    ) {
       "expected gain \(order.expectedGain) tokens/s"
     }
   }

@@ -18,12 +18,16 @@ extension SimulationState {
 
   /// Whether the newly queued head of `i` could be admitted at the end of the step under way.
   func mightAdmit(_ slot: Int, at i: Int) -> Bool {
-    if !chunked, options.overBudget == .ignore, requests[slot].length > options.maxNumBatchedTokens { return true }
+    if !chunked, options.overBudget == .ignore, requests[slot].length > options.maxNumBatchedTokens {
+      return true
+    }
     guard running(on: i) < options.maxNumSeqs, !isHeldBack(slot) else { return false }
     if borrows { return true }
     let wanted =
-      chunked && !options.reserveISL ? min(requests[slot].length, options.maxNumBatchedTokens) : requests[slot].length
-    return freeBlocks(of: i) - blocks(for: wanted) >= watermark || blocks(for: wanted) > usableBlocks - watermark
+      chunked && !options.reserveISL
+      ? min(requests[slot].length, options.maxNumBatchedTokens) : requests[slot].length
+    return freeBlocks(of: i) - blocks(for: wanted) >= watermark
+      || blocks(for: wanted) > usableBlocks - watermark
   }
 
   /// Admits prompts from the head of the queue and starts their prefill. Returns false if there was none.

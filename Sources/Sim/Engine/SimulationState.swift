@@ -103,7 +103,7 @@ struct SimulationState: ~Copyable {
     gManager = GManager(instances: count)
     rManagers = ContiguousArray(repeating: RManager(), count: count)
     nextTick = plans ? lending.period.picoseconds : .max
-    metrics = MetricsCollector(source: source, slo: configuration.slo)
+    metrics = MetricsCollector(source: source, slo: configuration.slo, measured: configuration.measured)
   }
 
   // MARK: - Reading at an instant

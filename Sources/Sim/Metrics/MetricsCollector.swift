@@ -2,6 +2,9 @@
 struct MetricsCollector {
   private let source: RequestSourceInfo
   private let slo: SLO
+  private let measuredPrompt: Int
+  private let measuredContext: Int
+  private var extrapolated = 0
   private let ttftBound: Int64
   private let tpotBound: Int64
   /// The measurement window: from the arrival of the first tenth of the requests to the last arrival.
@@ -34,7 +37,8 @@ struct MetricsCollector {
   private var mostUsed = 0
   private var borrowedNow = 0
   private var borrowedPeak = 0
-  private var byClass: [(arrived: Int, rejected: Int, ttft: LatencyHistogram, tpot: LatencyHistogram, e2e: LatencyHistogram)]
+  private var byClass:
+    [(arrived: Int, rejected: Int, ttft: LatencyHistogram, tpot: LatencyHistogram, e2e: LatencyHistogram)]
 
   /// Request-picoseconds of waiting in each third of the arrival window.
   private var waiting: (Int128, Int128, Int128) = (0, 0, 0)
@@ -46,8 +50,10 @@ struct MetricsCollector {
 
   var ended: Int { completedCount + rejectedCount.values.reduce(0, +) }
 
-  init(source: RequestSourceInfo, slo: SLO) {
+  init(source: RequestSourceInfo, slo: SLO, measured: MeasuredRange?) {
     self.source = source
+    measuredPrompt = measured?.prefill ?? .max
+    measuredContext = measured?.decodeContext ?? .max
     self.slo = slo
     ttftBound = slo.ttftSeconds.map { Int64(min($0 * 1e12, 9e18)) } ?? .max
     tpotBound = slo.tpotSeconds.map { Int64(min($0 * 1e12, 9e18)) } ?? .max
@@ -81,6 +87,9 @@ struct MetricsCollector {
     promptTokens += request.prompt
     outputTokens += request.output
     lastCompletion = max(lastCompletion, now)
+    if request.prompt > measuredPrompt || request.prompt + request.output > measuredContext {
+      extrapolated += 1
+    }
     let ttft = request.firstToken - request.arrival
     let lengthClass = LengthClass(totalTokens: request.prompt + request.output).rawValue
     byClass[lengthClass].ttft.record(ttft)
@@ -141,6 +150,7 @@ struct MetricsCollector {
     s.outputTokens = outputTokens
     s.wastedTokens = wastedTokens
     s.recomputedTokens = recomputedTokens
+    s.extrapolatedShare = completedCount == 0 ? 0 : Double(extrapolated) / Double(completedCount)
     let makespan = Double(lastCompletion) * 1e-12
     s.makespanSeconds = makespan
     if makespan > 0 {
@@ -148,13 +158,16 @@ struct MetricsCollector {
       s.totalTokensPerSecond = Double(outputTokens + promptTokens) / makespan
       s.requestsPerSecond = Double(completedCount) / makespan
       s.outputTokensPerSecondPerGPU = s.outputTokensPerSecond / Double(state.configuration.topology.gpus)
-      if slo.ttftSeconds != nil || slo.tpotSeconds != nil { s.goodputRequestsPerSecond = Double(good) / makespan }
+      if slo.ttftSeconds != nil || slo.tpotSeconds != nil {
+        s.goodputRequestsPerSecond = Double(good) / makespan
+      }
     } else if slo.ttftSeconds != nil || slo.tpotSeconds != nil {
       s.goodputRequestsPerSecond = 0
     }
     let window = source.lastArrival.picoseconds - windowStart
     if window > 0 {
-      s.windowOutputTokensPerSecond = Double(emittedAtWindowEnd - emittedAtWindowStart) / (Double(window) * 1e-12)
+      s.windowOutputTokensPerSecond =
+        Double(emittedAtWindowEnd - emittedAtWindowStart) / (Double(window) * 1e-12)
     }
     s.load = loadLabel(of: state)
     s.worstStallSeconds = Double(worstStall) * 1e-12

@@ -3,8 +3,9 @@ public struct Distribution: Hashable, Sendable {
   public var count: Int
   public var mean, p50, p90, p99, max: Double
 
-  public init(count: Int = 0, mean: Double = 0, p50: Double = 0, p90: Double = 0, p99: Double = 0, max: Double = 0)
-  {
+  public init(
+    count: Int = 0, mean: Double = 0, p50: Double = 0, p90: Double = 0, p99: Double = 0, max: Double = 0
+  ) {
     self.count = count
     self.mean = mean
     self.p50 = p50
@@ -49,6 +50,8 @@ public struct RunSummary: Sendable {
   public var wastedTokens = 0
   /// Tokens prefilled again after preemptions.
   public var recomputedTokens = 0
+  /// Of the completed requests, the fraction whose prompt or context left the ranges that costs were measured in.
+  public var extrapolatedShare = 0.0
 
   /// First arrival to last completion, seconds.
   public var makespanSeconds = 0.0
