@@ -155,12 +155,18 @@ extension SimulationState {
     guard instances[i].borrowers > 0 else { return }
     var slot = instances[i].batch.head
     while slot >= 0 {
-      var loan = requests[Int(slot)].firstLoan
-      while loan >= 0 {
-        touch(loans[Int(loan)].host)
-        loan = loans[Int(loan)].next
-      }
+      touchHosts(of: Int(slot))
       slot = requests[Int(slot)].next
+    }
+  }
+
+  /// `fluid`: the hosts of a request are charged anew from their next steps on.
+  mutating func touchHosts(of slot: Int) {
+    guard lending.coupling == .fluid else { return }
+    var loan = requests[slot].firstLoan
+    while loan >= 0 {
+      touch(loans[Int(loan)].host)
+      loan = loans[Int(loan)].next
     }
   }
 

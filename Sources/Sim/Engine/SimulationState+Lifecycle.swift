@@ -123,7 +123,10 @@ extension SimulationState {
       instances[i].borrowers += 1
     }
     countIn(slot)
-    if requests[slot].isBorrower { refreshRemotePaths(of: i) }
+    if requests[slot].isBorrower {
+      refreshRemotePaths(of: i)
+      touchHosts(of: slot)
+    }
   }
 
   /// Takes a decoding request out of the batch of its home, which must be settled at a step boundary or be in

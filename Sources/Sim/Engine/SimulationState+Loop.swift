@@ -86,6 +86,7 @@ extension SimulationState {
   }
 
   mutating func decide(_ i: Int) {
+    hasStolen = false
     if policy.steals { steal(into: i) }
     if chunked { decideChunked(i) } else { decideVLLMv0(i) }
   }
