@@ -29,7 +29,8 @@ import Testing
           .min { expected[$0].ended < expected[$1].ended }!
         if bad < 12 {
           print(
-            "ORACLE≠", engine.rawValue, lending, seed, first, "of", expected.count, "expected", expected[first], "found",
+            "ORACLE≠", engine.rawValue, lending, seed, first, "of", expected.count, "expected",
+            expected[first], "found",
             step.results[first])
         }
       }

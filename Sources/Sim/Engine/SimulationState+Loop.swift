@@ -44,6 +44,7 @@ extension SimulationState {
       }
       phase = .decision
       decide()
+      if let inspect { inspect(snapshot()) }
 
       if let onProgress {
         untilProgress -= 1
