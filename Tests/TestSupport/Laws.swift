@@ -62,9 +62,11 @@ public struct LawSuite: Sendable {
     return (summary, checker)
   }
 
-  /// The first field in which two summaries differ; `events` and `decodeRuns` count what the loop did and may.
-  public static func difference(_ a: RunSummary, _ b: RunSummary) -> String? {
-    let free: Set<String> = ["events", "decodeRuns"]
+  /// The first field in which two summaries differ, besides those in `free`: `events` and `decodeRuns` count what the
+  /// loop did and may.
+  public static func difference(
+    _ a: RunSummary, _ b: RunSummary, but free: Set<String> = ["events", "decodeRuns"]
+  ) -> String? {
     for (x, y) in zip(Mirror(reflecting: a).children, Mirror(reflecting: b).children) {
       guard let label = x.label, !free.contains(label) else { continue }
       if let left = x.value as? [RejectionReason: Int], let right = y.value as? [RejectionReason: Int] {

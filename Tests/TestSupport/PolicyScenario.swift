@@ -39,7 +39,7 @@ public struct PolicyScenarios: Sendable {
   /// step takes a few dozen units of 10⁻⁸ s, so a period is a few to a few hundred steps.
   private static let choices: [String: [String]] = [
     "steal": ["false", "false", "true"],
-    "vllm-s-tp": ["auto", "auto", "1", "2"],
+    "vllm-s-tp": ["auto", "auto", "1"],
     "vllm-s-across": ["pp", "pp", "tp"],
     "lending": ["proactive", "proactive", "proactive", "passive", "planner-only", "planner-only", "off"],
     "beta-threshold": ["1", "2", "4", "8", "64", "64"],

@@ -44,7 +44,10 @@ extension SimulationState {
       }
       phase = .decision
       decide()
-      if let inspect { inspect(snapshot()) }
+      if let inspect {
+        isFirstPass = false
+        inspect(snapshot())
+      }
 
       if let onProgress {
         untilProgress -= 1
