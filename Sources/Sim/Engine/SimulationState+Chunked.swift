@@ -1,19 +1,17 @@
 /// The `chunked` engine: decode first, then prompt chunks within a token budget (semantics.md C1–C9).
 extension SimulationState {
   mutating func decideChunked(_ i: Int) {
-    var preempted = false
-    if !instances[i].batch.isEmpty { preempted = prepareDecode(i) }
+    let preemptions = metrics.preemptions
+    var somebodyLeft = false
+    if !instances[i].batch.isEmpty { somebodyLeft = prepareDecode(i) }
     var budget = options.maxNumBatchedTokens - instances[i].batch.count
     if instances[i].partial >= 0 {
-      if let tokens = chunkPartial(i, budget: budget) {
-        budget -= tokens
-      } else {
-        preempted = true
-      }
+      budget -= chunkPartial(i, budget: budget)
     }
-    if !preempted { admitChunks(i, budget: budget) }
-    if preempted, instances[i].batch.isEmpty, instances[i].chunks.isEmpty {
-      admitChunks(i, budget: options.maxNumBatchedTokens)
+    // Admissions only if nobody was preempted in this step, or if nobody is left to serve.
+    let preempted = metrics.preemptions > preemptions
+    if !preempted || (instances[i].batch.isEmpty && instances[i].chunks.isEmpty) {
+      admitChunks(i, budget: preempted ? options.maxNumBatchedTokens : budget)
     }
     if !instances[i].chunks.isEmpty {
       let decodes = !instances[i].batch.isEmpty
@@ -21,16 +19,16 @@ extension SimulationState {
       let time = prefillTime(i, decodes: decodes)
       begin(i, StepRun(start: now, first: time, increment: 0, count: 1, decodes: decodes))
     } else if !instances[i].batch.isEmpty {
-      startDecode(i, queueChanged: preempted)
+      startDecode(i, queueChanged: preempted || somebodyLeft)
     }
   }
 
   /// Blocks that the decode tokens of this step will take at home.
   private func decodeNeed(_ i: Int) -> Int { growth(of: i, steps: 1) }
 
-  /// The next chunk of the partial prompt; `nil` if it found no blocks and was preempted (the partial prompt is
-  /// always the youngest).
-  private mutating func chunkPartial(_ i: Int, budget: Int) -> Int? {
+  /// The next chunk of the partial prompt: its tokens, 0 if it found no blocks and was preempted itself. It is the
+  /// youngest of its instance, but what is hosted there may be younger.
+  private mutating func chunkPartial(_ i: Int, budget: Int) -> Int {
     let slot = Int(instances[i].partial)
     let tokens = min(requests[slot].length - requests[slot].stored, budget)
     if !requests[slot].isBorrower {
@@ -39,7 +37,7 @@ extension SimulationState {
         let youngest = holders(on: i, besides: slot).youngest
         guard youngest >= 0, requests[youngest].id > requests[slot].id else {
           preempt(slot, .othersAreOlder)
-          return nil
+          return 0
         }
         preempt(youngest, .yields(to: requests[slot].id))
       }

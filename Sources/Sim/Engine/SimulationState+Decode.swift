@@ -54,11 +54,9 @@ extension SimulationState {
         // Nobody waits while holding: the youngest holder yields.
         let before = instances[i].usedBlocks
         preempted = true
-        if yield(to: slot) {
-          free += before - instances[i].usedBlocks
-          continue
-        }
-        break
+        let found = yield(to: slot)
+        free += before - instances[i].usedBlocks
+        if !found { break }
       }
       cursor = nextInBatch(after: slot, id: id, on: i)
     }
