@@ -85,7 +85,7 @@ def run_laws(seeds, suites, limit, configuration="debug"):
     violated = re.search(r"law violated: (.*?) seed (\d+): (.*)", done.stdout)
     if violated:
         return violated.group(1), f"{last_trial(done.stdout)} ({violated.group(3)[:60]}…)"
-    trap = re.search(r"Fatal error: (.*)", done.stdout)
+    trap = re.search(r"(?:Fatal error|Precondition failed): (.*)", done.stdout)
     return "trap: " + (trap.group(1) if trap else f"signal {-done.returncode}"), last_trial(done.stdout)
 
 

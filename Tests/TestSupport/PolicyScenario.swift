@@ -90,9 +90,27 @@ public struct PolicyScenarios: Sendable {
     let configuration = SimulationConfiguration(
       topology: topology, costs: generator.costs(stages: layout.shape.pp, ranks: layout.shape.tp, &random),
       blocksPerInstance: blocks, engine: engineOptions)
-    return PolicyScenario(
+    var scenario = PolicyScenario(
       seed: seed, policyName: policyName, request: request, configuration: configuration,
       requests: generator.requests(
         instanceTokens: blocks * blockSize, instances: layout.count, &random))
+    if seed % 5 < 2 { try addArrivalAtAnEnd(&scenario, &random) }
+    return scenario
+  }
+
+  /// Lets one more request arrive in the very instant in which another one ends: on a single instance this is rare.
+  private func addArrivalAtAnEnd(_ scenario: inout PolicyScenario, _ random: inout SeededRandom) throws {
+    final class Ends: RunObserver {
+      var times: [SimTime] = []
+      func requestEnded(_ record: RequestRecord) { times.append(record.ended) }
+    }
+    let ends = Ends()
+    _ = try Simulation(scenario.configuration, policy: scenario.makePolicy(), observer: ends)
+      .run(ArraySource(scenario.requests))
+    // Until then the run is the same with the newcomer: nobody knows of it.
+    let newcomer = TraceRequest(
+      arrival: random.pick(ends.times), prompt: random.integer(1...40), output: random.integer(1...40))
+    let place = scenario.requests.firstIndex { $0.arrival > newcomer.arrival } ?? scenario.requests.count
+    scenario.requests.insert(newcomer, at: place)
   }
 }

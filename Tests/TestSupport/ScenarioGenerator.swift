@@ -7,6 +7,17 @@ public struct Scenario: Sendable {
   public var requests: [TraceRequest]
   public var router: OracleRouter
   public var lending: LendingOptions
+
+  public init(
+    seed: UInt64, configuration: SimulationConfiguration, requests: [TraceRequest], router: OracleRouter,
+    lending: LendingOptions
+  ) {
+    self.seed = seed
+    self.configuration = configuration
+    self.requests = requests
+    self.router = router
+    self.lending = lending
+  }
 }
 
 /// Draws scenarios in which the rules of the engine meet each other often: shortages, ties in time, prompts above
