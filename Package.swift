@@ -1,7 +1,11 @@
-// swift-tools-version: 6.1
+// swift-tools-version: 6.2
 import PackageDescription
 
-let strict: [SwiftSetting] = [.swiftLanguageMode(.v6)]
+// Warnings in our own targets are errors where the project is checked (`.ci/run` sets the variable), and not where it
+// is used: a newer compiler may warn of more.
+let isChecked = Context.environment["INFINITE_SIM_STRICT"] != nil
+let strict: [SwiftSetting] =
+  [.swiftLanguageMode(.v6)] + (isChecked ? [.treatAllWarnings(as: .error)] : [])
 
 let package = Package(
   name: "infinite-sim",

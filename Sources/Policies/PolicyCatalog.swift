@@ -117,9 +117,11 @@ public enum PolicyCatalog {
       options.string(singleTP) == "auto"
       ? InstanceShape.legalTP(model: request.model, maximum: most).last ?? 1
       : try options.integer(singleTP, 1...cluster.gpus)
+    // A TP group within a node never straddles two: the rest of the node stays idle.
+    let groups = spansByTP ? cluster.gpus / tp : cluster.nodes * (cluster.gpusPerNode / tp)
     let pp =
       options.string(singlePP) == "auto"
-      ? max(1, min(cluster.gpus / tp, request.model.layers)) : try options.integer(singlePP, 1...cluster.gpus)
+      ? max(1, min(groups, request.model.layers)) : try options.integer(singlePP, 1...cluster.gpus)
     let shape = InstanceShape(tp: tp, pp: pp, tpAcrossNodes: tp > cluster.gpusPerNode)
     try shape.validate(for: request.model)
     // vllm-m may not be possible on this cluster (a model that needs every GPU): then one stands for one.

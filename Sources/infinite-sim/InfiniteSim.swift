@@ -28,7 +28,8 @@ struct InfiniteSim: ParsableCommand {
     var command: any ParsableCommand
     do { command = try parseAsRoot() } catch { exit(withError: error) }
     do { try command.run() } catch {
-      if error is CleanExit || error is ValidationError { exit(withError: error) }
+      // Help and the like are errors that end well.
+      if exitCode(for: error) == .success || error is ValidationError { exit(withError: error) }
       writeToStandardError("error: \(error)\n")
       Foundation.exit(FailureStatus(error).rawValue)
     }

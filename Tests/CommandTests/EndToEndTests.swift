@@ -83,6 +83,13 @@ import Testing
       outcome.output.contains("manifest 1") && outcome.output.contains("schema \(ResultStore.schemaVersion)"))
   }
 
+  @Test(arguments: [["--help"], ["run", "--help"], ["compare", "--help"], ["help", "run"]])
+  func `help is printed and ends well`(arguments: [String]) throws {
+    defer { cleanUp() }
+    let outcome = try Program.run(arguments)
+    #expect(outcome.status == 0 && outcome.errors.isEmpty && outcome.output.contains("USAGE"))
+  }
+
   @Test(arguments: ["policies", "models", "hardware"])
   func `the catalogues are printed`(command: String) throws {
     defer { cleanUp() }

@@ -194,7 +194,6 @@ public struct Oracle {
     precondition(!decoding.isEmpty || !chunks.isEmpty, "a step serves somebody")
     let duration = duration(i, decoding: decoding, chunks: chunks)
     precondition(duration > 0, "a step takes time")
-    if debugTrace { print("O", now, i, duration, decoding, chunks.map { ($0.request, $0.cached, $0.tokens) }, instances[i].queue.count, instances[i].free.count, hostedBlocks(on: i), instances[i].running.filter { requests[$0].state == .decoding && requests[$0].hasHosted }.map { r in "\(r):\(requests[r].table.filter { $0.instance != i }.count)" }.joined(separator: ",")) }
     instances[i].step = OracleStep(end: now + duration, decoding: decoding, chunks: chunks)
     changes += 1
 

@@ -63,7 +63,10 @@ extension Oracle {
         reject(r, .outgrewCapacity)
         continue
       }
-      guard !isHeldBack(r) else { break }
+      guard !isHeldBack(r) else {
+        if isGiant(r) { instances[i].blockedGiant = r }
+        break
+      }
       let left = engine.maxNumBatchedTokens - decoding - chunks.reduce(0) { $0 + $1.tokens }
       guard left > 0, instances[i].running.count < engine.maxNumSeqs else { break }
       let tokens = min(length, left)

@@ -103,6 +103,4 @@ struct InstanceState {
   var epochDue = true
   /// `fluid`: time of its decode step as of its last epoch, ps, 0 while it does not decode.
   var epochStep: Int64 = 0
-  /// `fluid`: share of its memory bandwidth that the debtors' step rates use, of `FluidCoupling.whole`.
-  var fluidLoad: Int64 = 0
 }

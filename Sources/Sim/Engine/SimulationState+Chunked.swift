@@ -53,7 +53,6 @@ extension SimulationState {
     let heldBefore = beginAdmission(i)
     defer { endAdmission(i, heldBefore: heldBefore) }
     var budget = initialBudget
-    // A chunk that leaves a rest uses the budget up, so at most one prompt is partial.
     while instances[i].queue.head >= 0 {
       let slot = Int(instances[i].queue.head)
       let length = requests[slot].length
@@ -62,7 +61,11 @@ extension SimulationState {
         reject(slot, .outgrewCapacity)
         continue
       }
-      guard budget > 0, running(on: i) < options.maxNumSeqs, !isHeldBack(slot) else { return }
+      guard !isHeldBack(slot) else {
+        waitBehindGiant(slot)
+        return
+      }
+      guard budget > 0, running(on: i) < options.maxNumSeqs else { return }
       let tokens = min(length, budget)
       let free = usableBlocks - instances[i].usedBlocks - decodeNeed(i)
       let reserve = running(on: i) > 0 ? watermark : 0
@@ -77,7 +80,10 @@ extension SimulationState {
         return
       }
       instances[i].chunks.append(PrefillChunk(slot: Int32(slot), tokens: tokens, cached: 0))
-      if tokens < length { instances[i].partial = Int32(slot) }
+      if tokens < length {
+        instances[i].partial = Int32(slot)
+        return
+      }
       budget -= tokens
     }
   }

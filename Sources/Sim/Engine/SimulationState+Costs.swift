@@ -9,18 +9,20 @@ extension SimulationState {
     var currentSlope: Int64 { at >= floor ? slope : 0 }
   }
 
-  private func decodeTime(_ lane: Lane, fixed: Int64) -> LaneTime {
+  private func decodeTime(_ lane: Lane, fixed: Int64, slowdown: Slowdown) -> LaneTime {
     let context = lane.storedTokens + Int64(lane.growing)
+    let rate = slowdown.scale(costs.contextRate)
     return LaneTime(
-      at: fixed + costs.decodeFloor + costs.contextRate * context + lane.merge,
-      slope: costs.contextRate * Int64(lane.growing),
-      floor: max(fixed + lane.remotePath + lane.merge, costs.stageFloor))
+      at: slowdown.scale(fixed + costs.decodeFloor + lane.merge) + rate * context,
+      slope: rate * Int64(lane.growing),
+      floor: max(slowdown.scale(fixed + lane.remotePath + lane.merge), costs.stageFloor))
   }
 
   /// The next decode steps of the whole batch: the first one's time, the increment, and for how many steps both
   /// hold: a maximum of lines is a line until two of them cross.
   mutating func decodeRun(_ i: Int) -> (run: StepRun, horizon: Int64) {
     let base = i * laneCount
+    let slowdown = slowdown(of: i)
     var longest = LaneTime(at: 0, slope: 0, floor: 0)
     var horizon = Int64.max
     var mostTokens = 0
@@ -28,14 +30,14 @@ extension SimulationState {
       let decoders = lanes[base].decoders
       mostTokens = decoders
       longest = decodeTime(
-        lanes[base], fixed: costs.linear(tokens: decoders) + costs.head(samples: decoders))
+        lanes[base], fixed: costs.linear(tokens: decoders) + costs.head(samples: decoders), slowdown: slowdown)
     } else {
       var times = ContiguousArray<LaneTime>()
       for lane in base..<(base + laneCount) where lanes[lane].decoders > 0 {
         let decoders = lanes[lane].decoders
         mostTokens = max(mostTokens, decoders)
         let time = decodeTime(
-          lanes[lane], fixed: costs.linear(tokens: decoders) + costs.head(samples: decoders))
+          lanes[lane], fixed: costs.linear(tokens: decoders) + costs.head(samples: decoders), slowdown: slowdown)
         times.append(time)
         if (time.value, time.currentSlope) > (longest.value, longest.currentSlope) { longest = time }
       }
@@ -49,12 +51,11 @@ extension SimulationState {
     }
     let stages = Int64(laneCount)
     let sequences = instances[i].batch.count
-    var first =
+    let overhead =
       costs.hostBase + costs.hostPerSequence * Int64(sequences)
-      + stages * (longest.value + hostedCharge(of: i)) + stages * costs.handoff(tokens: mostTokens)
-    var increment = stages * longest.currentSlope
-    stretch(i, &first, &increment)
-    return (StepRun(first: max(1, first), increment: increment), horizon)
+      + stages * (hostedCharge(of: i) + costs.handoff(tokens: mostTokens))
+    let first = slowdown.scale(overhead) + stages * longest.value
+    return (StepRun(first: max(1, first), increment: stages * longest.currentSlope), horizon)
   }
 
   /// A step that prefills `instances[i].chunks`, with the batch decoding beside it if `decodes`.
@@ -84,20 +85,20 @@ extension SimulationState {
       }
       guard tokens > 0 else { continue }
       let fixed = costs.linear(tokens: tokens) + costs.head(samples: samples) + attention
-      let time = decoders > 0 ? decodeTime(lanes[base + lane], fixed: fixed).value : max(fixed, costs.stageFloor)
+      let time =
+        decoders > 0
+        ? decodeTime(lanes[base + lane], fixed: fixed, slowdown: .none).value : max(fixed, costs.stageFloor)
       longest = max(longest, time)
       mostTokens = max(mostTokens, tokens)
     }
     guard sequences > 0 else { return 1 }
     let stages = Int64(laneCount)
-    var first =
-      costs.hostBase + costs.hostPerSequence * Int64(sequences) + stages * (longest + hostedCharge(of: i))
-      + stages * costs.handoff(tokens: mostTokens)
-    var increment: Int64 = 0
-    stretch(i, &first, &increment)
-    first += instances[i].owed
+    let time =
+      costs.hostBase + costs.hostPerSequence * Int64(sequences)
+      + stages * (longest + hostedCharge(of: i) + costs.handoff(tokens: mostTokens))
+    let owed = instances[i].owed
     instances[i].owed = 0
-    return max(1, first)
+    return max(1, slowdown(of: i).scale(time) + owed)
   }
 
   /// Prefill attention of one chunk, ps per stage.
@@ -115,18 +116,79 @@ extension SimulationState {
     return costs.contextRate * Int64(instances[i].hostedBlocks * blockSize)
   }
 
-  /// Lengthens a step by what leaves the instance: moves above the free budget (8.6 % at 32 tokens per step,
-  /// linear; paper.md section 7), and under `fluid` the bandwidth that hosted attention uses.
-  private func stretch(_ i: Int, _ first: inout Int64, _ increment: inout Int64) {
+  /// What lengthens every step of an instance: moves that leave it above the free budget (8.6 % at 32 tokens per
+  /// step, linear; paper.md section 7), and under `fluid` the bandwidth that hosted attention uses.
+  private func slowdown(of i: Int) -> Slowdown {
+    var slowdown = Slowdown.none
     if instances[i].departures > 0, lending.moveTokensPerStep > 16 {
-      let penalty = Int64(86 * (lending.moveTokensPerStep - 16) / 16)
-      first += first / 1000 * penalty
-      increment += increment / 1000 * penalty
+      slowdown.numerator *= Int128(16_000 + 86 * (lending.moveTokensPerStep - 16))
+      slowdown.denominator *= 16_000
     }
-    if lending.coupling == .fluid, instances[i].fluidLoad > 0 {
-      let left = max(1, FluidCoupling.whole - instances[i].fluidLoad)
-      first = FluidCoupling.scale(first, by: FluidCoupling.whole, over: left)
-      increment = FluidCoupling.scale(increment, by: FluidCoupling.whole, over: left)
+    if lending.coupling == .fluid, instances[i].hostedBlocks > 0 {
+      slowdown.numerator *= Int128(FluidShare.whole)
+      slowdown.denominator *= Int128(FluidShare.whole - fluidLoad(of: i))
+    }
+    return slowdown
+  }
+
+  // MARK: - Fluid coupling (semantics.md 17)
+
+  /// The share of an instance's bandwidth that its debtors use at the step rates of their last epochs.
+  private func fluidLoad(of i: Int) -> Int64 {
+    var load: Int64 = 0
+    for index in instances[i].loans {
+      let loan = loans[Int(index)]
+      let step = instances[requests[Int(loan.slot)].home].epochStep
+      guard step > 0, loan.blocks > 0, requests[Int(loan.slot)].phase == .decoding else { continue }
+      let work = Int128(costs.contextRate) * Int128(loan.blocks * blockSize) * Int128(FluidShare.whole)
+      load += Int64(min(work / Int128(step), Int128(FluidShare.most)))
+    }
+    return min(load, FluidShare.most)
+  }
+
+  /// The home's batch or placement has changed: its hosts are charged at the new step rate from their next steps.
+  mutating func noteEpoch(_ i: Int, step: Int64) {
+    guard instances[i].epochStep != step else { return }
+    instances[i].epochStep = step
+    guard instances[i].borrowers > 0 else { return }
+    var slot = instances[i].batch.head
+    while slot >= 0 {
+      var loan = requests[Int(slot)].firstLoan
+      while loan >= 0 {
+        touch(loans[Int(loan)].host)
+        loan = loans[Int(loan)].next
+      }
+      slot = requests[Int(slot)].next
     }
   }
+
+  /// A planner tick is an epoch for everybody: the rate is that of the last step that has started.
+  mutating func noteEpochs() {
+    guard lending.coupling == .fluid else { return }
+    for i in 0..<instanceCount where instances[i].borrowers > 0 && instances[i].run.decodes {
+      let run = instances[i].run
+      let started = instances[i].isBusy ? progress(of: i).started : run.count
+      noteEpoch(i, step: run.duration(ofStep: max(0, started - 1)))
+    }
+  }
+}
+
+/// A factor ≥ 1 on the constants and the rate of a step, so that the cost stays additive over any split of a run.
+private struct Slowdown {
+  var numerator: Int128
+  var denominator: Int128
+
+  static var none: Slowdown { Slowdown(numerator: 1, denominator: 1) }
+
+  func scale(_ picoseconds: Int64) -> Int64 {
+    if numerator == denominator { return picoseconds }
+    return Int64((Int128(picoseconds) * numerator + denominator - 1) / denominator)
+  }
+}
+
+/// Shares of an instance's memory bandwidth, in fixed point.
+private enum FluidShare {
+  static let whole: Int64 = 1 << 20
+  /// The most that debtors may use (Assumed: a host never stops altogether).
+  static let most: Int64 = whole * 9 / 10
 }

@@ -89,6 +89,7 @@ extension SimulationState {
     }
     leaveBatch(slot)
     reject(slot, .outgrewCapacity)
+    spaceFreed(at: i)
     return false
   }
 
@@ -128,8 +129,9 @@ extension SimulationState {
   ///
   /// If somebody has just yielded, the head of the queue is another one, which may be admitted after one step.
   mutating func startDecode(_ i: Int, queueChanged: Bool) {
-    instances[i].epochDue = false
     var (run, horizon) = decodeRun(i)
+    if lending.coupling == .fluid, instances[i].epochDue { noteEpoch(i, step: run.first) }
+    instances[i].epochDue = false
     if instances[i].owed > 0 || queueChanged || options.stepByStep {
       run.first += instances[i].owed
       instances[i].owed = 0

@@ -206,6 +206,12 @@ extension SimulationState {
   mutating func waitForSpace(_ slot: Int) {
     let i = requests[slot].home
     setHungry(i, true)
+    waitBehindGiant(slot)
+  }
+
+  /// A head that waits, for memory or behind an older giant, is itself in line if it is larger than an instance.
+  mutating func waitBehindGiant(_ slot: Int) {
+    let i = requests[slot].home
     guard lending.reserveGiants, isGiant(slot) else { return }
     instances[i].blockedGiant = requests[slot].id
     refreshHold()
@@ -257,6 +263,7 @@ extension SimulationState {
       requests[slot].home = i
       requests.insert(slot, into: &instances[i].queue)
       clearBlockedGiant(of: longest)
+      setHungry(longest, false)
       decided(.steal, slot, from: longest, to: i, blocks: 0) { "longest queue" }
       if instances[longest].queue.isEmpty { spaceFreed(at: longest) }
       touch(longest)

@@ -39,6 +39,7 @@ extension SimulationState {
         phase = .heartbeat
         sendHeartbeats()
         phase = .plan
+        noteEpochs()
         plan()
         nextTick += lending.period.picoseconds
       }

@@ -3,7 +3,7 @@ extension SimulationState {
   /// Starts the step or run that `decide` has prepared in `instances[i].run`.
   mutating func begin(_ i: Int, _ run: StepRun) {
     precondition(run.first > 0 && run.count > 0, "a step lasts at least a picosecond")
-    instances[i].run = run; if debugTrace { debugDump(i, run) }
+    instances[i].run = run
     instances[i].isBusy = true
     timers.set(i, to: run.end)
   }
@@ -17,6 +17,7 @@ extension SimulationState {
       markUndecided(i)
       return
     }
+    metrics.noteUtilisation(used: usedBlocks(of: i))
     guard instances[i].run.decodes, instances[i].run.count > 1 else { return }
     let started = progress(of: i).started
     guard started < instances[i].run.count else { return }

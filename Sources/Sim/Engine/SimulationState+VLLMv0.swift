@@ -46,6 +46,10 @@ extension SimulationState {
         reject(slot, .outgrewCapacity)
         continue
       }
+      guard !isHeldBack(slot) else {
+        waitBehindGiant(slot)
+        break
+      }
       if length > options.maxNumBatchedTokens, packed > 0 { break }
       guard running(on: i) < options.maxNumSeqs else { break }
       if options.padded {
@@ -57,7 +61,6 @@ extension SimulationState {
         break
       }
       let need = blocks(for: length)
-      guard !isHeldBack(slot) else { break }
       if usableBlocks - instances[i].usedBlocks - need >= watermark {
         admit(slot, localBlocks: need)
         instances[i].chunks.append(PrefillChunk(slot: Int32(slot), tokens: length, cached: 0))
