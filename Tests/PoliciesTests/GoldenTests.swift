@@ -3,8 +3,6 @@ import Sim
 import TestSupport
 import Testing
 
-@testable import Policies
-
 /// Fingerprints that every process and every build must give: run it in debug and in release.
 ///
 /// After a change of the results that is meant, `GOLDENS=print swift test --filter GoldenTests` prints the table anew;

@@ -4,8 +4,6 @@ import TestSupport
 import Testing
 import Workloads
 
-@testable import Policies
-
 /// The engine against the per-token oracle, which was written separately from the rules.
 @Suite struct OracleAgreementTests {
   @Test(arguments: EngineKind.allCases, [false, true])
