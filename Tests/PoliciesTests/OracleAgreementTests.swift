@@ -2,40 +2,51 @@ import Foundation
 import Sim
 import TestSupport
 import Testing
-
-@testable import Policies
+import Workloads
 
 /// The engine against the per-token oracle, which was written separately from the rules.
 @Suite struct OracleAgreementTests {
-  @Test(arguments: [EngineKind.vllmV0, .chunked], [false, true])
-  func engineAndOracleAgreeToThePicosecond(engine: EngineKind, lending: Bool) throws {
+  @Test(arguments: EngineKind.allCases, [false, true])
+  func `On random clusters engine and oracle agree to the picosecond`(engine: EngineKind, lending: Bool) {
     let generator = ScenarioGenerator(engine: engine, lending: lending)
-    let count = UInt64(ProcessInfo.processInfo.environment["SCENARIOS"] ?? "300")!
-    var bad = 0
-    for seed in 0..<count {
-      let scenario = generator.scenario(seed: seed)
-      let skip = try ScenarioRun(scenario)
-      let step = try ScenarioRun(scenario, stepByStep: true)
-      if skip.summary.fingerprint != step.summary.fingerprint {
-        bad += 1
-        if bad < 12 { print("SKIP≠STEP", engine.rawValue, lending, seed) }
-      }
-      var oracle = Oracle(
-        configuration: scenario.configuration, router: scenario.router, lending: scenario.lending)
-      let expected = oracle.run(scenario.requests)
-      if step.results != expected {
-        bad += 1
-        let first = expected.indices.filter { step.results[$0] != expected[$0] }
-          .min { expected[$0].ended < expected[$1].ended }!
-        if bad < 12 {
-          print(
-            "ORACLE≠", engine.rawValue, lending, seed, first, "of", expected.count, "expected",
-            expected[first], "found",
-            step.results[first])
-        }
-      }
+    let violations = EquivalenceTests.every { try OracleLaw.check(generator.scenario(seed: $0)) }
+    #expect(violations.isEmpty, "\(violations)")
+  }
+
+  /// The speed workload of the issue: Azure's conversations clipped to 4,096 tokens, on one A100.
+  @Test(arguments: EngineKind.allCases)
+  func `On all of W1 engine and oracle agree to the picosecond`(engine: EngineKind) throws {
+    guard let requests = try Self.w1() else { return }
+    var options = EngineOptions()
+    options.kind = engine
+    options.maxNumSeqs = 128
+    options.maxNumBatchedTokens = 4_096
+    let hardware = HardwareCatalog.a100Measured
+    let configuration = SimulationConfiguration(
+      topology: InstanceTopology(
+        nodeOfInstance: [0], withinNode: hardware.inNodeLink.costs, acrossNodes: hardware.interNodeLink.costs,
+        gpus: 1),
+      costs: try InstanceCosts(
+        model: ModelCatalog.llama7B, hardware: hardware, shape: InstanceShape(), wiring: .inOneNode(hardware)),
+      blocksPerInstance: 7_424, engine: options)
+    try OracleLaw.check(
+      Scenario(
+        seed: 0, configuration: configuration, requests: requests, router: .roundRobin,
+        lending: LendingOptions()))
+  }
+
+  /// `nil`, and a word on the output, where the data is not at hand.
+  private static func w1() throws -> [TraceRequest]? {
+    let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .deletingLastPathComponent().deletingLastPathComponent()
+    let data =
+      ProcessInfo.processInfo.environment["INFINITE_SIM_DATA"]
+      ?? package.deletingLastPathComponent().appendingPathComponent("shared/data").path
+    let path = "\(data)/traces/w1_azure_conv_clip4096.csv"
+    guard FileManager.default.fileExists(atPath: path) else {
+      print("skipped: data not found: \(path)")
+      return nil
     }
-    print(engine.rawValue, lending, "bad", bad, "of", count)
-    #expect(bad == 0)
+    return try TraceFile.open(path: path).all()
   }
 }

@@ -7,6 +7,17 @@ public struct Scenario: Sendable {
   public var requests: [TraceRequest]
   public var router: OracleRouter
   public var lending: LendingOptions
+
+  public init(
+    seed: UInt64, configuration: SimulationConfiguration, requests: [TraceRequest], router: OracleRouter,
+    lending: LendingOptions
+  ) {
+    self.seed = seed
+    self.configuration = configuration
+    self.requests = requests
+    self.router = router
+    self.lending = lending
+  }
 }
 
 /// Draws scenarios in which the rules of the engine meet each other often: shortages, ties in time, prompts above
@@ -26,7 +37,7 @@ public struct ScenarioGenerator: Sendable {
   }
 
   /// The unit of all costs and arrivals, ps.
-  private static let unit: Int64 = 1_000
+  var unit: Int64 = 1_000
 
   /// The scenario of `seed`: the same on every machine.
   public func scenario(seed: UInt64) -> Scenario {
@@ -36,9 +47,9 @@ public struct ScenarioGenerator: Sendable {
     let options = engineOptions(blockSize: blockSize, &random)
     let instances = lending ? random.pick([2, 2, 2, 3, 4, 5]) : random.integer(1...5)
     let stages = random.chance(25) ? random.integer(2...3) : 1
-    let costs = Self.costs(stages: stages, ranks: random.chance(25) ? random.integer(2...4) : 1, &random)
+    let costs = costs(stages: stages, ranks: random.chance(25) ? random.integer(2...4) : 1, &random)
     let configuration = SimulationConfiguration(
-      topology: Self.topology(instances: instances, gpus: instances * stages * costs.ranks, &random),
+      topology: topology(instances: instances, gpus: instances * stages * costs.ranks, &random),
       costs: costs, blocksPerInstance: blocks, engine: options)
 
     var lendingOptions = LendingOptions()
@@ -57,7 +68,7 @@ public struct ScenarioGenerator: Sendable {
       router: random.pick(OracleRouter.allCases), lending: lendingOptions)
   }
 
-  private func engineOptions(blockSize: Int, _ random: inout SeededRandom) -> EngineOptions {
+  func engineOptions(blockSize: Int, _ random: inout SeededRandom) -> EngineOptions {
     var options = EngineOptions()
     options.kind = engine
     options.blockSize = blockSize
@@ -76,7 +87,7 @@ public struct ScenarioGenerator: Sendable {
   }
 
   /// Linear a + b·tokens, in steps of 1, 8 or 64 tokens, or constant: then instances march in step.
-  private static func costs(stages: Int, ranks: Int, _ random: inout SeededRandom) -> InstanceCosts {
+  func costs(stages: Int, ranks: Int, _ random: inout SeededRandom) -> InstanceCosts {
     let tile = random.pick([1, 8, 64])
     let linearBase = unit * Int64(random.integer(10...40))
     let linearSlope = random.chance(30) ? 0 : unit * Int64(random.integer(1...4))
@@ -98,24 +109,26 @@ public struct ScenarioGenerator: Sendable {
       handoff: { unit + handoffRate * Int64($0) })
   }
 
-  private static func topology(
+  func topology(
     instances: Int, gpus: Int, _ random: inout SeededRandom
   ) -> InstanceTopology {
     let nodes = random.integer(1...3)
-    // One byte takes 0.01 to 1 units; some links are too slow to qualify for lending.
-    let near = LinkCosts(latency: unit / 2, bytesPerSecond: random.pick([1e10, 1e11]))
+    // One byte per unit of time.
+    let perUnit = 1e12 / Double(unit)
+    // A byte takes 0.01 to 1 units; some links are too slow to qualify for lending.
+    let near = LinkCosts(latency: unit / 2, bytesPerSecond: perUnit * random.pick([10, 100]))
     let far = LinkCosts(
-      latency: unit * Int64(random.pick([1, 1, 4, 40])), bytesPerSecond: random.pick([1e9, 1e10]))
+      latency: unit * Int64(random.pick([1, 1, 4, 40])), bytesPerSecond: perUnit * random.pick([1, 10]))
     return InstanceTopology(
       nodeOfInstance: (0..<instances).map { $0 * nodes / instances }, withinNode: near, acrossNodes: far,
       gpus: gpus)
   }
 
   /// Bursts with gaps between them, on a coarse grid of times; mostly medium requests, some giants, some too large.
-  private func requests(
+  func requests(
     instanceTokens: Int, instances: Int, _ random: inout SeededRandom
   ) -> [TraceRequest] {
-    let grid = Self.unit * Int64(random.pick([1, 10, 50, 100]))
+    let grid = unit * Int64(random.pick([1, 10, 50, 100]))
     let largestPrompt = max(2, instanceTokens * random.integer(10...70) / 100)
     let largestOutput = max(2, instanceTokens * random.integer(10...50) / 100)
     let hasGiants = random.chance(lending ? 60 : 15)

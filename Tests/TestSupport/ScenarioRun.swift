@@ -33,15 +33,18 @@ public struct ScenarioRun {
 }
 
 extension Scenario {
+  /// The router by the policies' name for it.
+  public var policyRouter: Router {
+    switch router {
+    case .roundRobin: .roundRobin
+    case .leastLoaded: .leastLoaded
+    case .mostFreeKV: .mostFreeKV
+    }
+  }
+
   /// vllm-m without lending, debtor-creditor with it.
   public func makePolicy() -> any SchedulingPolicy {
-    let router: Router =
-      switch self.router {
-      case .roundRobin: .roundRobin
-      case .leastLoaded: .leastLoaded
-      case .mostFreeKV: .mostFreeKV
-      }
-    return lending.mode == .off
-      ? VLLMMultiple(router: router) : DebtorCreditor(router: router, lending: lending)
+    lending.mode == .off
+      ? VLLMMultiple(router: policyRouter) : DebtorCreditor(router: policyRouter, lending: lending)
   }
 }

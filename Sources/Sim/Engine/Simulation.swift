@@ -27,8 +27,12 @@ public struct Simulation {
     _ source: Source, onProgress: ((RunProgress) -> Void)? = nil
   ) throws -> RunSummary {
     var source = source
-    var state = SimulationState(configuration, policy: policy, source: source.info, observer: observer)
+    var state = makeState(source.info)
     return try state.run(&source, onProgress: onProgress)
+  }
+
+  func makeState(_ source: RequestSourceInfo) -> SimulationState {
+    SimulationState(configuration, policy: policy, source: source, observer: observer)
   }
 }
 

@@ -45,6 +45,10 @@ extension SimulationState {
       }
       phase = .decision
       decide()
+      if let inspect {
+        isFirstPass = false
+        inspect(snapshot())
+      }
 
       if let onProgress {
         untilProgress -= 1

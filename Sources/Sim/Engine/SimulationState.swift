@@ -11,6 +11,8 @@ struct SimulationState: ~Copyable {
   let lending: LendingOptions
   let policy: any SchedulingPolicy
   let observer: (any RunObserver)?
+  /// Shown every instant's end, for checkers outside the engine.
+  var inspect: ((ClusterSnapshot) -> Void)?
 
   let instanceCount: Int
   let laneCount: Int

@@ -1,0 +1,122 @@
+/// Where every block of a run lies at the end of one instant, for checkers outside the engine.
+///
+/// It says what each request has, not what that adds up to: `instances` holds the ledger's own counters, and it is
+/// for the checker to find out whether the two agree.
+@_spi(Checking) public struct ClusterSnapshot: Sendable {
+  /// A live request and its blocks.
+  public struct Placement: Sendable {
+    public enum Phase: Sendable { case queued, prefilling, decoding }
+    public var request: RequestID
+    public var phase: Phase
+    public var home: InstanceID
+    /// Tokens that a prefill must store: the prompt and what was generated before it.
+    public var length: Int
+    /// Tokens stored, those of the step under way included; their part at home while decoding.
+    public var storedTokens: Int
+    public var tokensAtHome: Int
+    /// Blocks on other instances.
+    public var loans: [Loan]
+  }
+
+  /// Blocks of one request on one instance that is not its home.
+  public struct Loan: Sendable {
+    public var host: InstanceID
+    /// Landed blocks, and those that a move has reserved there.
+    public var blocks: Int
+    public var arriving: Int
+  }
+
+  /// A move under way.
+  public struct Move: Sendable {
+    public var request: RequestID
+    public var source: InstanceID
+    public var destination: InstanceID
+    public var blocks: Int
+  }
+
+  /// What the ledger says of an instance.
+  public struct Instance: Sendable {
+    public var capacity: Int
+    public var usedBlocks: Int
+    public var hostedBlocks: Int
+    /// Requests in its batch or being prefilled, and waiting.
+    public var running: Int
+    public var queued: Int
+    /// When the run of steps under way ends; `nil` if it is idle.
+    public var busyUntil: SimTime?
+  }
+
+  public var time: SimTime
+  /// By ascending request.
+  public var placements: [Placement]
+  public var moves: [Move]
+  public var instances: [Instance]
+}
+
+extension SimulationState {
+  /// The state at the end of this instant.
+  func snapshot() -> ClusterSnapshot {
+    var placements: [ClusterSnapshot.Placement] = []
+    for slot in requests.slots.indices where requests[slot].phase != .free {
+      placements.append(placement(of: slot))
+    }
+    placements.sort { $0.request < $1.request }
+    var moves: [ClusterSnapshot.Move] = []
+    for transfer in transfers.unordered where !abortedTransfers.contains(transfer.number) {
+      let (home, host) = (InstanceID(transfer.home), InstanceID(transfer.host))
+      moves.append(
+        ClusterSnapshot.Move(
+          request: RequestID(transfer.request), source: transfer.isRecall ? host : home,
+          destination: transfer.isRecall ? home : host, blocks: transfer.blocks))
+    }
+    let ledger = (0..<instanceCount).map { i in
+      ClusterSnapshot.Instance(
+        capacity: usableBlocks, usedBlocks: usedBlocks(of: i), hostedBlocks: instances[i].hostedBlocks,
+        running: running(on: i), queued: instances[i].queue.count,
+        busyUntil: instances[i].isBusy ? SimTime(picoseconds: instances[i].run.end) : nil)
+    }
+    return ClusterSnapshot(
+      time: SimTime(picoseconds: now), placements: placements, moves: moves, instances: ledger)
+  }
+
+  private func placement(of slot: Int) -> ClusterSnapshot.Placement {
+    let r = requests[slot]
+    var loansOfIt: [ClusterSnapshot.Loan] = []
+    var loan = r.firstLoan
+    while loan >= 0 {
+      let piece = loans[Int(loan)]
+      loansOfIt.append(
+        ClusterSnapshot.Loan(host: InstanceID(piece.host), blocks: piece.blocks, arriving: piece.arriving))
+      loan = piece.next
+    }
+    var stored = r.stored
+    var atHome = r.stored
+    switch r.phase {
+    case .decoding:
+      stored = storedTokens(of: slot) + Int(progress(of: r.home).started)
+      atHome = r.fillsHost ? r.fixedTokens : stored - r.fixedTokens
+    case .prefilling:
+      for chunk in instances[r.home].chunks where chunk.slot == Int32(slot) { stored += chunk.tokens }
+      atHome = stored
+    case .queued, .free: break
+    }
+    return ClusterSnapshot.Placement(
+      request: RequestID(r.id),
+      phase: r.phase == .decoding ? .decoding : r.phase == .queued ? .queued : .prefilling,
+      home: InstanceID(r.home), length: r.length, storedTokens: stored, tokensAtHome: atHome, loans: loansOfIt
+    )
+  }
+}
+
+extension Simulation {
+  /// Replays `source`, showing every instant's end to `inspect`: slow, for checkers.
+  /// - Throws: what reading the source throws.
+  @_spi(Checking) public func run<Source: RequestSource>(
+    _ source: Source, inspect: @escaping (ClusterSnapshot) -> Void
+  ) throws -> RunSummary {
+    var source = source
+    var state = makeState(source.info)
+    state.inspect = inspect
+    return try state.run(&source, onProgress: nil)
+  }
+}

@@ -1,0 +1,29 @@
+// Runs law suites over seeds until one is violated: `laws SEEDS SUITE...`; without suites, all of them.
+//
+// Prints what it is about to try, so that after a trap the last line says where; exits 1 at the first violation.
+import Foundation
+import TestSupport
+
+let arguments = Array(CommandLine.arguments.dropFirst())
+guard let seeds = arguments.first.flatMap(UInt64.init) else {
+  print("usage: laws SEEDS [SUITE...]; suites: \(LawCase.all.map(\.name).joined(separator: " "))")
+  exit(64)
+}
+let wanted = arguments.dropFirst()
+for name in wanted where !LawCase.all.contains(where: { $0.name == name }) {
+  print("no suite \(name); suites: \(LawCase.all.map(\.name).joined(separator: " "))")
+  exit(64)
+}
+// All suites on one seed, then on the next: what is easily caught is caught soon.
+let suites = wanted.isEmpty ? LawCase.all : LawCase.all.filter { wanted.contains($0.name) }
+for seed in 0..<seeds {
+  for suite in suites where seed == 0 || suite.isRandom {
+    print("trying \(suite.name) seed \(seed)")
+    fflush(nil)
+    do { try suite.check(seed) } catch {
+      print(error)
+      exit(1)
+    }
+  }
+}
+print("no law violated")

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""Plants one bug at a time in the engine or the policies and shows which law catches it, and with which seed.
+
+usage: Tests/Mutants/run.py [NAME...]        only these bugs
+       Tests/Mutants/run.py --unmutated N    no bug: every suite on N seeds, in release
+
+Works on a copy in .build/mutants, never on the sources. Exits 1 if a bug is not caught, if the unmutated tree breaks a
+law, or if a bug's text does not occur exactly once.
+"""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+WORK = ROOT / ".build" / "mutants"
+# target: where it comes from
+TARGETS = {"Sim": "Sources/Sim", "Policies": "Sources/Policies", "TestSupport": "Tests/TestSupport"}
+PACKAGE = """// swift-tools-version: 6.1
+import PackageDescription
+
+let package = Package(
+  name: "mutants",
+  platforms: [.macOS(.v15)],
+  dependencies: [.package(url: "https://github.com/apple/swift-collections", exact: "%s")],
+  targets: [
+    .target(name: "Sim", dependencies: [.product(name: "HeapModule", package: "swift-collections")]),
+    .target(name: "Policies", dependencies: ["Sim"]),
+    .target(name: "TestSupport", dependencies: ["Sim", "Policies"]),
+    .executableTarget(name: "laws", dependencies: ["Sim", "Policies", "TestSupport"]),
+  ]
+)
+"""
+
+
+def write_if_changed(path, text):
+    """Keeps the time of a file that stays the same, so that builds are incremental."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+
+
+def copy_tree():
+    """Makes the working package equal to the tree; returns its Swift files by their path in the tree."""
+    manifest = (ROOT / "Package.swift").read_text()
+    version = re.search(r'swift-collections", exact: "([^"]+)"', manifest).group(1)
+    write_if_changed(WORK / "Package.swift", PACKAGE % version)
+    write_if_changed(WORK / "Sources/laws/main.swift", (HERE / "Laws.swift").read_text())
+    copied = {}
+    for target, origin in TARGETS.items():
+        wanted = set()
+        for source in sorted((ROOT / origin).rglob("*.swift")):
+            copy = WORK / "Sources" / target / source.relative_to(ROOT / origin)
+            write_if_changed(copy, source.read_text())
+            wanted.add(copy)
+            copied[str(source.relative_to(ROOT))] = copy
+        for stale in set((WORK / "Sources" / target).rglob("*.swift")) - wanted:
+            stale.unlink()
+    return copied
+
+
+def build(configuration="debug"):
+    """Returns the compiler's errors, empty if there are none."""
+    command = ["swift", "build", "-c", configuration, "--product", "laws"]
+    done = subprocess.run(command, cwd=WORK, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return "" if done.returncode == 0 else done.stdout
+
+
+def run_laws(seeds, suites, limit, configuration="debug"):
+    """Returns (law, seed) of the first violation, or None. A trap's law is the sentence it prints."""
+    command = [str(WORK / ".build" / configuration / "laws"), str(seeds), *suites]
+    environment = {"SWIFT_BACKTRACE": "enable=no", "PATH": "/usr/bin:/bin"}
+    try:
+        done = subprocess.run(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=limit)
+    except subprocess.TimeoutExpired as expired:
+        output = (expired.stdout or b"").decode(errors="replace")
+        return "no run goes on for ever", last_trial(output)
+    if done.returncode == 0:
+        return None
+    violated = re.search(r"law violated: (.*?) seed (\d+): (.*)", done.stdout)
+    if violated:
+        return violated.group(1), f"{last_trial(done.stdout)} ({violated.group(3)[:60]}…)"
+    trap = re.search(r"(?:Fatal error|Precondition failed): (.*)", done.stdout)
+    return "trap: " + (trap.group(1) if trap else f"signal {-done.returncode}"), last_trial(done.stdout)
+
+
+def last_trial(output):
+    trials = re.findall(r"trying (\S+ seed \d+)", output)
+    return trials[-1] if trials else "?"
+
+
+def main():
+    arguments = sys.argv[1:]
+    copied = copy_tree()
+    if arguments[:1] == ["--unmutated"]:
+        errors = build("release")
+        if errors:
+            sys.exit(errors)
+        caught = run_laws(arguments[1] if arguments[1:] else 300, [], 3600, "release")
+        print(f"law violated: {caught[0]}: {caught[1]}" if caught else "no law violated")
+        sys.exit(1 if caught else 0)
+
+    bugs = json.loads((HERE / "mutants.json").read_text())
+    unknown = set(arguments) - {bug["name"] for bug in bugs}
+    if unknown:
+        sys.exit(f"no such bug: {', '.join(sorted(unknown))}")
+    start = time.time()
+    for bug in bugs:
+        count = copied[bug["file"]].read_text().count(bug["find"])
+        if count != 1:
+            sys.exit(f"{bug['name']}: its text occurs {count} times in {bug['file']}, not once: {bug['find']}")
+    errors = build()
+    if errors:
+        sys.exit(errors)
+    caught = run_laws(4, [], 300)
+    if caught:
+        sys.exit(f"the unmutated tree violates a law: {caught[0]}: {caught[1]}")
+
+    chosen = [bug for bug in bugs if not arguments or bug["name"] in arguments]
+    missed = []
+    print("| bug | caught by | at |\n|---|---|---|")
+    for bug in chosen:
+        file = copied[bug["file"]]
+        original = file.read_text()
+        try:
+            file.write_text(original.replace(bug["find"], bug["replace"]))
+            errors = build()
+            if errors:
+                sys.exit(f"{bug['name']} does not compile:\n{errors}")
+            caught = run_laws(bug.get("seeds", 100), bug["suites"], bug.get("limit", 60))
+        finally:
+            file.write_text(original)
+        if not caught:
+            missed.append(bug["name"])
+        law, where = caught or ("NOTHING", "-")
+        print(f"| {bug['name']} | {law} | {where} |", flush=True)
+    print(f"{len(chosen) - len(missed)} of {len(chosen)} planted bugs caught in {time.time() - start:.0f} s")
+    if missed:
+        sys.exit(f"not caught: {', '.join(missed)}")
+
+
+if __name__ == "__main__":
+    main()

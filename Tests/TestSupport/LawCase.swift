@@ -1,0 +1,77 @@
+import Sim
+
+/// One named law to try on a seed: what the tests and the planted bugs share.
+public struct LawCase: Sendable {
+  public let name: String
+  /// Whether other seeds try other things.
+  public let isRandom: Bool
+  /// Throws a `LawViolation` if the law is broken.
+  public let check: @Sendable (_ seed: UInt64) throws -> Void
+
+  /// Conformance of every policy, agreement with the oracle, equivalences of policies, and worked examples.
+  public static var all: [LawCase] {
+    var cases = LawSuite.all.map { suite in
+      LawCase(name: "\(suite.scenarios.policyName)/\(suite.scenarios.engine.rawValue)", isRandom: true) {
+        seed in
+        var coverage = LawCoverage()
+        try suite.check(seed: seed, &coverage)
+      }
+    }
+    for engine in EngineKind.allCases {
+      for lending in [false, true] {
+        cases.append(
+          LawCase(name: "oracle/\(engine.rawValue)\(lending ? "/lending" : "")", isRandom: true) { seed in
+            try OracleLaw.check(ScenarioGenerator(engine: engine, lending: lending).scenario(seed: seed))
+          })
+      }
+    }
+    for engine in EngineKind.allCases {
+      for way in Equivalence.Disabled.allCases {
+        cases.append(
+          LawCase(name: "\(way.rawValue)/\(engine.rawValue)", isRandom: true) { seed in
+            try Equivalence.lendingDisabled(way, engine: engine, seed: seed)
+          })
+      }
+      cases.append(
+        LawCase(name: "one-instance/\(engine.rawValue)", isRandom: true) { seed in
+          try Equivalence.oneInstance(engine: engine, seed: seed)
+        })
+      cases.append(
+        LawCase(name: "scaling/\(engine.rawValue)", isRandom: true) { seed in
+          try Equivalence.scaling(engine: engine, lending: seed.isMultiple(of: 2), seed: seed)
+        })
+    }
+    cases.append(
+      LawCase(name: "by-hand", isRandom: false) { _ in
+        func require(_ holds: Bool, _ law: String) throws {
+          if !holds { throw LawViolation(law: law, seed: 0, details: "see WorkedExamples.swift") }
+        }
+        try require(try WorkedExample.borrow() == WorkedExample.borrowEnds, "a borrow by hand is exact")
+        try require(
+          try WorkedExample.hostedDelay(stages: 2) == 3 * 2 * 800, "hosted blocks lengthen the host's steps")
+        let gap = WorkedExample.service - 4
+        let waits = try WorkedExample.waits(arrivals: (0..<50).map { $0 * gap })
+        try require(waits == (0..<50).map { $0 * 4 }, "D/D/1 waits exactly")
+      })
+    return cases
+  }
+}
+
+/// The engine gives every request the times that the separately written oracle gives it.
+public enum OracleLaw {
+  /// - Throws: `LawViolation`.
+  public static func check(_ scenario: Scenario) throws {
+    var oracle = Oracle(
+      configuration: scenario.configuration, router: scenario.router, lending: scenario.lending)
+    let expected = oracle.run(scenario.requests)
+    let run = try ScenarioRun(scenario)
+    guard run.results != expected else { return }
+    let first = expected.indices.filter { run.results[$0] != expected[$0] }.min {
+      expected[$0].ended < expected[$1].ended
+    }!
+    throw LawViolation(
+      law: "the engine agrees with the oracle to the picosecond", seed: scenario.seed,
+      details:
+        "request \(first) of \(expected.count): expected \(expected[first]), found \(run.results[first])")
+  }
+}

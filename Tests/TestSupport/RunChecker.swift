@@ -1,0 +1,238 @@
+import Policies
+@_spi(Checking) import Sim
+
+/// Watches a run from outside and checks its laws at the end of every instant.
+///
+/// Nothing is taken from the engine's own counters that can be recomputed: the blocks of an instance are added up from
+/// what each live request stores there, and requests are counted by their arrivals in the trace and their ends.
+public final class RunChecker: RunObserver {
+  /// The first broken laws: name and what was found.
+  public private(set) var violations: [(law: String, details: String)] = []
+  /// What the run went through.
+  public private(set) var decisions: [DecisionRecord.Kind: Int] = [:]
+  public private(set) var borrowersPreempted = 0
+  /// Instants at which two steps ended, or a request arrived as a step ended.
+  public private(set) var coincidences = 0
+
+  private let configuration: SimulationConfiguration
+  private let requests: [TraceRequest]
+  private let lends: Bool
+  private var time = SimTime(picoseconds: -1)
+  private var arrived = 0
+  private var ended: [RequestRecord?]
+  private var endedCount = 0
+  /// Requests admitted and not ended as of the last instant, and what happened to them in this one.
+  private var admitted: Set<Int> = []
+  private var victims: [Int] = []
+  private var busyUntil: [SimTime?] = []
+
+  public init(
+    _ configuration: SimulationConfiguration, requests: [TraceRequest], policy: any SchedulingPolicy
+  ) {
+    self.configuration = configuration
+    self.requests = requests
+    lends = policy.lending.mode != .off
+    ended = Array(repeating: nil, count: requests.count)
+  }
+
+  private func check(_ holds: Bool, _ law: String, _ details: @autoclosure () -> String) {
+    if !holds, violations.count < 8 { violations.append((law, "at \(time.picoseconds) ps: \(details())")) }
+  }
+
+  // MARK: - Ends and decisions
+
+  public func requestEnded(_ record: RequestRecord) {
+    let id = record.id.index
+    let asked = requests[id]
+    check(ended[id] == nil, "a request ends once", "request \(id)")
+    ended[id] = record
+    endedCount += 1
+    check(
+      record.arrival == asked.arrival && record.prompt == asked.prompt && record.output == asked.output,
+      "a request is what the trace says", "request \(id)")
+    check(record.ended >= record.arrival, "no request ends before it arrives", "request \(id)")
+    check((record.firstToken == nil) == (record.generated == 0), "a token has a time", "request \(id)")
+    if let first = record.firstToken {
+      check(
+        first > record.arrival && first <= record.ended, "a token appears between arrival and end",
+        "request \(id)")
+      check(
+        record.admitted.map { $0 >= record.arrival && $0 < first } ?? false,
+        "a request is admitted before its first token", "request \(id)")
+    }
+    if record.outcome == .completed {
+      check(
+        record.generated == asked.output, "a completed request has what it asked for",
+        "request \(id): \(record.generated) of \(asked.output)")
+    } else {
+      check(record.generated < asked.output, "a rejected request lacks something", "request \(id)")
+    }
+    check(lends || record.borrowedBlocksPeak == 0, "nothing is lent when lending is off", "request \(id)")
+  }
+
+  public func decided(_ decision: DecisionRecord) {
+    decisions[decision.kind, default: 0] += 1
+    if decision.kind == .preempt {
+      victims.append(decision.request.index)
+      if decision.blocks > 0 { borrowersPreempted += 1 }
+    }
+    switch decision.kind {
+    case .borrow, .move, .moveRefused, .moveAborted, .landed, .recall, .reserve:
+      check(
+        lends, "nothing is lent when lending is off",
+        "\(decision.kind.rawValue) of request \(decision.request.index)")
+    case .preempt, .reject, .steal: break
+    }
+  }
+
+  // MARK: - Instants
+
+  /// To be shown every instant's end.
+  func inspect(_ snapshot: ClusterSnapshot) {
+    check(snapshot.time > time, "time goes forward", "then \(snapshot.time.picoseconds) ps")
+    time = snapshot.time
+    let before = arrived
+    while arrived < requests.count, requests[arrived].arrival <= time { arrived += 1 }
+    checkRequests(snapshot)
+    checkBlocks(snapshot)
+    checkVictims(snapshot)
+    let endings = busyUntil.count { $0 == time }
+    if endings > 1 || (endings == 1 && arrived > before) { coincidences += 1 }
+    busyUntil = snapshot.instances.map(\.busyUntil)
+  }
+
+  /// To be called after the run.
+  func finish(_ summary: RunSummary) {
+    check(endedCount == requests.count, "every request ends", "\(endedCount) of \(requests.count)")
+    let completed = ended.count { $0?.outcome == .completed }
+    check(
+      summary.arrived == requests.count && summary.completed == completed
+        && summary.rejected == requests.count - completed && summary.unfinished == 0,
+      "the summary counts every request once", "\(summary.arrived) arrived, \(summary.completed) completed")
+    let tokens = ended.reduce(0) { $0 + ($1?.outcome == .completed ? $1!.generated : 0) }
+    check(
+      summary.outputTokens == tokens, "the summary counts every token once",
+      "\(summary.outputTokens), \(tokens)")
+    check(
+      summary.preemptions == ended.reduce(0) { $0 + ($1?.preemptions ?? 0) },
+      "the summary counts every preemption once", "\(summary.preemptions)")
+  }
+
+  private func checkRequests(_ snapshot: ClusterSnapshot) {
+    check(
+      arrived == snapshot.placements.count + endedCount, "requests are conserved",
+      "\(arrived) arrived, \(snapshot.placements.count) live, \(endedCount) ended")
+    var running = Array(repeating: 0, count: snapshot.instances.count)
+    var queued = running
+    for p in snapshot.placements {
+      check(ended[p.request.index] == nil, "an ended request is gone", "request \(p.request.index)")
+      if p.phase == .queued { queued[p.home.index] += 1 } else { running[p.home.index] += 1 }
+    }
+    for (i, instance) in snapshot.instances.enumerated() {
+      check(
+        instance.running == running[i] && instance.queued == queued[i], "every live request waits or runs",
+        "instance \(i): \(instance.running) + \(instance.queued), found \(running[i]) + \(queued[i])")
+      check(
+        running[i] <= configuration.engine.maxNumSeqs, "an instance runs at most max_num_seqs",
+        "instance \(i): \(running[i])")
+      check(
+        running[i] == 0 || instance.busyUntil != nil, "an instance with admitted requests is at work",
+        "instance \(i)")
+      check(instance.busyUntil.map { $0 > time } ?? true, "a step ends after it starts", "instance \(i)")
+    }
+  }
+
+  private func blocks(_ tokens: Int) -> Int {
+    let size = configuration.engine.blockSize
+    return tokens / size + (tokens % size > 0 ? 1 : 0)
+  }
+
+  private func checkBlocks(_ snapshot: ClusterSnapshot) {
+    var used = Array(repeating: 0, count: snapshot.instances.count)
+    var hosted = used
+    var arriving: [[Int]: Int] = [:]
+    for move in snapshot.moves {
+      used[move.destination.index] += move.blocks
+      arriving[[move.request.index, move.destination.index], default: 0] += move.blocks
+      check(move.blocks > 0, "a move moves something", "request \(move.request.index)")
+    }
+    for p in snapshot.placements {
+      let id = p.request.index
+      used[p.home.index] += homeBlocks(p)
+      for loan in p.loans {
+        used[loan.host.index] += loan.blocks
+        hosted[loan.host.index] += loan.blocks
+        check(
+          loan.host != p.home && loan.blocks >= 0 && loan.blocks + loan.arriving > 0,
+          "a loan is some blocks of another instance", "request \(id)")
+        check(
+          arriving[[id, loan.host.index], default: 0] == loan.arriving, "what arrives is on its way",
+          "request \(id)")
+      }
+      check(p.phase != .queued || p.loans.isEmpty, "who waits holds nothing", "request \(id)")
+      check(lends || p.loans.isEmpty, "nothing is lent when lending is off", "request \(id)")
+      if p.phase == .decoding {
+        let reserved = p.loans.reduce(0) { $0 + $1.blocks }
+        check(
+          p.tokensAtHome >= 0 && p.storedTokens - p.tokensAtHome >= 0
+            && blocks(p.storedTokens - p.tokensAtHome) <= reserved,
+          "hosted tokens lie in blocks reserved for them",
+          "request \(id): \(p.storedTokens - p.tokensAtHome) tokens in \(reserved) blocks")
+        let asked = requests[id]
+        check(
+          p.storedTokens >= asked.prompt && p.storedTokens < asked.prompt + asked.output,
+          "a decoding request stores its prompt and what it generated, but for the last token",
+          "request \(id): \(p.storedTokens) of \(asked.prompt) + \(asked.output)")
+      }
+    }
+    for move in snapshot.moves {
+      check(
+        snapshot.placements.contains { $0.request == move.request && $0.phase == .decoding },
+        "only a decoding request moves", "request \(move.request.index)")
+    }
+    let isChunked = configuration.engine.kind == .chunked
+    for (i, instance) in snapshot.instances.enumerated() {
+      check(
+        instance.capacity == configuration.blocksPerInstance - (isChunked ? 1 : 0),
+        "capacity is what was given",
+        "instance \(i)")
+      check(
+        used[i] == instance.usedBlocks, "the ledger agrees with the placements",
+        "instance \(i): \(instance.usedBlocks) blocks in the ledger, \(used[i]) in the placements")
+      check(
+        hosted[i] == instance.hostedBlocks, "the ledger agrees with the loans",
+        "instance \(i): \(instance.hostedBlocks) blocks in the ledger, \(hosted[i]) in the loans")
+      check(
+        used[i] <= instance.capacity, "no instance holds more than its capacity",
+        "instance \(i): \(used[i]) of \(instance.capacity)")
+    }
+  }
+
+  /// Blocks of a request at its home, from the rules: whole prompts take all their blocks at admission (vllm-v0, and
+  /// prompts with hosts); chunks take theirs as they come.
+  private func homeBlocks(_ p: ClusterSnapshot.Placement) -> Int {
+    switch p.phase {
+    case .queued: return 0
+    case .decoding: return blocks(p.tokensAtHome)
+    case .prefilling:
+      let reserved = p.loans.reduce(0) { $0 + $1.blocks }
+      let chunkwise = configuration.engine.kind == .chunked && reserved == 0
+      return blocks(chunkwise ? p.storedTokens : p.length) - reserved
+    }
+  }
+
+  /// semantics.md 20: the oldest admitted request of the cluster is never a victim.
+  private func checkVictims(_ snapshot: ClusterSnapshot) {
+    let now = Set(snapshot.placements.filter { $0.phase != .queued }.map(\.request.index))
+    for victim in victims {
+      let others = admitted.union(now).union(victims)
+      let isOldest =
+        !others.contains { $0 < victim } && others.contains { $0 > victim && admitted.contains($0) }
+      check(
+        !(admitted.contains(victim) && isOldest), "the oldest admitted request is never a victim",
+        "request \(victim)")
+    }
+    victims.removeAll(keepingCapacity: true)
+    admitted = now
+  }
+}
