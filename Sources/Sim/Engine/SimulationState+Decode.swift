@@ -141,7 +141,7 @@ extension SimulationState {
     var (run, horizon) = decodeRun(i)
     if lending.coupling == .fluid, instances[i].epochDue { noteEpoch(i, step: run.first) }
     instances[i].epochDue = false
-    if instances[i].owed > 0 || queueChanged || hasStolen || options.stepByStep {
+    if instances[i].owed > 0 || queueChanged || looksAgain || options.stepByStep {
       run.first += instances[i].owed
       instances[i].owed = 0
       horizon = 1

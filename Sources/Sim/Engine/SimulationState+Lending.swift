@@ -275,7 +275,7 @@ extension SimulationState {
       let free = usableBlocks - instances[i].usedBlocks - growth(of: i, steps: chunked ? 1 : 0) - queued
       guard free - blocks(for: requests[slot].length) >= watermark, !isHeldBack(slot) else { return }
       requests.remove(slot, from: &instances[longest].queue)
-      hasStolen = true
+      looksAgain = true
       requests[slot].home = i
       requests.insert(slot, into: &instances[i].queue)
       clearBlockedGiant(of: longest)

@@ -47,7 +47,10 @@ extension SimulationState {
     requests.remove(slot, from: &instances[i].queue)
     metrics.waited(from: requests[slot].queuedSince, to: now)
     if instances[i].queue.isEmpty, lending.mode != .off { spaceFreed(at: i) }
-    if policy.steals { touchThieves(of: i) }
+    if policy.steals {
+      looksAgain = true
+      touchThieves(of: i)
+    }
   }
 
   // MARK: - Admission and prefill

@@ -90,7 +90,7 @@ extension SimulationState {
   }
 
   mutating func decide(_ i: Int) {
-    hasStolen = false
+    looksAgain = false
     if policy.steals { steal(into: i) }
     if chunked { decideChunked(i) } else { decideVLLMv0(i) }
   }

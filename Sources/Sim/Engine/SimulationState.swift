@@ -45,8 +45,9 @@ struct SimulationState: ~Copyable {
   var undecidedCount = 0
   var decider = -1
   var isFirstPass = true
-  /// The decision under way has taken a request from another queue: the next head may follow after one step.
-  var hasStolen = false
+  /// With stealing: the decision under way has taken a request from a queue, so that after one step there may be
+  /// another to take.
+  var looksAgain = false
 
   var transfers = Heap<Transfer>()
   /// Transfers by number while they live, for aborts and for landing.
