@@ -35,6 +35,14 @@ struct GreedyPlanner {
   /// Rows by home instance: each request's own row and where else it has blocks.
   private var local: [[PlacementRow]]
   private var homeOf: [RequestID: Int] = [:]
+  private struct HostedKey: Hashable {
+    var request: RequestID
+    var host: Int
+  }
+  /// Blocks by request and host; looked up, never iterated.
+  private var hostedRows: [HostedKey: Int] = [:]
+  /// Requests that use the link from a home to a host, by home · instances + host.
+  private var users: [Int: Int] = [:]
 
   init(map: PlacementMap, options: LendingOptions) {
     self.map = map
@@ -44,6 +52,10 @@ struct GreedyPlanner {
     for row in map.rows where row.isLocal {
       local[row.instance.index].append(row)
       homeOf[row.request] = row.instance.index
+    }
+    for row in map.rows where !row.isLocal {
+      hostedRows[HostedKey(request: row.request, host: row.instance.index)] = row.blocks.count
+      if let home = homeOf[row.request] { users[home * sides.count + row.instance.index, default: 0] += 1 }
     }
   }
 
@@ -79,8 +91,9 @@ struct GreedyPlanner {
         orders.append(move)
         roles.assign(debtor, .debtor, at: map.now)
         roles.assign(creditor, .creditor, at: map.now)
-        sides[debtor].give(move.blocks.count, map.blockSize)
+        lend(move.blocks.count, of: move.request, debtor, creditor, &sides[debtor])
         sides[creditor].host(move.blocks.count)
+        users[debtor * sides.count + creditor, default: 0] += 1
         local[debtor][index].movable = .zero
       }
     }
@@ -110,7 +123,8 @@ struct GreedyPlanner {
   }
 
   private func linkQualifies(_ debtor: Int, _ creditor: Int) -> Bool {
-    let wire = map.costs.overlapped(over: map.topology.link(debtor, creditor), queries: 1)
+    let queries = users[debtor * sides.count + creditor, default: 0] + 1
+    let wire = map.costs.overlapped(over: map.topology.link(debtor, creditor), queries: queries)
     return wire <= map.costs.linearTime(tokens: sides[debtor].batch + 1)
   }
 
@@ -127,17 +141,18 @@ struct GreedyPlanner {
       if needed > 0 { candidates.append(needed) }
     }
     return best(candidates, row, from: debtor, to: creditor) { n, d, c in
-      d.give(n, map.blockSize)
-      d.remotePath = max(d.remotePath, remotePath(row.request, debtor, creditor, adding: n))
+      lend(n, of: row.request, debtor, creditor, &d)
       c.host(n)
     }
   }
 
-  private func remotePath(_ request: RequestID, _ home: Int, _ host: Int, adding blocks: Int) -> Int64 {
-    let there = map.rows.first { $0.request == request && $0.instance.index == host && !$0.isLocal }
-    return map.costs.remotePath(
-      over: map.topology.link(home, host), queries: 1,
-      tokens: ((there?.blocks.count ?? 0) + blocks) * map.blockSize)
+  /// What lending `blocks` blocks of a request does to its home.
+  private func lend(_ blocks: Int, of request: RequestID, _ home: Int, _ host: Int, _ side: inout Side) {
+    side.give(blocks, map.blockSize)
+    let there = hostedRows[HostedKey(request: request, host: host)] ?? 0
+    let path = map.costs.remotePath(
+      over: map.topology.link(home, host), queries: 1, tokens: (there + blocks) * map.blockSize)
+    side.remotePath = max(side.remotePath, path)
   }
 
   /// Loans that a crowded host is better off without go home, if the home has room (semantics.md 18).

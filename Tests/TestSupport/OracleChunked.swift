@@ -43,8 +43,12 @@ extension Oracle {
         take(need, on: home, for: r)
         return true
       }
-      // A13: a partial prompt short of blocks does not borrow: it is the youngest, and yields.
-      if requests[r].state == .decoding, borrowForGrowth(r) { return true }
+      if requests[r].state == .decoding {
+        if borrowForGrowth(r) { return true }
+      } else if takeWithHosts(blocks(requests[r].length) - requests[r].table.count, for: r, watermark: 0) {
+        // A13: a partial prompt short of blocks takes what is free at home and borrows the rest of its blocks.
+        return true
+      }
       if yieldBlocks(to: r) == .requesterWent { return false }
     }
   }

@@ -77,12 +77,13 @@ public struct ScenarioGenerator: Sendable {
     options.watermarkPercent = random.pick([1, 1, 5, 10])
     options.chunkedWatermarkPercent = random.pick([0, 0, 5, 10])
     options.appendCheck = random.chance(60) ? .vllm : .exact
-    // With lending and without the test for the whole prompt, a prompt can be preempted by itself again and again
-    // while an older giant of another home keeps its blocks: legal, but endless when free prefills last 1 ps.
-    options.reserveISL = random.chance(70) || lending
+    options.reserveISL = random.chance(70)
     options.overBudget = random.chance(15) ? .ignore : .alone
     options.padded = engine == .vllmV0 && random.chance(15)
     options.prefillAttention = random.pick([.distributed, .distributed, .home, .free])
+    // A prompt that takes its first chunk only, and finds no room for the next, is preempted and tries again: with
+    // free prefills, in steps of 1 ps, as long as an older request keeps its blocks.
+    if lending, options.prefillAttention == .free { options.reserveISL = true }
     return options
   }
 

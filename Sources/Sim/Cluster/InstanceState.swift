@@ -24,6 +24,11 @@ struct StepRun {
 
   func elapsed(_ k: Int64) -> Int64 { k * first + increment * (k * (k - 1) / 2) }
   var end: Int64 { start + elapsed(count) }
+  /// `end` where it may be beyond the clock (k(k−1)/2 in Int128).
+  var exactEnd: Int128 {
+    let k = Int128(count)
+    return Int128(start) + k * Int128(first) + Int128(increment) * (k * (k - 1) / 2)
+  }
   /// How long the `k`-th step (from 0) takes.
   func duration(ofStep k: Int64) -> Int64 { first + increment * k }
 
@@ -101,6 +106,6 @@ struct InstanceState {
   var departures = 0
   /// The batch or the placement has changed since the last run of steps began: coupled rates are due.
   var epochDue = true
-  /// `fluid`: time of its decode step as of its last epoch, ps, 0 while it does not decode.
+  /// `fluid`: time of its decode step as of its last epoch, ps; 0 while prompts stall its decoding.
   var epochStep: Int64 = 0
 }

@@ -22,7 +22,6 @@ struct Transfer: Comparable {
   var blocks: Int
   /// From the host back to the home.
   var isRecall: Bool
-  var isAborted = false
 
   /// Ties of the landing time go to the lower (home, host, number).
   static func < (a: Transfer, b: Transfer) -> Bool {

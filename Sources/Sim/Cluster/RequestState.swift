@@ -70,8 +70,6 @@ struct AgeList {
 struct RequestTable {
   private(set) var slots: ContiguousArray<RequestState> = []
   private var freed: ContiguousArray<Int32> = []
-  /// Most requests alive at once.
-  private(set) var peak = 0
 
   var live: Int { slots.count - freed.count }
 
@@ -88,7 +86,6 @@ struct RequestTable {
     }
     precondition(slots.count < 1 << 24, "at most 16,777,216 requests are alive at once")
     slots.append(state)
-    peak = max(peak, slots.count)
     return slots.count - 1
   }
 

@@ -13,6 +13,7 @@ public struct LinkCosts: Hashable, Sendable {
   /// Time on the wire without latency, ps, rounded up.
   /// Uses multiplication and division only, so it is the same on every processor.
   public func transfer(bytes: Int) -> Int64 {
-    Int64((Double(bytes) / bytesPerSecond * 1e12).rounded(.up))
+    // Clamped far beyond any run (a 13-day step ends it): the conversion must not trap.
+    Int64(min((Double(bytes) / bytesPerSecond * 1e12).rounded(.up), 0x1p59))
   }
 }

@@ -22,7 +22,7 @@ public struct Simulation {
   }
 
   /// Replays `source` to its end.
-  /// - Throws: what reading the source throws; nothing else can fail.
+  /// - Throws: what reading the source throws, and `SimulationError` if a time leaves the clock's range.
   public func run<Source: RequestSource>(
     _ source: Source, onProgress: ((RunProgress) -> Void)? = nil
   ) throws -> RunSummary {
@@ -33,6 +33,19 @@ public struct Simulation {
 
   func makeState(_ source: RequestSourceInfo) -> SimulationState {
     SimulationState(configuration, policy: policy, source: source, observer: observer)
+  }
+}
+
+/// A run that could not be finished.
+public enum SimulationError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// A step or the whole run takes longer than the clock of picoseconds can count (106 days; 13 for one step).
+  case beyondRange(after: SimTime)
+
+  public var description: String {
+    switch self {
+    case .beyondRange(let time):
+      "after \(time.seconds) simulated seconds a step would end beyond the clock's range of 106 days"
+    }
   }
 }
 
@@ -60,7 +73,8 @@ extension SimulationConfiguration {
     }
     try require(topology.count >= 1 && topology.count <= 65_536, "instances", topology.count, "1 to 65,536")
     try require(
-      blocksPerInstance >= 2 && blocksPerInstance <= 1 << 40, "kv-blocks", blocksPerInstance, "2 to 2^40")
+      blocksPerInstance >= 2 && blocksPerInstance <= 1 << 36 / max(1, engine.blockSize), "kv-blocks",
+      blocksPerInstance, "2 blocks to 2^36 tokens")
     try require(
       engine.blockSize >= 1 && engine.blockSize <= 4_096, "block-size", engine.blockSize, "1 to 4,096 tokens")
     try require(

@@ -34,6 +34,7 @@ extension SimulationState {
     if !requests[slot].isBorrower {
       let need = blocks(for: requests[slot].stored + tokens) - requests[slot].localBlocks
       while usableBlocks - instances[i].usedBlocks - decodeNeed(i) < need {
+        if borrowRest(slot, free: usableBlocks - instances[i].usedBlocks - decodeNeed(i)) { break }
         let youngest = holders(on: i, besides: slot).youngest
         guard youngest >= 0, requests[youngest].id > requests[slot].id else {
           preempt(slot, .othersAreOlder)
@@ -41,9 +42,7 @@ extension SimulationState {
         }
         preempt(youngest, .yields(to: requests[slot].id))
       }
-      requests[slot].localBlocks += need
-      instances[i].usedBlocks += need
-      metrics.noteUtilisation(used: instances[i].usedBlocks)
+      if !requests[slot].isBorrower { takeAtHome(slot, blocks: need) }
     }
     instances[i].chunks.append(PrefillChunk(slot: Int32(slot), tokens: tokens, cached: requests[slot].stored))
     return tokens

@@ -53,10 +53,9 @@ extension SimulationState {
     }
     let stages = Int64(laneCount)
     let sequences = instances[i].batch.count
-    let overhead =
-      costs.hostBase + costs.hostPerSequence * Int64(sequences)
-      + stages * (hostedCharge(of: i) + costs.handoff(tokens: mostTokens))
-    let first = slowdown.scale(overhead) + stages * longest.value
+    let host = costs.hostBase + costs.hostPerSequence * Int64(sequences)
+    let links = stages * (hostedCharge(of: i) + costs.handoff(tokens: mostTokens))
+    let first = shipping(of: i).scale(host) + slowdown.scale(links) + stages * longest.value
     return (StepRun(first: max(1, first), increment: stages * longest.currentSlope), horizon)
   }
 
@@ -70,7 +69,7 @@ extension SimulationState {
       let decoders = decodes ? lanes[base + lane].decoders : 0
       var tokens = decoders
       var samples = decoders
-      var attention: Int64 = 0
+      var attention: Int128 = 0
       var count = 0
       var longestPrompt = 0
       if !freePrefill {
@@ -86,7 +85,8 @@ extension SimulationState {
         if options.padded, !chunked, count > 1 { tokens = decoders + count * longestPrompt }
       }
       guard tokens > 0 else { continue }
-      let fixed = costs.linear(tokens: tokens) + costs.head(samples: samples) + attention
+      let fixed = inRange(
+        Int128(costs.linear(tokens: tokens) + costs.head(samples: samples)) + attention)
       let time =
         decoders > 0
         ? decodeTime(lanes[base + lane], fixed: fixed, slowdown: .none).value : max(fixed, costs.stageFloor)
@@ -95,22 +95,32 @@ extension SimulationState {
     }
     guard sequences > 0 else { return 1 }
     let stages = Int64(laneCount)
-    let time =
-      costs.hostBase + costs.hostPerSequence * Int64(sequences)
-      + stages * (longest + hostedCharge(of: i) + costs.handoff(tokens: mostTokens))
+    let host = costs.hostBase + costs.hostPerSequence * Int64(sequences)
+    let gpu = inRange(
+      Int128(stages) * Int128(longest + hostedCharge(of: i) + costs.handoff(tokens: mostTokens)))
     let owed = instances[i].owed
     instances[i].owed = 0
-    return max(1, slowdown(of: i).scale(time) + owed)
+    return max(1, shipping(of: i).scale(host) + slowdown(of: i).scale(gpu) + owed)
   }
 
   /// Prefill attention of one chunk, ps per stage.
-  private mutating func prefillAttention(_ chunk: PrefillChunk) -> Int64 {
-    let x = Int64(chunk.tokens)
-    let c = Int64(chunk.cached)
-    let overhead = costs.prefillFloor + costs.prefillTokenRate * x
+  private mutating func prefillAttention(_ chunk: PrefillChunk) -> Int128 {
+    let x = Int128(chunk.tokens)
+    let c = Int128(chunk.cached)
+    let overhead = Int128(costs.prefillFloor) + Int128(costs.prefillTokenRate) * x
     if requests[Int(chunk.slot)].isBorrower { return overhead + spreadAttention(chunk) }
-    return overhead + costs.prefillPairRate * (x * c + x * (x + 1) / 2)
+    return overhead + Int128(costs.prefillPairRate) * (x * c + x * (x + 1) / 2)
   }
+
+  /// A time of one step in picoseconds, if the clock can hold it; otherwise the run ends with an error.
+  mutating func inRange(_ picoseconds: Int128) -> Int64 {
+    if picoseconds <= Self.longestStep { return Int64(picoseconds) }
+    isBeyondRange = true
+    return 1
+  }
+
+  /// About 13 days, in picoseconds.
+  private static var longestStep: Int128 { 1 << 60 }
 
   /// What instance `i` pays per step and stage for the blocks it hosts (`paper` coupling).
   private func hostedCharge(of i: Int) -> Int64 {
@@ -119,13 +129,15 @@ extension SimulationState {
   }
 
   /// What lengthens every step of an instance: moves that leave it above the free budget (8.6 % at 32 tokens per
-  /// step, linear; paper.md section 7), and under `fluid` the bandwidth that hosted attention uses.
+  /// step, linear; paper.md section 7).
+  private func shipping(of i: Int) -> Slowdown {
+    guard instances[i].departures > 0, lending.moveTokensPerStep > 16 else { return .none }
+    return Slowdown(numerator: Int128(16_000 + 86 * (lending.moveTokensPerStep - 16)), denominator: 16_000)
+  }
+
+  /// What lengthens the GPUs' part of a step: besides, under `fluid`, the bandwidth that hosted attention uses.
   private func slowdown(of i: Int) -> Slowdown {
-    var slowdown = Slowdown.none
-    if instances[i].departures > 0, lending.moveTokensPerStep > 16 {
-      slowdown.numerator *= Int128(16_000 + 86 * (lending.moveTokensPerStep - 16))
-      slowdown.denominator *= 16_000
-    }
+    var slowdown = shipping(of: i)
     if lending.coupling == .fluid, instances[i].hostedBlocks > 0 {
       slowdown.numerator *= Int128(FluidShare.whole)
       slowdown.denominator *= Int128(FluidShare.whole - fluidLoad(of: i))

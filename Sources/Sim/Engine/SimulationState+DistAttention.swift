@@ -60,17 +60,18 @@ extension SimulationState {
   ///
   /// `distributed`: each host of earlier blocks computes its part, and a busy one pays for it in its next step.
   /// `home`: the home computes everything. In both the chunk's hosted keys and values are streamed out.
-  mutating func spreadAttention(_ chunk: PrefillChunk) -> Int64 {
+  mutating func spreadAttention(_ chunk: PrefillChunk) -> Int128 {
     let slot = Int(chunk.slot)
     let i = requests[slot].home
     let localTokens = requests[slot].localBlocks * blockSize
     let hosted = requests[slot].hostedBlocks
     let cachedRemote = max(0, chunk.cached - localTokens)
     let newRemote = max(0, chunk.cached + chunk.tokens - max(chunk.cached, localTokens))
-    let x = Int64(chunk.tokens)
+    let x = Int128(chunk.tokens)
+    let rate = Int128(costs.prefillPairRate)
     let distributed = options.prefillAttention == .distributed
     let cachedAtHome = distributed ? chunk.cached - cachedRemote : chunk.cached
-    var longest = costs.prefillPairRate * (x * Int64(cachedAtHome) + x * (x + 1) / 2)
+    var longest = rate * (x * Int128(cachedAtHome) + x * (x + 1) / 2)
     var loan = requests[slot].firstLoan
     while loan >= 0 {
       let piece = loans[Int(loan)]
@@ -79,14 +80,16 @@ extension SimulationState {
       let link = configuration.topology.link(i, piece.host)
       let cached = cachedRemote * piece.blocks / hosted
       if distributed, cached > 0 {
-        let work = costs.prefillPairRate * x * Int64(cached)
-        longest = max(longest, costs.exchange(over: link, queries: chunk.tokens) + costs.prefillFloor + work)
+        let work = rate * x * Int128(cached)
+        let exchange = Int128(costs.exchange(over: link, queries: chunk.tokens))
+        longest = max(longest, exchange + Int128(costs.prefillFloor) + work)
         touch(piece.host)
-        if instances[piece.host].isBusy { instances[piece.host].owed += Int64(laneCount) * work }
+        if instances[piece.host].isBusy { instances[piece.host].owed += inRange(Int128(laneCount) * work) }
       }
       let written = (newRemote * piece.blocks + hosted - 1) / hosted
       if written > 0 {
-        longest = max(longest, link.latency + link.transfer(bytes: written * costs.kvBytesPerTokenPerStage))
+        let wire = link.latency + link.transfer(bytes: written * costs.kvBytesPerTokenPerStage)
+        longest = max(longest, Int128(wire))
       }
     }
     return longest

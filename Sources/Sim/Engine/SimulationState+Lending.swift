@@ -46,6 +46,30 @@ extension SimulationState {
     return true
   }
 
+  /// A partial prompt that finds no blocks for its next chunk (`chunked` without `reserve-isl`) takes what is free at
+  /// home and borrows all that its rest needs, or nothing.
+  mutating func borrowRest(_ slot: Int, free: Int) -> Bool {
+    guard borrows, !isHeldBack(slot) else { return false }
+    let need = blocks(for: requests[slot].length) - requests[slot].localBlocks
+    let local = max(0, free)
+    guard need > local,
+      let pieces = askForLoan(slot, blocks: need - local, minimum: need - local, isGrowth: false)
+    else { return false }
+    for piece in pieces {
+      addLoan(slot, host: piece.host.index, blocks: piece.blocks.count, reason: "rest of a prompt")
+    }
+    takeAtHome(slot, blocks: local)
+    return true
+  }
+
+  /// Takes blocks at home for a request that is being prefilled.
+  mutating func takeAtHome(_ slot: Int, blocks: Int) {
+    let i = requests[slot].home
+    requests[slot].localBlocks += blocks
+    instances[i].usedBlocks += blocks
+    metrics.noteUtilisation(used: instances[i].usedBlocks)
+  }
+
   /// Borrows a chunk of blocks for a decoding request that finds none at home.
   mutating func borrow(for slot: Int) -> Bool {
     guard borrows, !isHeldBack(slot),

@@ -17,7 +17,10 @@ extension SimulationState {
       if next == .max { break }
       sampleUntil(next)
       now = next
-      while nextTick < now { nextTick += lending.period.picoseconds }
+      if nextTick < now {
+        let period = lending.period.picoseconds
+        nextTick += (now - nextTick + period - 1) / period * period
+      }
 
       phase = .transferLanded
       landTransfers()
@@ -45,6 +48,7 @@ extension SimulationState {
       }
       phase = .decision
       decide()
+      if isBeyondRange { throw SimulationError.beyondRange(after: SimTime(picoseconds: now)) }
       if let inspect {
         isFirstPass = false
         inspect(snapshot())

@@ -1,10 +1,11 @@
 /// Heartbeats, plans and the messages between the managers.
 extension SimulationState {
   mutating func sendHeartbeats() {
+    let flights = flightsPerInstance()
     for i in 0..<instanceCount {
       let changed = rManagers[i].changes(to: placementRows(of: i))
       mailbox.append(
-        Message(receiver: -1, sender: i, payload: .heartbeat(rows: changed, report: report(of: i))))
+        Message(receiver: -1, sender: i, payload: .heartbeat(rows: changed, report: report(of: i, flights[i]))))
     }
     deliverMessages()
   }
@@ -14,7 +15,7 @@ extension SimulationState {
       let map = PlacementMap(
         now: SimTime(picoseconds: now), reports: known.reports, rows: known.rows,
         blocksPerInstance: KVBlocks(usableBlocks), watermark: KVBlocks(watermark), blockSize: blockSize,
-        topology: configuration.topology, costs: costs, batchLimit: options.maxNumSeqs)
+        topology: configuration.topology, costs: costs)
       for order in policy.plan(map) {
         mailbox.append(Message(receiver: order.source.index, sender: -1, payload: .moveKVCache(order)))
       }
@@ -87,7 +88,25 @@ extension SimulationState {
     return rows.sorted { $0.request < $1.request }
   }
 
-  private func report(of i: Int) -> InstanceReport {
+  /// What the moves under way will have changed when they land: they count as done (semantics.md 26).
+  private struct Flights {
+    var leaving = 0
+    var local = 0
+    var hosted = 0
+  }
+
+  private func flightsPerInstance() -> ContiguousArray<Flights> {
+    var flights = ContiguousArray(repeating: Flights(), count: instanceCount)
+    for transfer in transfers.unordered where !abortedTransfers.contains(transfer.number) {
+      let sign = transfer.isRecall ? -1 : 1
+      flights[transfer.isRecall ? transfer.host : transfer.home].leaving += transfer.blocks
+      flights[transfer.home].local -= sign * transfer.blocks
+      flights[transfer.host].hosted += sign * transfer.blocks
+    }
+    return flights
+  }
+
+  private func report(of i: Int, _ flights: Flights) -> InstanceReport {
     let done = progress(of: i)
     var needs: [Int] = []
     var tokens: [Int] = []
@@ -106,8 +125,9 @@ extension SimulationState {
     return InstanceReport(
       instance: InstanceID(i), batch: instances[i].batch.count, queued: instances[i].queue.count,
       queuedBlocks: needs, queuedTokens: tokens, freeSequences: options.maxNumSeqs - running(on: i),
-      usedBlocks: KVBlocks(usedBlocks(of: i)), localTokens: Int(local),
-      hostedBlocks: KVBlocks(instances[i].hostedBlocks), remotePath: remote)
+      usedBlocks: KVBlocks(usedBlocks(of: i) - flights.leaving),
+      localTokens: Int(local) + flights.local * blockSize,
+      hostedBlocks: KVBlocks(instances[i].hostedBlocks + flights.hosted), remotePath: remote)
   }
 
   /// Blocks at home of a decoding request when its instance has started `steps` steps of the run under way.

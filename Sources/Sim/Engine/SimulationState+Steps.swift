@@ -3,6 +3,13 @@ extension SimulationState {
   /// Starts the step or run that `decide` has prepared in `instances[i].run`.
   mutating func begin(_ i: Int, _ run: StepRun) {
     precondition(run.first > 0 && run.count > 0, "a step lasts at least a picosecond")
+    var run = run
+    // A run that would outlast the clock is cut; a step that does ends the simulation with an error.
+    while run.count > 1, run.exactEnd >= Int128(Int64.max) { run.count /= 2 }
+    if run.exactEnd >= Int128(Int64.max) {
+      isBeyondRange = true
+      run.first = 1
+    }
     instances[i].run = run
     instances[i].isBusy = true
     timers.set(i, to: run.end)
@@ -60,7 +67,7 @@ extension SimulationState {
     metrics.emitted += instances[i].batch.count * Int(steps)
     metrics.steps += Int(steps)
     metrics.decodeSteps += Int(steps)
-    metrics.busy += run.elapsed(steps)
+    metrics.busy += Int128(run.elapsed(steps))
   }
 
   /// The run of `i` is over: tokens appear, requests complete, finished prompts join the batch.
@@ -77,7 +84,7 @@ extension SimulationState {
       completeFinished(i)
     } else {
       metrics.steps += 1
-      metrics.busy += run.elapsed(run.count)
+      metrics.busy += Int128(run.elapsed(run.count))
     }
     if !instances[i].chunks.isEmpty { endChunks(i) }
     markUndecided(i)

@@ -90,6 +90,8 @@ extension SimulationState {
 
   private mutating func startPrefill(_ i: Int) {
     instances[i].epochDue = true
+    // Decoding stalls: its hosts have nothing to do for it meanwhile.
+    if lending.coupling == .fluid { noteEpoch(i, step: 0) }
     let time = prefillTime(i, decodes: false)
     begin(i, StepRun(start: now, first: time, increment: 0, count: 1, decodes: false))
   }

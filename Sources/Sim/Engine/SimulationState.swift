@@ -4,7 +4,7 @@ import HeapModule
 ///
 /// The extensions hold the mechanism, one concern a file: the loop (`+Loop`), steps and runs of steps (`+Steps`,
 /// `+Decode`, `+Costs`), the two local engines (`+VLLMv0`, `+Chunked`), the life of a request (`+Lifecycle`),
-/// lending (`+Lending`, `+Giants`), moves and the managers (`+Moves`, `+Managers`).
+/// lending (`+Lending`, `+DistAttention`), moves and the managers (`+Moves`, `+Managers`).
 struct SimulationState: ~Copyable {
   let configuration: SimulationConfiguration
   let options: EngineOptions
@@ -50,9 +50,8 @@ struct SimulationState: ~Copyable {
   var looksAgain = false
 
   var transfers = Heap<Transfer>()
-  /// Transfers by number while they live, for aborts and for landing.
+  /// Numbers of the moves that were aborted before they landed; looked up, never iterated.
   var abortedTransfers: Set<Int> = []
-  var liveTransfers = 0
   var transferNumber = 0
   var gManager: GManager
   var rManagers: ContiguousArray<RManager>
@@ -64,8 +63,9 @@ struct SimulationState: ~Copyable {
   var holdingGiant = Int.max
   var holdSince: Int64 = 0
 
+  /// A time has left the range of the clock: the run ends with an error after this instant.
+  var isBeyondRange = false
   var nextID = 0
-  var waitingCount = 0
   var metrics: MetricsCollector
   var fingerprint = Fingerprint()
   var completionBuffer: ContiguousArray<Int32> = []

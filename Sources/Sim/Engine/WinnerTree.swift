@@ -26,8 +26,6 @@ struct WinnerTree {
   var earliestTime: Int64 { times[earliestInstance] }
   var earliestInstance: Int { leaves == 1 ? 0 : Int(winners[1]) }
 
-  func time(of instance: Int) -> Int64 { times[instance] }
-
   mutating func set(_ instance: Int, to time: Int64) {
     times[instance] = time
     var node = (leaves + instance) / 2

@@ -23,7 +23,7 @@ struct MetricsCollector {
   var recomputedTokens = 0
   var movedBlocks = 0
   var held: Int64 = 0
-  var busy: Int64 = 0
+  var busy: Int128 = 0
 
   private var arrivedCount = 0
   private(set) var completedCount = 0

@@ -9,7 +9,7 @@ public struct PlacementRow: Hashable, Sendable {
   public var movable: KVBlocks
 }
 
-/// What an rManager says of its instance in a heartbeat.
+/// What an rManager says of its instance in a heartbeat. Moves under way count as done.
 public struct InstanceReport: Hashable, Sendable {
   public var instance: InstanceID
   /// Requests that decode.
@@ -41,6 +41,4 @@ public struct PlacementMap: Sendable {
   public internal(set) var blockSize: Int
   public internal(set) var topology: InstanceTopology
   public internal(set) var costs: InstanceCosts
-  /// Whether a move between two instances fits the overlap limit of their link, asked at the source.
-  public internal(set) var batchLimit: Int
 }

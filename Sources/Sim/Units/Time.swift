@@ -1,7 +1,7 @@
 /// A span of simulated time, in whole picoseconds.
 ///
-/// Costs are computed in `Double` and become a `SimDuration` in one place (`init(roundingUpSeconds:)`),
-/// so that sums never depend on the order of additions. Range: 106 days; overflow traps.
+/// Costs are computed in `Double` and become integers in one place (`InstanceCosts`), so that sums never depend on
+/// the order of additions. Range: 106 days; overflow traps.
 public struct SimDuration: Hashable, Comparable, Sendable {
   /// The span in picoseconds (10⁻¹² s).
   public var picoseconds: Int64
