@@ -67,12 +67,12 @@ extension Oracle {
         reject(r, .outgrewCapacity)
         continue
       }
+      let left = engine.maxNumBatchedTokens - decoding - chunks.reduce(0) { $0 + $1.tokens }
+      guard left > 0, instances[i].running.count < engine.maxNumSeqs else { break }
       guard !isHeldBack(r) else {
         if isGiant(r) { instances[i].blockedGiant = r }
         break
       }
-      let left = engine.maxNumBatchedTokens - decoding - chunks.reduce(0) { $0 + $1.tokens }
-      guard left > 0, instances[i].running.count < engine.maxNumSeqs else { break }
       let tokens = min(length, left)
       let binding = instances[i].running.isEmpty ? 0 : watermark
       let tested = blocks(engine.reserveISL ? length : tokens)

@@ -38,12 +38,12 @@ extension Oracle {
         reject(r, .outgrewCapacity)
         continue
       }
+      // (i) a slot, (ii) the budget, (iii) blocks above the watermark
+      guard instances[i].running.count < engine.maxNumSeqs else { break }
       guard !isHeldBack(r) else {
         if isGiant(r) { instances[i].blockedGiant = r }
         break
       }
-      // (i) a slot, (ii) the budget, (iii) blocks above the watermark
-      guard instances[i].running.count < engine.maxNumSeqs else { break }
       guard chunks.isEmpty || fitsBudget(chunks.map(\.tokens) + [length]) else { break }
       if instances[i].free.count - need >= watermark {
         take(need, on: i, for: r)

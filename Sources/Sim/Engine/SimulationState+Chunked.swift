@@ -35,12 +35,7 @@ extension SimulationState {
       let need = blocks(for: requests[slot].stored + tokens) - requests[slot].localBlocks
       while usableBlocks - instances[i].usedBlocks - decodeNeed(i) < need {
         if borrowRest(slot, free: usableBlocks - instances[i].usedBlocks - decodeNeed(i)) { break }
-        let youngest = holders(on: i, besides: slot).youngest
-        guard youngest >= 0, requests[youngest].id > requests[slot].id else {
-          preempt(slot, .othersAreOlder)
-          return 0
-        }
-        preempt(youngest, .yields(to: requests[slot].id))
+        if !yield(to: slot) { return 0 }
       }
       if !requests[slot].isBorrower { takeAtHome(slot, blocks: need) }
     }
@@ -60,11 +55,11 @@ extension SimulationState {
         reject(slot, .outgrewCapacity)
         continue
       }
+      guard budget > 0, running(on: i) < options.maxNumSeqs else { return }
       guard !isHeldBack(slot) else {
         waitBehindGiant(slot)
         return
       }
-      guard budget > 0, running(on: i) < options.maxNumSeqs else { return }
       let tokens = min(length, budget)
       let free = usableBlocks - instances[i].usedBlocks - decodeNeed(i)
       let reserve = running(on: i) > 0 ? watermark : 0

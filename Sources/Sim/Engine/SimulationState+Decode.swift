@@ -72,7 +72,7 @@ extension SimulationState {
   }
 
   /// Makes somebody give up blocks so that `slot` may find one. Returns false if it is `slot` that yields.
-  private mutating func yield(to slot: Int) -> Bool {
+  mutating func yield(to slot: Int) -> Bool {
     let i = requests[slot].home
     let (youngest, others) = holders(on: i, besides: slot)
     if youngest >= 0, requests[youngest].id > requests[slot].id {
@@ -93,7 +93,7 @@ extension SimulationState {
       preempt(slot, .othersAreOlder)
       return false
     }
-    leaveBatch(slot)
+    leaveHome(slot)
     reject(slot, .outgrewCapacity)
     spaceFreed(at: i)
     return false
@@ -108,6 +108,7 @@ extension SimulationState {
       }
     }
     let started = progress(of: i).started
+    let isPrefilling = requests[slot].phase == .prefilling
     // The batch is in order of age: its youngest holder is the last that has a block at home.
     var candidate = instances[i].batch.tail
     while candidate >= 0 {
@@ -115,7 +116,7 @@ extension SimulationState {
       // One that was visited before `slot` in this decision has just taken its first block, if it had none.
       let hasBlock =
         localBlocks(of: c, steps: started) > 0
-        || (!requests[c].fillsHost && requests[c].id < requests[slot].id)
+        || (!requests[c].fillsHost && (isPrefilling || requests[c].id < requests[slot].id))
       if c != slot, hasBlock {
         consider(c)
         break

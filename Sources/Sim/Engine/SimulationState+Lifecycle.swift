@@ -252,19 +252,7 @@ extension SimulationState {
   /// Preempts a request by recompute: its blocks are freed everywhere and it goes back to its queue.
   mutating func preempt(_ slot: Int, _ reason: PreemptionReason) {
     let i = requests[slot].home
-    if requests[slot].phase == .decoding {
-      settle(i)
-      if requests[slot].phase == .decoding { leaveBatch(slot) }
-    } else {
-      precondition(requests[slot].phase == .prefilling, "only a request that holds blocks is preempted")
-      for index in instances[i].chunks.indices where instances[i].chunks[index].slot == Int32(slot) {
-        instances[i].chunks[index].slot = -1
-      }
-      if instances[i].partial == Int32(slot) { instances[i].partial = -1 }
-      instances[i].prefilling -= 1
-      lanes[i * laneCount + requests[slot].lane].pendingTokens -= requests[slot].length
-      releaseHome(slot, blocks: requests[slot].localBlocks)
-    }
+    leaveHome(slot)
     decided(.preempt, slot, from: i, to: i, blocks: requests[slot].hostedBlocks) { reason.text }
     fold(.preempted, slot, blocks: requests[slot].hostedBlocks)
     releaseHosted(slot)
@@ -273,6 +261,24 @@ extension SimulationState {
     enqueue(slot)
     if i != decider || phase != .decision { touch(i) }
     if lending.mode != .off { spaceFreed(at: i) }
+  }
+
+  /// Takes a request out of the batch or out of prefill, with its blocks at home freed.
+  mutating func leaveHome(_ slot: Int) {
+    let i = requests[slot].home
+    if requests[slot].phase == .decoding {
+      settle(i)
+      leaveBatch(slot)
+      return
+    }
+    precondition(requests[slot].phase == .prefilling, "only a request that holds blocks gives them up")
+    for index in instances[i].chunks.indices where instances[i].chunks[index].slot == Int32(slot) {
+      instances[i].chunks[index].slot = -1
+    }
+    if instances[i].partial == Int32(slot) { instances[i].partial = -1 }
+    instances[i].prefilling -= 1
+    lanes[i * laneCount + requests[slot].lane].pendingTokens -= requests[slot].length
+    releaseHome(slot, blocks: requests[slot].localBlocks)
   }
 
   // MARK: - Bookkeeping

@@ -5,7 +5,8 @@ extension SimulationState {
     for i in 0..<instanceCount {
       let changed = rManagers[i].changes(to: placementRows(of: i))
       mailbox.append(
-        Message(receiver: -1, sender: i, payload: .heartbeat(rows: changed, report: report(of: i, flights[i]))))
+        Message(
+          receiver: -1, sender: i, payload: .heartbeat(rows: changed, report: report(of: i, flights[i]))))
     }
     deliverMessages()
   }

@@ -50,12 +50,12 @@ extension SimulationState {
         reject(slot, .outgrewCapacity)
         continue
       }
+      guard running(on: i) < options.maxNumSeqs else { break }
       guard !isHeldBack(slot) else {
         waitBehindGiant(slot)
         break
       }
       if length > options.maxNumBatchedTokens, packed > 0 { break }
-      guard running(on: i) < options.maxNumSeqs else { break }
       if options.padded {
         let newLongest = max(longest, length)
         let padding = newLongest * (packed + 1) - tokens - length
