@@ -39,10 +39,9 @@ struct RunPlan {
       .map { "costs are extrapolated: \($0)" }
   }
 
-  /// Time to first token, in seconds, of the longest prompt that the empty cluster holds: a run of one request.
+  /// Time to first token, in seconds, of the longest prompt that the empty cluster admits: a run of one request
+  /// that holds `tokens` (`maxContextTokens`) with its first output token.
   ///
-  /// Its length is `maxContextTokens` with two of the tokens generated: with one, the arrival test, which
-  /// counts prompt + 1, would ask for more than the request ever stores.
   /// `nil` where it is not to be had: no such prompt, a run that fails, or one of more than `mostChunkHosts`.
   /// Found once for a plan and kept.
   func maxContextTTFT(tokens: Int) -> Double? {
@@ -57,11 +56,11 @@ struct RunPlan {
   static let mostChunkHosts = 2_000_000
 
   private func runMaxContext(tokens: Int) -> Double? {
-    guard tokens >= 3, maxNumBatchedTokens >= 1 else { return nil }
+    guard tokens >= 2, maxNumBatchedTokens >= 1 else { return nil }
     let chunks = (tokens - 1) / maxNumBatchedTokens + 1
     let (chunkHosts, overflow) = chunks.multipliedReportingOverflow(by: instances)
     guard !overflow, chunkHosts <= Self.mostChunkHosts else { return nil }
-    let request = TraceRequest(arrival: .zero, prompt: tokens - 2, output: 2)
+    let request = TraceRequest(arrival: .zero, prompt: tokens - 1, output: 1)
     guard let summary = try? simulate(ArraySource([request]), nil, nil) else { return nil }
     return summary.completed == 1 ? summary.ttft.max : nil
   }
