@@ -50,6 +50,7 @@ public final class ResultStore: Sendable {
   /// The schema version of the file at `path`, 0 if there is none, found without changing anything.
   private static func version(of path: String, supported: Int) throws -> Int {
     guard FileManager.default.fileExists(atPath: path) else { return 0 }
+    try requireDatabase(path)
     var configuration = Configuration()
     configuration.readonly = true
     return try DatabaseQueue(path: path, configuration: configuration).read { db in
@@ -64,6 +65,22 @@ public final class ResultStore: Sendable {
       }
       return version
     }
+  }
+
+  /// The first bytes of every SQLite file that is not empty (sqlite.org/fileformat2.html, 1.3.1).
+  private static let header = Data("SQLite format 3\0".utf8)
+
+  /// Throws unless the file is empty or begins as a database: SQLite takes a file shorter than a page for empty.
+  private static func requireDatabase(_ path: String) throws {
+    let file = URL(fileURLWithPath: path).resolvingSymlinksInPath()
+    let type = try FileManager.default.attributesOfItem(atPath: file.path)[.type] as? FileAttributeType
+    if type == .typeDirectory { throw StoreError.isAFolder(path: path) }
+    guard type == .typeRegular else { throw StoreError.notADatabase(path: path) }
+    // A file that cannot be read is for SQLite to report.
+    guard let handle = try? FileHandle(forReadingFrom: file) else { return }
+    defer { try? handle.close() }
+    let start = try handle.read(upToCount: header.count) ?? Data()
+    guard start.isEmpty || start == header else { throw StoreError.notADatabase(path: path) }
   }
 
   private static func backUp(_ queue: DatabaseQueue, path: String, version: Int) throws {

@@ -4,6 +4,7 @@ import GRDB
 public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
   case notWritable(path: String, reason: String)
   case notADatabase(path: String)
+  case isAFolder(path: String)
   /// A SQLite database of some other program.
   case foreignDatabase(path: String)
   case newerSchema(path: String, found: Int, supported: Int)
@@ -20,6 +21,8 @@ public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
       "\(path): the database cannot be written: \(reason)"
     case .notADatabase(let path):
       "\(path): this file is not a SQLite database; give another path to --db"
+    case .isAFolder(let path):
+      "\(path): is a folder; give the path of a file to --db"
     case .foreignDatabase(let path):
       "\(path): this SQLite database belongs to another program; give another path to --db"
     case .newerSchema(let path, let found, let supported):

@@ -6,7 +6,7 @@ struct ModelsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "models", abstract: "List the model presets.")
 
-  func run() {
+  func run() throws {
     var rows = [
       ["model", "layers", "hidden", "heads", "KV heads", "parameters", "KV bytes per token", "context"]
     ]
@@ -17,7 +17,7 @@ struct ModelsCommand: ParsableCommand {
         grouped(model.maxPosition),
       ])
     }
-    writeToStandardOutput(
+    try writeToStandardOutput(
       markdownTable(rows) + "\n--model also takes the path of a Hugging Face config.json.\n")
   }
 }
@@ -27,7 +27,7 @@ struct HardwareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "hardware", abstract: "List the hardware profiles and the links.")
 
-  func run() {
+  func run() throws {
     var text = "Profiles (--hardware)\n\n"
     for profile in HardwareCatalog.all {
       text += "\(profile.name)\n  \(profile.summary)\n"
@@ -41,6 +41,6 @@ struct HardwareCommand: ParsableCommand {
         link.source,
       ])
     }
-    writeToStandardOutput(text + markdownTable(rows, leftColumns: [0, 3]))
+    try writeToStandardOutput(text + markdownTable(rows, leftColumns: [0, 3]))
   }
 }

@@ -40,6 +40,9 @@ struct CompareCommand: ParsableCommand {
   private var policyNames: [String] { policies.split(separator: ",").map(String.init) }
 
   func run() throws {
+    var files = FileRoles(options)
+    files.addOutput("--report", report)
+    try files.requireDistinct()
     let pairs = try OptionPairs(options.optionArguments)
     try pairs.requireKnown(RunPlan.optionKeys(policies: policyNames))
     let plans = try policyNames.map {
@@ -75,7 +78,7 @@ struct CompareCommand: ParsableCommand {
       }
     }
     try reportFile?.write(comparison.text)
-    writeToStandardOutput(options.json ? comparison.json.prettyText : comparison.text)
+    try writeToStandardOutput(options.json ? comparison.json.prettyText : comparison.text)
     if options.timing { writeToStandardError(executor.timing.json.text + "\n") }
   }
 }

@@ -13,8 +13,8 @@ enum Definitions {
     "Rejected: exceeds-capacity = prompt + 1 token does not fit the empty cluster; outgrew-capacity = alone on "
       + "its instance and no block to be had; over-budget = longer than the token budget. "
       + "Wasted = tokens computed for requests that were then rejected.",
-    "Max context = prompt + output of the longest request that the empty cluster holds, and the TTFT of that "
-      + "prompt alone on the cluster.",
+    "Max context = the longest prompt + its first output token that the empty cluster admits, watermark kept "
+      + "free, and the TTFT of that prompt alone on the cluster (– where that run would be too long).",
     "Goodput = completed requests that keep every given bound, per second. Per GPU = per GPU of the cluster. "
       + "Worst stall = the longest time between two tokens of one request.",
   ]

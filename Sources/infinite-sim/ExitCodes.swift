@@ -31,6 +31,7 @@ enum FailureStatus: Int32 {
       self =
         switch error {
         case .notADatabase, .foreignDatabase, .newerSchema, .damaged: .badData
+        case .isAFolder: .usage
         case .notWritable, .backupExists, .busy, .other: .runFailed
         }
     default: self = .runFailed

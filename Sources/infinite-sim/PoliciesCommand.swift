@@ -6,7 +6,7 @@ struct PoliciesCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "policies", abstract: "List the policies and their options.")
 
-  func run() {
+  func run() throws {
     var text = ""
     for policy in PolicyCatalog.all {
       text += "\(policy.name)\n  \(policy.summary)\n"
@@ -18,6 +18,6 @@ struct PoliciesCommand: ParsableCommand {
     for option in EngineOption.all {
       text += "    --option \(option.key)=…  \(option.values): \(option.help)\n"
     }
-    writeToStandardOutput(text)
+    try writeToStandardOutput(text)
   }
 }

@@ -84,8 +84,14 @@ extension Duration {
   }
 }
 
-/// Writes to stderr at once.
-func writeToStandardError(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+/// Writes to stderr at once; if nobody can be told, nobody is.
+func writeToStandardError(_ text: String) {
+  try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
+}
 
 /// Writes to stdout at once.
-func writeToStandardOutput(_ text: String) { FileHandle.standardOutput.write(Data(text.utf8)) }
+func writeToStandardOutput(_ text: String) throws(CommandFailure) {
+  do { try FileHandle.standardOutput.write(contentsOf: Data(text.utf8)) } catch {
+    throw CommandFailure(.runFailed, "stdout cannot be written: \(error.localizedDescription)")
+  }
+}

@@ -14,6 +14,9 @@ struct RunCommand: ParsableCommand {
   @OptionGroup var options: RunOptions
 
   func run() throws {
+    var files = FileRoles(options)
+    files.addOutput("--requests-out", requestsOut)
+    try files.requireDistinct()
     let pairs = try OptionPairs(options.optionArguments)
     try pairs.requireKnown(RunPlan.optionKeys(policies: [policy]))
     let plan = try RunPlan.make(policy: policy, options: options, pairs: pairs, scope: .itself)
@@ -34,7 +37,7 @@ struct RunCommand: ParsableCommand {
     if executed.isReused, let id = executed.storedRun, let db = options.db, !options.quiet {
       writeToStandardError("note: shown from run \(id) of \(db); --force runs it again\n")
     }
-    writeToStandardOutput(
+    try writeToStandardOutput(
       options.json
         ? JSON(executed.result).prettyText
         : TextReport(plan: plan, workload: workload, result: executed.result).text)

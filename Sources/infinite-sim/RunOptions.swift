@@ -91,7 +91,9 @@ struct RunOptions: ParsableArguments {
       throw ValidationError(
         "--gpu-memory-utilization is \(gpuMemoryUtilization), expected above 0, at most 1.")
     }
-    guard seed >= 0 else { throw ValidationError("--seed is \(seed), expected 0 or above.") }
+    guard (0...Self.lastSeed).contains(seed) else {
+      throw ValidationError("--seed is \(seed), expected 0 to \(Self.lastSeed).")
+    }
     if engine == .chunked, let seqs = maxNumSeqs, let budget = maxNumBatchedTokens, seqs >= budget {
       throw ValidationError(
         "--max-num-seqs \(seqs) must be below --max-num-batched-tokens \(budget) under chunked.")
@@ -105,6 +107,9 @@ struct RunOptions: ParsableArguments {
 
   /// Far beyond any use; keeps products of counts within 64 bits.
   private static let most = 1 << 30
+
+  /// 2^53: a JSON reader that counts in doubles still reads the seed as it is.
+  static let lastSeed = 1 << 53
 
   /// Whether runs that the database holds are made again. Step by step is an oracle: it must compute, and its
   /// fingerprint is then held against the stored one.

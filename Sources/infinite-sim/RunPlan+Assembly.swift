@@ -32,7 +32,7 @@ struct Machine {
   init(_ options: RunOptions) throws {
     if let preset = ModelCatalog.named(options.model) {
       model = preset
-    } else if options.model.contains("/") || options.model.hasSuffix(".json") {
+    } else if Self.isPath(model: options.model) {
       let file = try ModelConfigFile(path: options.model)
       model = file.model
       notes = file.notes
@@ -57,6 +57,11 @@ struct Machine {
     try model.validate()
     try cluster.validate()
   }
+
+  /// Whether `--model` is the path of a file and no name of the catalogue.
+  static func isPath(model: String) -> Bool {
+    ModelCatalog.named(model) == nil && (model.contains("/") || model.hasSuffix(".json"))
+  }
 }
 
 extension RunPlan {
@@ -75,7 +80,8 @@ extension RunPlan {
       model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape,
       settings: KVMemorySettings(
         utilisation: options.gpuMemoryUtilization, blockSize: engine.blockSize,
-        maxBatchedTokens: engine.maxNumBatchedTokens, maxSequences: engine.maxNumSeqs))
+        maxBatchedTokens: engine.maxNumBatchedTokens,
+        maxSequences: Self.sequencesPerStep(engine, layout.shape)))
     let given = options.kvBlocks.map { $0 * (scope == .vllmM ? placed.multiple : 1) }
     let blocks = given ?? capacity.blocks
     var account = capacity.lines
@@ -84,7 +90,7 @@ extension RunPlan {
 
     let configuration = SimulationConfiguration(
       topology: InstanceTopology(
-        nodeOfInstance: layout.instances.map(layout.homeNode(of:)),
+        nodeOfInstance: Self.nodeClasses(layout),
         withinNode: machine.cluster.hardware.inNodeLink.costs,
         acrossNodes: machine.cluster.interNodeLink.costs, gpus: machine.cluster.gpus),
       costs: try InstanceCosts(
@@ -102,9 +108,10 @@ extension RunPlan {
     self.layout = "TP\(layout.shape.tp) × PP\(layout.shape.pp) × \(layout.count)"
     instances = layout.count
     maxNumSeqs = engine.maxNumSeqs
+    maxNumBatchedTokens = engine.maxNumBatchedTokens
     blocksPerInstance = blocks
     self.account = account
-    assumptions = Self.assumptions(engine, options)
+    assumptions = Self.assumptions(placed, engine, options)
     self.warnings = warnings
     measured = machine.cluster.hardware.measured
     manifest = Self.manifest(placed, machine, engine, blocks: blocks, options)
@@ -144,7 +151,31 @@ extension RunPlan {
     }
   }
 
-  private static func assumptions(_ engine: EngineOptions, _ options: RunOptions) -> [String] {
+  /// The most sequences whose logits live at once: a step computes no more tokens than its budget, and the
+  /// pipeline's micro-batches share the sequences of the instance.
+  static func sequencesPerStep(_ engine: EngineOptions, _ shape: InstanceShape) -> Int {
+    (min(engine.maxNumSeqs, engine.maxNumBatchedTokens) + shape.pp - 1) / shape.pp
+  }
+
+  /// A number for each instance, equal exactly for those all of whose stages are, pairwise, in the same node.
+  static func nodeClasses(_ layout: ClusterLayout) -> [Int] {
+    // Equal stages have equal first nodes: only those are compared.
+    var classesByHome: [Int: [(number: Int, member: InstanceID)]] = [:]
+    var count = 0
+    return layout.instances.map { instance in
+      let home = layout.homeNode(of: instance)
+      if let known = classesByHome[home]?.first(where: { layout.sameNode($0.member, instance) }) {
+        return known.number
+      }
+      classesByHome[home, default: []].append((count, instance))
+      count += 1
+      return count - 1
+    }
+  }
+
+  private static func assumptions(_ placed: PlacedPolicy, _ engine: EngineOptions, _ options: RunOptions)
+    -> [String]
+  {
     let prefill =
       switch engine.prefillAttention {
       case .distributed:
@@ -152,12 +183,30 @@ extension RunPlan {
       case .home: "the home attends to the whole prompt and streams the KV out (the paper's first version)"
       case .free: "no prefill is charged to any contender"
       }
-    return [
+    var lines = [
       "prefill-attention=\(engine.prefillAttention.rawValue): \(prefill)",
-      "engine \(engine.kind.rawValue): token budget \(grouped(engine.maxNumBatchedTokens)), prefix caching off",
+      "engine \(engine.kind.rawValue): token budget \(grouped(engine.maxNumBatchedTokens)), "
+        + (engine.kind == .chunked ? "synchronous scheduling, prefix caching off" : "prefix caching off"),
       "router \(options.router.rawValue), the same for all contenders",
       "all instances are charged as the one whose stages are furthest apart; links are not shared",
     ]
+    if let coupling = placed.options["coupling"].flatMap(Coupling.init(rawValue:)) {
+      let payment =
+        switch coupling {
+        case .paper:
+          "a busy host is charged for what it holds for others once per step of its own, whatever the home's "
+            + "rate, and an idle one nothing"
+        case .fluid:
+          "a host slows down by the share of its memory bandwidth that the homes' actual step rates use"
+        }
+      lines.append("\(placed.name), coupling=\(coupling.rawValue): \(payment)")
+    }
+    if placed.name == "vllm-s", placed.layout.shape.pp > 1 {
+      lines.append(
+        "vllm-s, PP \(placed.layout.shape.pp): one shared KV pool for all micro-batches, kinder to vllm-s than "
+          + "vLLM v0's partitioned one")
+    }
+    return lines
   }
 
   private static func manifest(

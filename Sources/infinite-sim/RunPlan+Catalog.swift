@@ -19,10 +19,11 @@ extension RunPlan {
     -> RunPlan
   {
     let machine = try Machine(options)
-    let request = PolicyRequest(
+    var request = PolicyRequest(
       cluster: machine.cluster, model: machine.model, tp: options.tp ?? 1, pp: options.pp ?? 1,
       instances: options.instances, router: options.router,
       options: pairs.only(try optionKeys(policies: [policy])))
+    if scope == .itself, policy == "vllm-s" { try describeSingle(&request, options) }
     let made = try PolicyCatalog.make(policy, request)
     let placed = PlacedPolicy(
       name: policy, layout: made.layout, multiple: made.multiple, maxNumSeqs: made.maxNumSeqs,
@@ -37,5 +38,22 @@ extension RunPlan {
           .run(source, onProgress: onProgress)
       }
     }
+  }
+
+  /// Under `run` the layout options are those of vllm-s's one instance, unless an option of its own says other.
+  private static func describeSingle(_ request: inout PolicyRequest, _ options: RunOptions) throws {
+    if let instances = options.instances, instances != 1 {
+      throw CommandFailure(
+        .usage, "--instances \(instances): vllm-s is one instance over all GPUs; leave it out or give 1")
+    }
+    if let tp = options.tp, request.options["vllm-s-tp"] == nil {
+      let legal = InstanceShape.legalTP(model: request.model, maximum: request.cluster.gpus)
+      guard legal.contains(tp) else {
+        throw ClusterError.illegalTP(tp: tp, model: request.model.name, legal: legal)
+      }
+      request.options["vllm-s-tp"] = String(tp)
+    }
+    if let pp = options.pp, request.options["vllm-s-pp"] == nil { request.options["vllm-s-pp"] = String(pp) }
+    (request.tp, request.pp, request.instances) = (1, 1, nil)
   }
 }

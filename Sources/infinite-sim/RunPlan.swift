@@ -13,6 +13,8 @@ struct RunPlan {
   var layout: String
   var instances: Int
   var maxNumSeqs: Int
+  /// Token budget of a step.
+  var maxNumBatchedTokens: Int
   var blocksPerInstance: Int
   /// Where the KV blocks come from, line by line.
   var account: [String]
@@ -37,14 +39,36 @@ struct RunPlan {
       .map { "costs are extrapolated: \($0)" }
   }
 
-  /// Time to first token, in seconds, of the longest prompt that the empty cluster holds: a run of one request.
+  /// Time to first token, in seconds, of the longest prompt that the empty cluster admits: a run of one request
+  /// that holds `tokens` (`maxContextTokens`) with its first output token.
   ///
-  /// Its length is `maxContextTokens` with two of the tokens generated: with one, the arrival test, which
-  /// counts prompt + 1, would ask for more than the request ever stores.
-  func maxContextTTFT(tokens: Int) throws -> Double? {
-    guard tokens >= 3 else { return nil }
-    let request = TraceRequest(arrival: .zero, prompt: tokens - 2, output: 2)
-    let summary = try simulate(ArraySource([request]), nil, nil)
+  /// `nil` where it is not to be had: no such prompt, a run that fails, or one of more than `mostChunkHosts`.
+  /// Found once for a plan and kept.
+  func maxContextTTFT(tokens: Int) -> Double? {
+    if let known = probe.found[tokens] { return known }
+    let found = runMaxContext(tokens: tokens)
+    probe.found.updateValue(found, forKey: tokens)
+    return found
+  }
+
+  /// The most chunks of a prompt times instances that may attend to each: beyond, the probe takes longer than
+  /// most runs that it would accompany.
+  static let mostChunkHosts = 2_000_000
+
+  private func runMaxContext(tokens: Int) -> Double? {
+    guard tokens >= 2, maxNumBatchedTokens >= 1 else { return nil }
+    let chunks = (tokens - 1) / maxNumBatchedTokens + 1
+    let (chunkHosts, overflow) = chunks.multipliedReportingOverflow(by: instances)
+    guard !overflow, chunkHosts <= Self.mostChunkHosts else { return nil }
+    let request = TraceRequest(arrival: .zero, prompt: tokens - 1, output: 1)
+    guard let summary = try? simulate(ArraySource([request]), nil, nil) else { return nil }
     return summary.completed == 1 ? summary.ttft.max : nil
   }
+
+  /// What `maxContextTTFT` found, by the tokens asked for.
+  private final class MaxContextProbe {
+    var found: [Int: Double?] = [:]
+  }
+
+  private let probe = MaxContextProbe()
 }

@@ -41,6 +41,7 @@ struct TextReport {
       ["rejected", "\(grouped(summary.rejected)) (\(reasons.joined(separator: ", ")))"],
       ["unfinished", grouped(summary.unfinished)],
       ["preemptions", grouped(summary.preemptions)],
+      ["admissions held back for giants", "\(figure(summary.giantReserveSeconds)) s"],
       ["prompt tokens", grouped(summary.promptTokens)],
       ["output tokens", grouped(summary.outputTokens)],
       ["recomputed tokens", grouped(summary.recomputedTokens)],
@@ -76,7 +77,8 @@ struct TextReport {
       add("TPOT, \(lengthClass.name)", of.tpot)
       add("E2E, \(lengthClass.name)", of.e2e)
     }
-    return markdownTable(rows) + "\nworst stall \(figure(summary.worstStallSeconds)) s\n"
+    return markdownTable(rows) + "\nworst stall \(figure(summary.worstStallSeconds)) s; "
+      + "\(grouped(summary.completed - summary.tpot.count)) one-token outputs have no TPOT\n"
   }
 
   private var kvRows: [[String]] {
@@ -86,7 +88,7 @@ struct TextReport {
       ["borrowed blocks, peak", grouped(summary.borrowedBlocksPeak)],
       ["moved blocks", grouped(summary.movedBlocks)],
       ["max context", "\(grouped(summary.maxContextTokens)) tokens"],
-      ["TTFT of that prompt", result.maxContextTTFTSeconds.map { "\(figure($0)) s" } ?? "none"],
+      ["TTFT of that prompt", result.maxContextTTFTSeconds.map { "\(figure($0)) s" } ?? "–"],
     ]
   }
 

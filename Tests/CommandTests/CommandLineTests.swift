@@ -44,6 +44,7 @@ import Workloads
     ["--tp", "0"], ["--nodes", "-1"], ["--kv-blocks", "0"], ["--max-num-seqs", "99999999999"],
     ["--slo-ttft", "nan"], ["--slo-tpot", "-1"], ["--gpu-memory-utilization", "1.5"],
     ["--gpu-memory-utilization", "nan"], ["--engine", "vllm-v9"], ["--router", "random"], ["--seed", "-1"],
+    ["--seed", "9007199254740993"],
     ["--unknown"], ["--engine", "chunked", "--max-num-seqs", "512", "--max-num-batched-tokens", "512"],
   ])
   func `a value out of range is a usage error`(arguments: [String]) {
@@ -54,7 +55,10 @@ import Workloads
 
   @Test(arguments: [
     ["--policies", "a,b", "--baseline", "c"], ["--policies", "a,a"], ["--policies", ","],
-    ["--policies", "a", "--seeds", "0"], ["--policies", "a", "--on-reject", "maybe"],
+    ["--policies", "a", "--seeds", "0"],
+    ["--policies", "a", "--seeds", "10001"],
+    ["--policies", "a", "--seeds", "2", "--seed", "9223372036854775807"],
+    ["--policies", "a", "--on-reject", "maybe"],
   ])
   func `a comparison that cannot be made is a usage error`(arguments: [String]) {
     #expect { _ = try InfiniteSim.parseAsRoot(["compare", "--trace", "t.csv"] + arguments) } throws: {

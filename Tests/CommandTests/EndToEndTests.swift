@@ -60,7 +60,12 @@ import Testing
 
   @Test(arguments: [
     (["--trace", "none.csv"], 66, "none.csv"), (["--tp", "3"], 64, "legal TP"), (["--tp", "x"], 64, "--tp"),
-    (["--db", "t.csv"], 65, "not a SQLite database"), (["--db", "no/runs.db"], 1, "cannot be written"),
+    (["--db", "t.csv"], 64, "is the file of --trace"), (["--db", "no/runs.db"], 1, "cannot be written"),
+    (["--requests-out", "./t.csv"], 64, "is the file of --trace"), (["--db", "."], 64, "is a folder"),
+    (["--db", "new", "--requests-out", "./new"], 64, "is the file of --db"),
+    (["--policy", "vllm-s", "--tp", "3"], 64, "legal TP: 1, 2, 4"),
+    (["--policy", "vllm-s", "--instances", "2"], 64, "one instance"),
+    (["--seed", "9007199254740993"], 64, "--seed"),
     (["--option", "stael=true"], 64, "did you mean steal?"),
     (["--model", "no/config.json"], 66, "config.json"),
     (["--requests-out", "no/r.csv"], 64, "no folder"), (["--limit", "0"], 64, "limit"),
@@ -74,6 +79,37 @@ import Testing
     #expect(outcome.status == status && outcome.output.isEmpty)
     #expect(outcome.errors.contains(words), "\(outcome.errors)")
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["t.csv"])
+  }
+
+  @Test func `a result that cannot be printed ends with one message and code 1`() throws {
+    defer { cleanUp() }
+    guard FileManager.default.fileExists(atPath: "/dev/full") else { return }
+    let commands = [
+      ["run", "--policy", "vllm-m", "--quiet"] + Self.small,
+      ["compare", "--policies", "vllm-m", "--quiet"] + Self.small, ["policies"], ["models"], ["hardware"],
+    ]
+    for command in commands {
+      let outcome = try Program.run(command, in: folder, output: "/dev/full")
+      #expect(outcome.status == 1 && outcome.errors.hasPrefix("error: stdout cannot be written"))
+      #expect(outcome.errors.split(separator: "\n").count == 1)
+    }
+  }
+
+  @Test(arguments: ["soft", "hard"])
+  func `an output that is the trace by a link is refused and the trace is left as it is`(link: String) throws
+  {
+    defer { cleanUp() }
+    let (trace, other) = (folder + "/t.csv", folder + "/other.csv")
+    let before = try String(contentsOfFile: trace, encoding: .utf8)
+    if link == "soft" {
+      try FileManager.default.createSymbolicLink(atPath: other, withDestinationPath: "t.csv")
+    } else {
+      try FileManager.default.linkItem(atPath: trace, toPath: other)
+    }
+    let outcome = try Program.run(
+      ["compare", "--policies", "vllm-m", "--report", "other.csv"] + Self.small, in: folder)
+    #expect(outcome.status == 64 && outcome.errors.contains("is the file of --trace"))
+    #expect(try String(contentsOfFile: trace, encoding: .utf8) == before)
   }
 
   @Test func `versions of program, manifest and database are printed`() throws {

@@ -8,7 +8,8 @@ import Sim
 func fakePlan(_ policy: String, rate: Double, longestPrompt: Int = .max) -> RunPlan {
   RunPlan(
     policy: policy, model: "llama2-7b", hardware: "a100-measured", cluster: "1 × 2 GPUs",
-    layout: "TP1 × PP1 × 2", instances: 2, maxNumSeqs: 256, blocksPerInstance: 100,
+    layout: "TP1 × PP1 × 2", instances: 2, maxNumSeqs: 256, maxNumBatchedTokens: 2048,
+    blocksPerInstance: 100,
     account: ["100 blocks"], assumptions: ["prefill-attention=distributed"],
     measured: MeasuredRange(tokens: 1...4096, decodeContext: 4096, prefill: 4096),
     manifest: { workload in

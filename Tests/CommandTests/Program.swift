@@ -20,8 +20,8 @@ enum Program {
     return folder.appendingPathComponent("infinite-sim").path
   }
 
-  /// Runs the program with `arguments` in `folder` and waits for its end.
-  static func run(_ arguments: [String], in folder: String? = nil) throws -> Outcome {
+  /// Runs the program with `arguments` in `folder` and waits for its end; stdout goes to `output` if given.
+  static func run(_ arguments: [String], in folder: String? = nil, output: String? = nil) throws -> Outcome {
     let files = (0..<2).map { _ in
       FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString).path
     }
@@ -32,7 +32,7 @@ enum Program {
     process.arguments = arguments
     if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
     // Files, not pipes: nobody need read while the program runs.
-    process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: files[0]))
+    process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: output ?? files[0]))
     process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: files[1]))
     try process.run()
     process.waitUntilExit()

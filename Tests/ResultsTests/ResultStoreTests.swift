@@ -134,6 +134,16 @@ import Testing
     #expect(try folder.names == ["runs.db"])
   }
 
+  @Test func `one byte is not a database, none is, and a folder is called a folder`() throws {
+    try Data("x".utf8).write(to: URL(fileURLWithPath: path))
+    #expect(throws: StoreError.notADatabase(path: path)) { _ = try ResultStore.open(path) }
+    #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == Data("x".utf8))
+    try Data().write(to: URL(fileURLWithPath: path))
+    #expect(try ResultStore.open(path).runs().isEmpty)
+    let parent = (path as NSString).deletingLastPathComponent
+    #expect(throws: StoreError.isAFolder(path: parent)) { _ = try ResultStore.open(parent) }
+  }
+
   @Test func `another program's database is refused and left as it is`() throws {
     try DatabaseQueue(path: path).writeWithoutTransaction { try $0.execute(sql: "CREATE TABLE theirs (a)") }
     let before = try Data(contentsOf: URL(fileURLWithPath: path))
