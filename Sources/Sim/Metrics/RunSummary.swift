@@ -78,7 +78,7 @@ public struct RunSummary: Sendable {
   /// The fullest any instance ever was, as a fraction of its blocks.
   public var peakUtilisation = 0.0
   public var borrowedBlocksPeak = 0, movedBlocks = 0
-  /// prompt + output of the longest request that an empty cluster could hold under this policy.
+  /// The longest prompt + its first output token that an empty cluster admits, its watermark kept free.
   public var maxContextTokens = 0
   /// Simulated seconds during which admissions were held back for a request larger than an instance.
   public var giantReserveSeconds = 0.0
