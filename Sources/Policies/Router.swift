@@ -9,6 +9,7 @@ public enum Router: String, Sendable, CaseIterable {
   /// Most free blocks after the prompts already queued.
   case mostFreeKV = "most-free-kv"
 
+  /// The instance for `request`. O(instances); `most-free-kv` also walks the queues.
   public func choose(_ request: RequestView, _ cluster: borrowing ClusterView) -> InstanceID {
     switch self {
     case .roundRobin:

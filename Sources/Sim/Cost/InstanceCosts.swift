@@ -14,7 +14,7 @@
 public struct InstanceCosts: Sendable {
   /// PP: pipeline stages of the instance.
   public var stages: Int
-  /// TP: ranks of a stage. Traffic per NIC is divided by it.
+  /// TP: ranks of a stage. The byte counts below are those of one rank.
   public var ranks: Int
   /// Layers of the longest stage, ⌈layers / PP⌉.
   public var layersPerStage: Int
