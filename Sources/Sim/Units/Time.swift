@@ -10,9 +10,6 @@ public struct SimDuration: Hashable, Comparable, Sendable {
 
   public static let zero = SimDuration(picoseconds: 0)
 
-  @inlinable public static func nanoseconds(_ n: Int64) -> SimDuration {
-    SimDuration(picoseconds: n * 1_000)
-  }
   @inlinable public static func microseconds(_ n: Int64) -> SimDuration {
     SimDuration(picoseconds: n * 1_000_000)
   }
@@ -45,8 +42,6 @@ public struct SimTime: Hashable, Comparable, Sendable {
   @inlinable public init(picoseconds: Int64) { self.picoseconds = picoseconds }
 
   public static let zero = SimTime(picoseconds: 0)
-  /// Later than every event: "nothing is scheduled".
-  public static let never = SimTime(picoseconds: .max)
 
   @inlinable public var seconds: Double { Double(picoseconds) * 1e-12 }
 
