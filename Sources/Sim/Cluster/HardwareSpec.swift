@@ -1,4 +1,4 @@
-/// What a GPU, its links and its host cost: one named profile.
+/// What a GPU and its links cost: one named profile.
 ///
 /// Times are Double microseconds and become integers in `InstanceCosts`.
 public struct HardwareSpec: Hashable, Sendable {
@@ -23,32 +23,44 @@ public struct HardwareSpec: Hashable, Sendable {
   public var embedding: ElementwiseCost
   /// Writing new keys and values into the paged cache: floor + bytes / bandwidth.
   public var kvWrite: AlphaBeta
-  /// Decode attention of one layer with split KV: floor + bytes of keys and values / bandwidth.
-  public var decodeAttention: AlphaBeta
+  /// Decode attention that splits and balances the context (FlashInfer).
+  public var balancedDecode: AlphaBeta
+  /// Decode attention that splits in waves (FlashAttention-2).
+  public var waveDecode: WaveAttentionCost
+  /// Decode attention that does not split the context.
+  public var unsplitDecode: UnsplitAttentionCost
+  /// Decode attention on a latent (MLA).
+  public var latentDecode: LatentAttentionCost
   /// Prefill attention of one layer.
   public var prefillAttention: PrefillAttentionCost
-  /// Summing over a TP group.
+  /// Routed experts.
+  public var experts: FusedMoECost
+  /// Summing over a TP group with NCCL.
   public var allReduce: AllReduceCost
+  /// Summing small tensors with vLLM's own kernel, or `nil` where it has none.
+  public var customAllReduce: CustomAllReduce?
 
   /// Between two GPUs of a node.
   public var inNodeLink: LinkClass
   /// Between nodes, unless the cluster says otherwise: per GPU, one NIC each.
   public var interNodeLink: LinkClass
 
-  /// CPU time of an iteration.
-  public var host: HostCost
-  /// The least time of a layer when its kernels are launched one by one (eager mode), µs.
-  public var eagerFloorPerLayer: Double
+  /// The engine whose host time and kernels are assumed, unless the run says otherwise.
+  public var engine: EngineProfile
   /// Where the constants were measured: outside it costs are extrapolated.
   public var measured: MeasuredRange
+  /// What of this profile no measurement supports, one sentence each; every run that uses it says so.
+  public var unvalidated: [String]
 
   /// Takes the parts as they are.
   public init(
     name: String, summary: String, memoryBytes: Int, gemm: GEMMCost, rmsNorm: ElementwiseCost,
     residualAdd: ElementwiseCost, rope: ElementwiseCost, activation: ElementwiseCost,
-    embedding: ElementwiseCost, kvWrite: AlphaBeta, decodeAttention: AlphaBeta,
-    prefillAttention: PrefillAttentionCost, allReduce: AllReduceCost, inNodeLink: LinkClass,
-    interNodeLink: LinkClass, host: HostCost, eagerFloorPerLayer: Double, measured: MeasuredRange
+    embedding: ElementwiseCost, kvWrite: AlphaBeta, balancedDecode: AlphaBeta, waveDecode: WaveAttentionCost,
+    unsplitDecode: UnsplitAttentionCost, latentDecode: LatentAttentionCost,
+    prefillAttention: PrefillAttentionCost, experts: FusedMoECost, allReduce: AllReduceCost,
+    customAllReduce: CustomAllReduce?, inNodeLink: LinkClass, interNodeLink: LinkClass, engine: EngineProfile,
+    measured: MeasuredRange, unvalidated: [String] = []
   ) {
     self.name = name
     self.summary = summary
@@ -60,13 +72,27 @@ public struct HardwareSpec: Hashable, Sendable {
     self.activation = activation
     self.embedding = embedding
     self.kvWrite = kvWrite
-    self.decodeAttention = decodeAttention
+    self.balancedDecode = balancedDecode
+    self.waveDecode = waveDecode
+    self.unsplitDecode = unsplitDecode
+    self.latentDecode = latentDecode
     self.prefillAttention = prefillAttention
+    self.experts = experts
     self.allReduce = allReduce
+    self.customAllReduce = customAllReduce
     self.inNodeLink = inNodeLink
     self.interNodeLink = interNodeLink
-    self.host = host
-    self.eagerFloorPerLayer = eagerFloorPerLayer
+    self.engine = engine
     self.measured = measured
+    self.unvalidated = unvalidated
+  }
+
+  /// The decode attention that `kernel` names.
+  public func decodeAttention(_ kernel: DecodeKernel) -> DecodeAttentionCost {
+    switch kernel {
+    case .flashInfer: .balanced(balancedDecode)
+    case .flashAttention: .waves(waveDecode)
+    case .unsplit: .unsplit(unsplitDecode)
+    }
   }
 }

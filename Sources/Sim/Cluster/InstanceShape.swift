@@ -6,12 +6,15 @@ public struct InstanceShape: Hashable, Sendable {
   public var pp: Int
   /// Whether a TP group may span nodes.
   public var tpAcrossNodes: Bool
+  /// Whether a rank of the TP group holds whole experts, 1 / TP of them, instead of a slice of each (EP = TP).
+  public var expertParallel: Bool
 
   /// Takes any values; `validate(for:)` says whether a model can be cut so.
-  public init(tp: Int = 1, pp: Int = 1, tpAcrossNodes: Bool = false) {
+  public init(tp: Int = 1, pp: Int = 1, tpAcrossNodes: Bool = false, expertParallel: Bool = false) {
     self.tp = tp
     self.pp = pp
     self.tpAcrossNodes = tpAcrossNodes
+    self.expertParallel = expertParallel
   }
 
   /// GPUs of one instance.
@@ -21,10 +24,11 @@ public struct InstanceShape: Hashable, Sendable {
   public func layersPerStage(of model: ModelSpec) -> Int { (model.layers + pp - 1) / pp }
 
   /// The TP degrees up to `maximum` that cut `model` evenly: TP divides the query heads and the intermediate
-  /// size, and divides the KV heads or is a multiple of them (semantics.md 13). Ascending; never empty.
+  /// sizes, and divides the KV heads or is a multiple of them (semantics.md 13). Ascending; never empty.
   public static func legalTP(model: ModelSpec, maximum: Int) -> [Int] {
     (1...max(1, min(maximum, model.queryHeads))).filter { tp in
       model.queryHeads.isMultiple(of: tp) && model.intermediate.isMultiple(of: tp)
+        && (model.experts?.intermediate ?? tp).isMultiple(of: tp)
         && (model.kvHeads.isMultiple(of: tp) || tp.isMultiple(of: model.kvHeads))
     }
   }
@@ -39,6 +43,11 @@ public struct InstanceShape: Hashable, Sendable {
     guard (1...model.layers).contains(pp) else {
       throw ClusterError.illegalPP(pp: pp, model: model.name, layers: model.layers)
     }
+    if expertParallel {
+      guard let experts = model.experts, experts.count.isMultiple(of: tp) else {
+        throw ClusterError.illegalEP(ranks: tp, model: model.name, experts: model.experts?.count)
+      }
+    }
   }
 }
 
@@ -47,6 +56,7 @@ public enum ClusterError: Error, Hashable, CustomStringConvertible {
   case invalidCluster(what: String, found: Int)
   case illegalTP(tp: Int, model: String, legal: [Int])
   case illegalPP(pp: Int, model: String, layers: Int)
+  case illegalEP(ranks: Int, model: String, experts: Int?)
   case tpExceedsNode(tp: Int, gpusPerNode: Int)
   case tooManyInstances(asked: Int, fitting: Int, shape: InstanceShape, gpus: Int)
   /// The weights and reserves leave no block of KV cache; `account` are the lines that show it.
@@ -62,6 +72,9 @@ public enum ClusterError: Error, Hashable, CustomStringConvertible {
       return "TP \(tp) cannot cut \(model) evenly; legal TP: \(list)"
     case .illegalPP(let pp, let model, let layers):
       return "PP \(pp) cannot cut \(model) into stages; legal PP: 1...\(layers)"
+    case .illegalEP(let ranks, let model, let experts):
+      let found = experts.map { "\($0) experts" } ?? "no experts"
+      return "\(model) has \(found), expected a multiple of the \(ranks) ranks that share them"
     case .tpExceedsNode(let tp, let gpusPerNode):
       return "TP \(tp) does not fit a node of \(gpusPerNode) GPUs; use PP across nodes or let TP cross them"
     case .tooManyInstances(let asked, let fitting, let shape, let gpus):

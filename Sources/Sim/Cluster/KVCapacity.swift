@@ -51,8 +51,7 @@ public struct KVCapacity: Hashable, Sendable {
     activations = Self.activationBytes(model: model, tp: shape.tp, settings: settings)
     communication = shape.gpus > 1 ? Self.communicationBytes : 0
     blockSize = settings.blockSize
-    bytesPerBlock =
-      blockSize * layers * 2 * model.kvHeadsPerRank(tp: shape.tp) * model.headDim * element
+    bytesPerBlock = blockSize * layers * model.kvBytesPerTokenPerLayer(tp: shape.tp)
     cache = usable - weights - runtime - activations - communication
     blocks = max(0, cache / bytesPerBlock)
     guard blocks > 0 else {
@@ -64,19 +63,23 @@ public struct KVCapacity: Hashable, Sendable {
   private static func fullestRankParameters(model: ModelSpec, shape: InstanceShape) -> Int {
     let embedding = (model.vocab + shape.tp - 1) / shape.tp * model.hidden
     let vocabularies = shape.pp == 1 && !model.tiedEmbeddings ? 2 : 1
-    return shape.layersPerStage(of: model) * model.layerParameters(tp: shape.tp)
+    return model.layerParameters(count: shape.layersPerStage(of: model), tp: shape.tp)
       + vocabularies * embedding + model.hidden
   }
 
   /// The peak of one iteration: the widest point of a layer plus the logits.
   ///
   /// In a layer, the feed-forward's input and residual (2 · hidden) and its gate, up and product
-  /// (3 · intermediate / TP) of every token live at once, in the model's precision. Of every sequence the logits
+  /// (3 · intermediate / TP; of experts one such set and an output for each that a token is sent to) of every token
+  /// live at once, in the model's precision. Of every sequence the logits
   /// live in the model's precision and three times in FP32 (cast, probabilities, log-probabilities), over the
   /// whole vocabulary since they are gathered. Assumed: what the code of vLLM allocates, not a measurement; with
   /// `runtimeBytes` the account is within 1 % of what DistServe reports for 25 shapes of OPT-13B.
   private static func activationBytes(model: ModelSpec, tp: Int, settings: KVMemorySettings) -> Int {
-    let feedForward = (model.gatedFFN ? 3 : 2) * (model.intermediate / tp)
+    var feedForward = (model.gatedFFN ? 3 : 2) * (model.intermediate / tp)
+    if let experts = model.experts {
+      feedForward = max(feedForward, experts.perToken * (3 * experts.intermediate / tp + model.hidden))
+    }
     let perToken = (2 * model.hidden + feedForward) * model.bytesPerElement
     let perSequence = model.vocab * (model.bytesPerElement + 3 * 4)
     return settings.maxBatchedTokens * perToken + settings.maxSequences * perSequence

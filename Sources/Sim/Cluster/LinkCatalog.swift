@@ -32,6 +32,14 @@ public enum LinkCatalog {
   public static let nvlink3Datasheet = LinkClass(
     "nvlink3-datasheet", latency: 0, gigabytesPerSecond: 300,
     source: "NVIDIA A100: 12 NVLink3 of 25 GB/s per direction")
+  /// NVLink of an H100 as the data sheet has it.
+  public static let nvlink4Datasheet = LinkClass(
+    "nvlink4-datasheet", latency: 0, gigabytesPerSecond: 450,
+    source: "NVIDIA H100: 18 NVLink4 of 25 GB/s per direction")
+  /// PCIe 4 ×16 between GPUs of a node.
+  public static let pcie4 = LinkClass(
+    "pcie4", latency: 17, gigabytesPerSecond: 25,
+    source: "Assumed: 80 % of 31.5 GB/s (costmodel.md 5 has all-reduce only), nvlink3's latency")
   /// What engines get between DGX nodes: the default.
   public static let hdr200 = LinkClass(
     "hdr200", latency: 98, gigabytesPerSecond: 21,
@@ -40,6 +48,10 @@ public enum LinkCatalog {
   public static let hdr200Datasheet = LinkClass(
     "hdr200-datasheet", latency: 0, gigabytesPerSecond: 25,
     source: "DGX A100: one 200 Gb/s ConnectX-6 per GPU")
+  /// 400 Gb/s InfiniBand as the data sheet has it.
+  public static let infiniband400Datasheet = LinkClass(
+    "ib400-datasheet", latency: 0, gigabytesPerSecond: 50,
+    source: "DGX H100: one 400 Gb/s ConnectX-7 per GPU")
   /// The Infinite-LLM testbed's nodes are reported to be joined by Ethernet of 125 MB/s.
   public static let ethernet1g = LinkClass(
     "ethernet-1g", latency: 50, gigabytesPerSecond: 0.125,
@@ -59,8 +71,9 @@ public enum LinkCatalog {
 
   /// All classes, in the order in which they are listed.
   public static let all = [
-    nvlink3, nvlink3Datasheet, hdr200, hdr200Datasheet, ethernet1g, ethernet10g, ethernet25g, ethernet100g,
-    ethernet400g,
+    nvlink3, nvlink3Datasheet, nvlink4Datasheet, pcie4, hdr200, hdr200Datasheet, infiniband400Datasheet,
+    ethernet1g,
+    ethernet10g, ethernet25g, ethernet100g, ethernet400g,
   ]
 
   /// The class of that name, or `nil`.

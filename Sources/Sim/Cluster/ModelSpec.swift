@@ -1,7 +1,9 @@
-/// The dimensions of a dense decoder-only transformer: all that cost and memory depend on.
+/// The dimensions of a decoder-only transformer: all that cost and memory depend on.
 ///
-/// Left out: biases, learned positions and sliding windows (together below 0.2 % of the weights of the models
-/// in `ModelCatalog` and of OPT-13B and larger; windows are treated as full attention).
+/// Attention is multi-head, grouped or multi-query by `kvHeads`, over the whole context or a sliding `window`, or
+/// latent (MLA). The feed-forward part is dense, or a mixture of experts.
+/// Left out: biases and learned positions (together below 0.2 % of the weights of the models in `ModelCatalog`
+/// and of OPT-13B and larger).
 public struct ModelSpec: Hashable, Sendable {
   /// What reports call it.
   public var name: String
@@ -25,14 +27,23 @@ public struct ModelSpec: Hashable, Sendable {
   public var gatedFFN: Bool
   /// The LM head shares the embedding's weights.
   public var tiedEmbeddings: Bool
-  /// Bytes of one weight, activation or KV element: 2 for FP16 and BF16.
+  /// Bytes of one weight or activation: 2 for FP16 and BF16.
   public var bytesPerElement: Int
+  /// Bytes of one element of the KV cache: 2 for FP16 and BF16, 1 for FP8 and INT8.
+  public var kvBytesPerElement: Int
+  /// Tokens back to which attention reaches, or `nil` for the whole context.
+  public var window: Int?
+  /// The latent that takes the place of keys and values (MLA); then `kvHeads` is 1, shared by all query heads.
+  public var latent: LatentAttention?
+  /// The experts that take the place of the dense feed-forward part in all but the first layers.
+  public var experts: MixtureOfExperts?
 
   /// Takes any values; `validate()` says whether they make a model.
   public init(
     name: String, layers: Int, hidden: Int, queryHeads: Int, kvHeads: Int, headDim: Int, intermediate: Int,
     vocab: Int, maxPosition: Int, gatedFFN: Bool = true, tiedEmbeddings: Bool = false,
-    bytesPerElement: Int = 2
+    bytesPerElement: Int = 2, kvBytesPerElement: Int? = nil, window: Int? = nil,
+    latent: LatentAttention? = nil, experts: MixtureOfExperts? = nil
   ) {
     self.name = name
     self.layers = layers
@@ -46,28 +57,63 @@ public struct ModelSpec: Hashable, Sendable {
     self.gatedFFN = gatedFFN
     self.tiedEmbeddings = tiedEmbeddings
     self.bytesPerElement = bytesPerElement
+    self.kvBytesPerElement = kvBytesPerElement ?? bytesPerElement
+    self.window = window
+    self.latent = latent
+    self.experts = experts
   }
 
   /// Weights of the whole model, counted from its dimensions.
   public var parameters: Int {
-    layers * layerParameters(tp: 1) + embeddingParameters * (tiedEmbeddings ? 1 : 2) + hidden
+    layerParameters(count: layers, tp: 1) + embeddingParameters * (tiedEmbeddings ? 1 : 2) + hidden
+  }
+
+  /// Weights that one token meets: all but the experts that it is not routed to.
+  public var activeParameters: Int {
+    guard let experts else { return parameters }
+    let idle = experts.count - experts.perToken
+    return parameters - (layers - experts.denseLayers) * idle * 3 * hidden * experts.intermediate
   }
 
   /// Bytes of all weights.
   public var weightBytes: Int { parameters * bytesPerElement }
 
-  /// Bytes of KV cache of one token over all layers and heads, without replication: 2 · layers · kv · dim · 2.
-  public var kvBytesPerToken: Int { 2 * layers * kvHeads * headDim * bytesPerElement }
+  /// Bytes of KV cache of one token over all layers and heads, without replication.
+  public var kvBytesPerToken: Int { layers * kvBytesPerTokenPerLayer(tp: 1) }
+
+  /// Bytes of KV cache of one token in one layer on one of `tp` ranks: 2 · KV heads · head dimension · element, or
+  /// the whole latent, which every rank holds.
+  public func kvBytesPerTokenPerLayer(tp: Int) -> Int {
+    let elements = latent?.width ?? 2 * kvHeadsPerRank(tp: tp) * headDim
+    return elements * kvBytesPerElement
+  }
 
   /// Weights of one of the two vocabulary matrices.
   var embeddingParameters: Int { vocab * hidden }
 
-  /// Weights of one layer on one of `tp` ranks: attention and feed-forward are cut, the norms are copied.
-  func layerParameters(tp: Int) -> Int {
-    let queries = queryHeads / tp * headDim
-    let keysAndValues = 2 * kvHeadsPerRank(tp: tp) * headDim
-    let feedForward = (gatedFFN ? 3 : 2) * hidden * (intermediate / tp)
-    return hidden * (queries + keysAndValues) + queries * hidden + feedForward + 2 * hidden
+  /// Weights of `count` layers on one of `tp` ranks: attention, feed-forward and experts are cut, the norms, the
+  /// router and what leads into a latent are copied. Fewer layers than all are taken from the end, where the
+  /// experts are.
+  func layerParameters(count: Int, tp: Int) -> Int {
+    let dense = hidden * (intermediate / tp) * (gatedFFN ? 3 : 2)
+    guard let experts else { return count * (attentionParameters(tp: tp) + dense) }
+    let mixed =
+      (experts.count + experts.shared) * 3 * hidden * experts.intermediate / tp + hidden * experts.count
+    let denseLayers = max(0, count - (layers - experts.denseLayers))
+    return count * attentionParameters(tp: tp) + denseLayers * dense + (count - denseLayers) * mixed
+  }
+
+  /// Weights of one layer's attention and norms on one of `tp` ranks.
+  private func attentionParameters(tp: Int) -> Int {
+    let heads = queryHeads / tp
+    guard let latent else {
+      let queries = heads * headDim
+      return hidden * (queries + 2 * kvHeadsPerRank(tp: tp) * headDim) + queries * hidden + 2 * hidden
+    }
+    let query = heads * (headDim + latent.ropeDim)
+    let down = latent.queryRank.map { hidden * $0 + $0 + $0 * query } ?? hidden * query
+    return down + hidden * latent.width + latent.rank + heads * latent.rank * (headDim + latent.valueDim)
+      + heads * latent.valueDim * hidden + 2 * hidden
   }
 
   /// KV heads on one of `tp` ranks: max(1, ⌈kvHeads / tp⌉), so beyond `kvHeads` ranks they are replicated.
@@ -82,9 +128,20 @@ public struct ModelSpec: Hashable, Sendable {
       ("KV heads", kvHeads, 1 << 12), ("head dimension", headDim, 1 << 12),
       ("intermediate size", intermediate, 1 << 22), ("vocabulary", vocab, 1 << 24),
       ("maximum position", maxPosition, 1 << 40), ("bytes per element", bytesPerElement, 8),
+      ("bytes per KV element", kvBytesPerElement, 8), ("window", window ?? 1, 1 << 40),
+      ("latent rank", latent?.rank ?? 1, 1 << 16), ("latent rotary dimension", latent?.ropeDim ?? 1, 1 << 12),
+      ("latent value dimension", latent?.valueDim ?? 1, 1 << 12),
+      ("latent query rank", latent?.queryRank ?? 1, 1 << 16), ("experts", experts?.count ?? 1, 1 << 12),
+      ("experts per token", experts?.perToken ?? 1, experts?.count ?? 1),
+      ("expert intermediate size", experts?.intermediate ?? 1, 1 << 20),
+      ("shared experts", 1 + (experts?.shared ?? 0), 1 << 8),
+      ("dense layers", 1 + (experts?.denseLayers ?? 0), layers),
     ]
     for (dimension, value, limit) in bounds where value < 1 || value > limit {
       throw .outOfRange(model: name, dimension: dimension, found: value, limit: limit)
+    }
+    guard latent == nil || (kvHeads == 1 && window == nil) else {
+      throw .outOfRange(model: name, dimension: "KV heads of a latent", found: kvHeads, limit: 1)
     }
     guard queryHeads.isMultiple(of: kvHeads) else {
       throw .unevenHeads(model: name, queryHeads: queryHeads, kvHeads: kvHeads)

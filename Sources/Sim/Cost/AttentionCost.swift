@@ -1,7 +1,10 @@
-/// Prefill attention of one layer (causal), additive so that a prompt costs the same however it is chunked
-/// but for the floor: floor + tokens · (q · heads + kv · KV heads) + flops / rate.
+/// Prefill attention of one layer (causal), of all prompts of a step in one launch:
+/// floor + tokens · (q · heads + kv · KV heads) + flops / rate + longest context / tile rate.
+///
+/// It is additive, so that a prompt costs the same however it is chunked but for what a launch adds: the floor, and
+/// the one tile of 128 query rows that meets the longest context, on one multiprocessor.
 public struct PrefillAttentionCost: Hashable, Sendable {
-  /// µs per chunk.
+  /// µs per step that prefills anything.
   public var floor: Double
   /// µs per new token and query head of the rank.
   public var perTokenQueryHead: Double
@@ -9,66 +12,102 @@ public struct PrefillAttentionCost: Hashable, Sendable {
   public var perTokenKVHead: Double
   /// Arithmetic rate reached.
   public var flopsPerSecond: Double
+  /// Arithmetic rate of one multiprocessor on the last tile; infinite for none.
+  public var tileFlopsPerSecond: Double
 
   /// Takes the parts as they are.
   public init(
-    floor: Double, perTokenQueryHead: Double, perTokenKVHead: Double, flopsPerSecond: Double
+    floor: Double, perTokenQueryHead: Double, perTokenKVHead: Double, flopsPerSecond: Double,
+    tileFlopsPerSecond: Double = .infinity
   ) {
     self.floor = floor
     self.perTokenQueryHead = perTokenQueryHead
     self.perTokenKVHead = perTokenKVHead
     self.flopsPerSecond = flopsPerSecond
+    self.tileFlopsPerSecond = tileFlopsPerSecond
   }
+
+  /// Query rows of a tile.
+  static let tileRows = 128
 }
 
 /// Attention of one layer on one rank: the microseconds from which `InstanceCosts` takes its integer rates.
 public struct AttentionCost: Sendable {
-  private let hardware: HardwareSpec
+  private let prefill: PrefillAttentionCost
+  private let decode: DecodeAttentionCost
+  private let latentDecode: LatentAttentionCost
   private let queryHeads: Int
   private let kvHeads: Int
-  private let headDim: Int
-  private let bytesPerElement: Int
+  /// Mean width of a head's query and value, which set the flops of a (query, key) pair.
+  private let pairWidth: Double
+  private let bytesPerHeadToken: Int
+  private let isLatent: Bool
+  /// Bytes of the cache of one token on this rank, one layer.
+  public let kvBytesPerToken: Int
 
-  /// The attention of `model` cut over `tp` ranks.
-  public init(model: ModelSpec, hardware: HardwareSpec, tp: Int) {
-    self.hardware = hardware
+  /// The attention of `model` cut over `tp` ranks, decoding with `kernel`.
+  public init(model: ModelSpec, hardware: HardwareSpec, tp: Int, kernel: DecodeKernel? = nil) {
+    prefill = hardware.prefillAttention
+    decode = hardware.decodeAttention(kernel ?? hardware.engine.decodeKernel)
+    latentDecode = hardware.latentDecode
     queryHeads = model.queryHeads / tp
     kvHeads = model.kvHeadsPerRank(tp: tp)
-    headDim = model.headDim
-    bytesPerElement = model.bytesPerElement
+    bytesPerHeadToken = 2 * model.headDim * model.kvBytesPerElement
+    kvBytesPerToken = model.kvBytesPerTokenPerLayer(tp: tp)
+    isLatent = model.latent != nil
+    pairWidth =
+      model.latent.map { Double(model.headDim + $0.ropeDim + $0.valueDim) / 2 } ?? Double(model.headDim)
   }
 
-  /// Bytes of keys and values of one token on this rank, one layer.
-  public var kvBytesPerToken: Int { 2 * kvHeads * headDim * bytesPerElement }
-
-  /// Launch floor of decode attention, µs.
-  public var decodeFloor: Double { hardware.decodeAttention.alpha }
-
-  /// Reading one token's keys and values in decode, µs.
-  public var decodePerContextToken: Double {
-    Double(kvBytesPerToken) / hardware.decodeAttention.bytesPerSecond * 1e6
+  /// Decode attention of `sequences` requests that each attend to `context` tokens, µs.
+  public func decode(sequences: Int, context: Int) -> Double {
+    if isLatent {
+      return latentDecode.microseconds(sequences: sequences, context: context, heads: queryHeads)
+    }
+    let batch = DecodeBatch(
+      sequences: sequences, context: context, queryHeads: queryHeads, kvHeads: kvHeads,
+      bytesPerHeadToken: bytesPerHeadToken)
+    // Without splitting, contexts that differ are bounded by their sum here and by the longest in `longest`.
+    if case .unsplit(let cost) = decode {
+      return cost.constant(sequences: sequences, queryHeads: queryHeads) + batch.bytes / cost.bytesPerSecond
+        * 1e6
+    }
+    return decode.microseconds(batch)
   }
 
-  /// Launch floor of prefill attention, µs per chunk.
-  public var prefillFloor: Double { hardware.prefillAttention.floor }
+  /// Without splitting, the time that the longest context of a batch of `sequences` sets: a constant and a part for
+  /// each of its tokens, µs. `nil` when the kernel splits.
+  public func longest(sequences: Int) -> (constant: Double, perToken: Double)? {
+    guard !isLatent, case .unsplit(let cost) = decode else { return nil }
+    return (
+      cost.constant(sequences: sequences, queryHeads: queryHeads),
+      Double(bytesPerHeadToken) / cost.blockBytesPerSecond * 1e6
+    )
+  }
+
+  /// Launch floor of prefill attention, µs per step.
+  public var prefillFloor: Double { prefill.floor }
 
   /// Work per new token (softmax, scales), µs.
   public var prefillPerToken: Double {
-    hardware.prefillAttention.perTokenQueryHead * Double(queryHeads)
-      + hardware.prefillAttention.perTokenKVHead * Double(kvHeads)
+    prefill.perTokenQueryHead * Double(queryHeads) + prefill.perTokenKVHead * Double(kvHeads)
   }
 
-  /// One query token against one key token: 4 · heads · headDim flops (QKᵀ and PV), µs.
+  /// One query token against one key token: 4 · heads · width flops (QKᵀ and PV), µs.
   public var prefillPerPair: Double {
-    4 * Double(queryHeads * headDim) / hardware.prefillAttention.flopsPerSecond * 1e6
+    4 * Double(queryHeads) * pairWidth / prefill.flopsPerSecond * 1e6
   }
 
-  /// Decode attention of a batch whose contexts sum to `context` tokens, µs.
-  public func decode(context: Int) -> Double { decodeFloor + decodePerContextToken * Double(context) }
+  /// The last tile's work per token of the longest context, µs.
+  public var prefillPerReach: Double {
+    4 * Double(PrefillAttentionCost.tileRows) * pairWidth / prefill.tileFlopsPerSecond * 1e6
+  }
 
-  /// A chunk of `new` tokens after `cached` ones: new · cached + new (new + 1) / 2 pairs, µs.
-  public func prefill(new: Int, cached: Int = 0) -> Double {
+  /// `sequences` chunks of `new` tokens after `cached` ones in one launch: each new · cached + new (new + 1) / 2
+  /// pairs, µs.
+  public func prefill(new: Int, cached: Int = 0, sequences: Int = 1) -> Double {
     let (x, c) = (Double(new), Double(cached))
-    return prefillFloor + prefillPerToken * x + prefillPerPair * (x * c + x * (x + 1) / 2)
+    let chunk = prefillPerToken * x + prefillPerPair * (x * c + x * (x + 1) / 2)
+    return prefillFloor + Double(sequences) * chunk + prefillPerReach * (x + c)
   }
 }

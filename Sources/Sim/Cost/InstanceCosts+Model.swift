@@ -1,45 +1,63 @@
 extension InstanceCosts {
-  /// The costs of one instance of `model` on `hardware`, cut as `shape` says and wired as `wiring` says.
+  /// The costs of one instance of `model` on `hardware`, cut as `shape` says and wired as `wiring` says, run by
+  /// `engine` (the hardware's own unless given).
   ///
   /// The one place where microseconds become integers: functions are rounded up to whole nanoseconds, rates and
-  /// floors to the nearest picosecond, rates to at least 1. With `eager`, a stage takes at least the hardware's
-  /// launch floor per layer. Host time has Ray's part while `hardware.host.usesRay`.
+  /// floors to the nearest picosecond, rates to at least 1. A stage takes at least the engine's launch floor per
+  /// layer, and its idle gaps come on top.
   /// Left out: the all-reduce of a vocabulary-parallel embedding, the final norm, contention between links.
   /// Throws `ModelSpecError` or `ClusterError` when the model is unsound or cannot be cut so.
   public init(
     model: ModelSpec, hardware: HardwareSpec, shape: InstanceShape, wiring: InstanceWiring,
-    eager: Bool = false
+    engine chosen: EngineProfile? = nil
   ) throws {
     try shape.validate(for: model)
     let tp = shape.tp
     let layers = shape.layersPerStage(of: model)
-    let attention = AttentionCost(model: model, hardware: hardware, tp: tp)
-    let linear = LinearCost(model: model, hardware: hardware, tp: tp, wiring: wiring)
-    let outputElements = model.queryHeads * model.headDim / tp
+    let engine = chosen ?? hardware.engine
+    let attention = AttentionCost(model: model, hardware: hardware, tp: tp, kernel: engine.decodeKernel)
+    let linear = LinearCost(model: model, hardware: hardware, shape: shape, wiring: wiring, engine: engine)
+    let traffic = DistAttentionTraffic(model: model, tp: tp)
 
     func total(_ microsecondsPerLayer: Double) -> Int64 {
       Int64((Double(layers) * microsecondsPerLayer * 1e6).rounded())
     }
+    func decode(_ sequences: Int, _ context: Int) -> Int64 {
+      Self.roundedUp(Double(layers) * attention.decode(sequences: sequences, context: context))
+    }
+
+    // Where contexts are long a host reads one more token of a single sequence at this rate.
+    let far = max(1, min(hardware.measured.decodeContext, 1 << 20) / 2)
+    let farRate = (decode(1, 2 * far) - decode(1, far)) / Int64(far)
+    let longest = attention.longest(sequences: 0).map { none in
+      let one = attention.longest(sequences: 1) ?? none
+      return LongestContext(
+        constant: total(none.constant), perSequence: total(one.constant - none.constant),
+        rate: max(1, total(one.perToken)))
+    }
 
     self.init(
       stages: shape.pp, ranks: tp, layersPerStage: layers,
-      hostBase: Int64((hardware.host.base(gpus: shape.gpus) * 1e6).rounded()),
-      hostPerSequence: Int64((hardware.host.perSequence(gpus: shape.gpus) * 1e6).rounded()),
-      decodeFloor: total(attention.decodeFloor),
-      contextRate: max(1, total(attention.decodePerContextToken)),
+      hostBase: Int64((engine.host.base(gpus: shape.gpus) * 1e6).rounded()),
+      hostPerSequence: Int64((engine.host.perSequence(gpus: shape.gpus) * 1e6).rounded()),
+      decodeFloor: decode(1, 1),
+      contextRate: max(1, farRate, longest?.rate ?? 0),
+      longest: longest, window: model.window ?? .max,
       prefillFloor: total(attention.prefillFloor),
+      prefillReachRate: total(attention.prefillPerReach),
       prefillTokenRate: max(1, total(attention.prefillPerToken)),
       prefillPairRate: max(1, total(attention.prefillPerPair)),
-      stageFloor: eager ? total(hardware.eagerFloorPerLayer) : 0,
+      stageFloor: total(engine.launchFloorPerLayer),
       // Assumed: merging a partial result costs what adding a residual of its size does.
       mergeFloor: total(hardware.residualAdd.least),
-      mergePerPartial: max(1, total(hardware.residualAdd.perElement * Double(outputElements))),
+      mergePerPartial: max(1, total(hardware.residualAdd.perElement * Double(traffic.outputElements))),
       kvBytesPerTokenPerStage: layers * attention.kvBytesPerToken,
-      queryBytes: outputElements * model.bytesPerElement,
-      // MA like the query; m and e as FP32, one pair per head.
-      partialBytes: outputElements * model.bytesPerElement + model.queryHeads / tp * 2 * 4,
+      queryBytes: traffic.queryBytes, partialBytes: traffic.partialBytes,
+      decode: { decode($0, $1) },
       linear: { tokens in
-        Self.roundedUp(Double(layers) * linear.layer(tokens: tokens) + linear.embedding(tokens: tokens))
+        Self.roundedUp(
+          Double(layers) * (linear.layer(tokens: tokens) + engine.gapPerLayer)
+            + linear.embedding(tokens: tokens))
       },
       head: { samples in Self.roundedUp(linear.head(samples: samples)) },
       handoff: { tokens in Self.roundedUp(linear.handoff(tokens: tokens, link: wiring.stageLink)) })

@@ -3,14 +3,18 @@
 /// One instance is a TP × PP group of GPUs. Its pipeline stages are alike, so a stage's time is
 ///
 ///     stage = linear(tokens) + head(samples)
-///           + [decodes anything] · decodeFloor + contextRate · Σ context
+///           + [decodes anything] · max(decode(sequences, Σ context), longest(sequences, longest context))
+///           + [prefills anything] · (prefillFloor + prefillReachRate · longest context of a chunk)
 ///           + Σ over prefill chunks of x new tokens after c cached ones:
-///               prefillFloor + prefillTokenRate · x + prefillPairRate · (x·c + x(x+1)/2)
+///               prefillTokenRate · x + prefillPairRate · pairs(x, c)
 ///
 /// an iteration takes `PP` stages and as many hand-offs, and the host adds
-/// `hostBase + hostPerSequence · sequences` once. Everything is in picoseconds. The functions that need a
-/// power (`linear`, `head`, `handoff`) are rounded to whole nanoseconds, because libm picks `pow` by processor;
-/// the rates are exact integers, so the cost of a run of steps is the same however it is split.
+/// `hostBase + hostPerSequence · sequences` once. Everything is in picoseconds. `decode` is a broken line in
+/// Σ context (`DecodeLine`); `longest` is there only for kernels that do not split a context. A token attends to
+/// `window` tokens at most, so pairs(x, c) = Σ min(c + j, window) over j in 1...x.
+/// The functions that need a power (`linear`, `head`, `handoff`, the knots of `decode`) are rounded to whole
+/// nanoseconds, because libm picks `pow` by processor; the rates are exact integers, so the cost of a run of steps
+/// is the same however it is split.
 public struct InstanceCosts: Sendable {
   /// PP: pipeline stages of the instance.
   public var stages: Int
@@ -22,12 +26,19 @@ public struct InstanceCosts: Sendable {
   /// Host (CPU) time per iteration: a constant and a part for each sequence in the batch, ps.
   public var hostBase: Int64
   public var hostPerSequence: Int64
-  /// Launch floors of decode attention over the stage's layers, ps per stage that decodes anything.
+  /// Launch floor of a decode kernel over the stage's layers, ps: what a host's partial attention starts with.
   public var decodeFloor: Int64
-  /// R: reading one token's keys and values in the stage's layers on one rank, ps per attended token.
+  /// R: reading one more token's keys and values in the stage's layers on one rank, ps per attended token, where
+  /// contexts are long: what hosted tokens cost.
   public var contextRate: Int64
-  /// Launch floors of prefill attention over the stage's layers, ps per chunk.
+  /// What the longest context of a batch sets when the decode kernel does not split contexts, else `nil`.
+  public var longest: LongestContext?
+  /// Tokens that a token attends to, itself included; `.max` without a sliding window.
+  public var window: Int
+  /// Launch floors of prefill attention over the stage's layers, ps per stage that prefills anything.
   public var prefillFloor: Int64
+  /// The last tile of prefill attention, ps per token of the longest context among the chunks.
+  public var prefillReachRate: Int64
   /// Prefill attention's work per new token (softmax, scales), ps.
   public var prefillTokenRate: Int64
   /// Prefill attention per (query token, key token) pair, ps.
@@ -46,11 +57,13 @@ public struct InstanceCosts: Sendable {
   /// Bytes of one request's partial result (MA, m, e), on one rank, one layer.
   public var partialBytes: Int
 
+  private let decodeFunction: (@Sendable (Int, Int) -> Int64)?
   private let linearFunction: @Sendable (Int) -> Int64
   private let headFunction: @Sendable (Int) -> Int64
   private let handoffFunction: @Sendable (Int) -> Int64
   private var linearMemo: ContiguousArray<Int64>
   private var headMemo: ContiguousArray<Int64>
+  private var decodeMemo: ContiguousArray<ContiguousArray<DecodeLine>> = []
 
   /// Token counts above this are computed anew each time: only giant prompts reach it.
   private static let memoSize = 1 << 15
@@ -58,11 +71,12 @@ public struct InstanceCosts: Sendable {
   public init(
     stages: Int, ranks: Int, layersPerStage: Int,
     hostBase: Int64, hostPerSequence: Int64,
-    decodeFloor: Int64, contextRate: Int64,
-    prefillFloor: Int64, prefillTokenRate: Int64, prefillPairRate: Int64,
+    decodeFloor: Int64, contextRate: Int64, longest: LongestContext? = nil, window: Int = .max,
+    prefillFloor: Int64, prefillReachRate: Int64 = 0, prefillTokenRate: Int64, prefillPairRate: Int64,
     stageFloor: Int64 = 0,
     mergeFloor: Int64 = 0, mergePerPartial: Int64 = 0,
     kvBytesPerTokenPerStage: Int = 0, queryBytes: Int = 0, partialBytes: Int = 0,
+    decode: (@Sendable (_ sequences: Int, _ context: Int) -> Int64)? = nil,
     linear: @escaping @Sendable (_ tokens: Int) -> Int64,
     head: @escaping @Sendable (_ samples: Int) -> Int64 = { _ in 0 },
     handoff: @escaping @Sendable (_ tokens: Int) -> Int64 = { _ in 0 }
@@ -74,7 +88,10 @@ public struct InstanceCosts: Sendable {
     self.hostPerSequence = hostPerSequence
     self.decodeFloor = decodeFloor
     self.contextRate = contextRate
+    self.longest = longest
+    self.window = window
     self.prefillFloor = prefillFloor
+    self.prefillReachRate = prefillReachRate
     self.prefillTokenRate = prefillTokenRate
     self.prefillPairRate = prefillPairRate
     self.stageFloor = stageFloor
@@ -83,6 +100,7 @@ public struct InstanceCosts: Sendable {
     self.kvBytesPerTokenPerStage = kvBytesPerTokenPerStage
     self.queryBytes = queryBytes
     self.partialBytes = partialBytes
+    decodeFunction = decode
     linearFunction = linear
     headFunction = head
     handoffFunction = handoff
@@ -122,4 +140,40 @@ public struct InstanceCosts: Sendable {
 
   /// Handing `tokens` activations from one stage to the next, ps; 0 when PP = 1.
   public func handoff(tokens: Int) -> Int64 { stages == 1 ? 0 : handoffFunction(tokens) }
+
+  // MARK: - Decode attention
+
+  /// The part of `decode` that holds for `sequences` requests with `context` attended tokens together. O(1) once
+  /// the batch size has been met, O(log context) the first time.
+  public mutating func decodeLine(sequences: Int, context: Int64) -> DecodeLine {
+    guard let decodeFunction else {
+      return DecodeLine(from: 0, until: .max, base: decodeFloor, rate: contextRate)
+    }
+    if sequences >= decodeMemo.count {
+      decodeMemo.append(
+        contentsOf: repeatElement([], count: max(sequences, 2 * decodeMemo.count) + 1 - decodeMemo.count))
+    }
+    let octave = DecodeLine.octave(sequences: sequences, context: context)
+    while decodeMemo[sequences].count <= octave {
+      let next = DecodeLine(
+        sequences: sequences, octave: decodeMemo[sequences].count, atLeast: decodeMemo[sequences].last,
+        knot: decodeFunction)
+      decodeMemo[sequences].append(next)
+    }
+    return decodeMemo[sequences][octave]
+  }
+
+  /// `decode`, ps, without remembering anything.
+  public func decodeTime(sequences: Int, context: Int64) -> Int64 {
+    var copy = self
+    copy.decodeMemo = []
+    return copy.decodeLine(sequences: sequences, context: context).time(context: context)
+  }
+
+  /// Pairs of a query and a key for `new` tokens after `cached` ones, within the window.
+  public func pairs(new: Int, cached: Int) -> Int128 {
+    // The first `growing` of the new tokens still see everything before them.
+    let growing = Int128(min(new, max(0, window - cached)))
+    return growing * Int128(cached) + growing * (growing + 1) / 2 + (Int128(new) - growing) * Int128(window)
+  }
 }

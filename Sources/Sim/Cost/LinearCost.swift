@@ -3,42 +3,145 @@ public struct LinearCost: Sendable {
   private let model: ModelSpec
   private let hardware: HardwareSpec
   private let tp: Int
+  private let expertRanks: Int
   /// Sums one tensor of that many bytes over the TP group.
   private let allReduce: @Sendable (_ bytes: Int) -> Double
 
-  /// One rank of `tp`, the group spread over `wiring.tpNodes` nodes.
-  public init(model: ModelSpec, hardware: HardwareSpec, tp: Int, wiring: InstanceWiring) {
+  /// How unevenly tokens choose experts: the power law that moe_vllm.csv was measured with.
+  static let expertSkew = 1.01
+
+  /// One rank of the TP group of `shape`, spread over `wiring.tpNodes` nodes.
+  public init(
+    model: ModelSpec, hardware: HardwareSpec, shape: InstanceShape, wiring: InstanceWiring,
+    engine: EngineProfile? = nil
+  ) {
     self.model = model
     self.hardware = hardware
-    self.tp = tp
+    tp = shape.tp
+    expertRanks = shape.expertParallel ? shape.tp : 1
+    let custom = (engine ?? hardware.engine).customAllReduce ? hardware.customAllReduce : nil
     allReduce = { bytes in
-      hardware.allReduce.microseconds(bytes: bytes, ranks: tp, nodes: wiring.tpNodes, link: wiring.interNode)
+      if wiring.tpNodes == 1, let time = custom?.microseconds(bytes: bytes, ranks: shape.tp) { return time }
+      return hardware.allReduce.microseconds(
+        bytes: bytes, ranks: shape.tp, nodes: wiring.tpNodes, link: wiring.interNode)
     }
   }
 
-  /// The four matrix products (QKV, O, gate + up, down), two norms, rotary embedding, activation and two
-  /// residual additions on `tokens` tokens: what Vidur's profiles measure, µs.
+  /// The matrix products, two norms, rotary embedding, activation and two residual additions of a layer with a
+  /// dense feed-forward part on `tokens` tokens: what Vidur's profiles measure, µs.
   public func kernels(tokens: Int) -> Double {
-    let queries = model.queryHeads / tp * model.headDim
-    let keys = model.kvHeadsPerRank(tp: tp) * model.headDim
-    let feedForward = model.intermediate / tp
-    let (hidden, gemm) = (model.hidden, hardware.gemm)
-    return gemm.microseconds(rows: tokens, inner: hidden, columns: queries + 2 * keys)
-      + gemm.microseconds(rows: tokens, inner: queries, columns: hidden)
-      + gemm.microseconds(rows: tokens, inner: hidden, columns: (model.gatedFFN ? 2 : 1) * feedForward)
-      + gemm.microseconds(rows: tokens, inner: feedForward, columns: hidden)
-      + 2 * hardware.rmsNorm.microseconds(elements: tokens * hidden)
-      + hardware.rope.microseconds(elements: tokens * (queries + keys))
-      // Assumed: ReLU and GELU cost what SiLU · gate does.
-      + hardware.activation.microseconds(elements: tokens * feedForward)
-      + 2 * hardware.residualAdd.microseconds(elements: tokens * hidden)
+    attentionKernels(tokens: tokens) + denseKernels(tokens: tokens)
   }
 
-  /// `kernels`, the write of new keys and values, and the two all-reduces of a TP group, µs.
+  /// What surrounds attention: its projections, two norms, rotary embedding, two residual additions, µs.
+  public func attentionKernels(tokens: Int) -> Double {
+    let hidden = model.hidden
+    let elementwise =
+      2 * hardware.rmsNorm.microseconds(elements: tokens * hidden)
+      + 2 * hardware.residualAdd.microseconds(elements: tokens * hidden)
+    return elementwise + hardware.rope.microseconds(elements: tokens * rotatedElements)
+      + projections.reduce(0) {
+        $0 + hardware.gemm.microseconds(rows: tokens, inner: $1.inner, columns: $1.columns)
+      }
+  }
+
+  /// A weight matrix on this rank.
+  public struct Projection: Hashable, Sendable {
+    /// What reports call it.
+    public var name: String
+    /// K.
+    public var inner: Int
+    /// N.
+    public var columns: Int
+  }
+
+  /// The matrices of the attention part.
+  ///
+  /// A latent's up-projections are absorbed into query and output, as engines do when they decode: one matrix
+  /// product of all heads, counted as one of the same weights.
+  public var projections: [Projection] {
+    let (hidden, heads) = (model.hidden, model.queryHeads / tp)
+    guard let latent = model.latent else {
+      let keys = model.kvHeadsPerRank(tp: tp) * model.headDim
+      return [
+        Projection(name: "qkv", inner: hidden, columns: heads * model.headDim + 2 * keys),
+        Projection(name: "o", inner: heads * model.headDim, columns: hidden),
+      ]
+    }
+    let query = heads * (model.headDim + latent.ropeDim)
+    let queries =
+      latent.queryRank.map {
+        [
+          Projection(name: "q down", inner: hidden, columns: $0),
+          Projection(name: "q up", inner: $0, columns: query),
+        ]
+      } ?? [Projection(name: "q", inner: hidden, columns: query)]
+    return queries + [
+      Projection(name: "kv down", inner: hidden, columns: latent.width),
+      Projection(name: "k absorbed", inner: latent.rank, columns: heads * model.headDim),
+      Projection(name: "v absorbed", inner: latent.rank, columns: heads * latent.valueDim),
+      Projection(name: "o", inner: heads * latent.valueDim, columns: hidden),
+    ]
+  }
+
+  /// The matrices of a dense feed-forward part of width `intermediate` over all ranks.
+  public func feedForward(intermediate: Int) -> [Projection] {
+    let width = intermediate / tp
+    return [
+      Projection(
+        name: model.gatedFFN ? "gate + up" : "up", inner: model.hidden,
+        columns: (model.gatedFFN ? 2 : 1) * width),
+      Projection(name: "down", inner: width, columns: model.hidden),
+    ]
+  }
+
+  /// A dense feed-forward part with its activation, µs.
+  public func denseKernels(tokens: Int) -> Double {
+    denseKernels(tokens: tokens, intermediate: model.intermediate)
+  }
+
+  private func denseKernels(tokens: Int, intermediate: Int) -> Double {
+    // Assumed: ReLU and GELU cost what SiLU · gate does.
+    feedForward(intermediate: intermediate).reduce(
+      hardware.activation.microseconds(elements: tokens * (intermediate / tp))
+    ) { $0 + hardware.gemm.microseconds(rows: tokens, inner: $1.inner, columns: $1.columns) }
+  }
+
+  /// The router, the routed experts and the shared ones, µs; 0 for a dense model.
+  public func expertKernels(tokens: Int) -> Double {
+    guard let experts = model.experts else { return 0 }
+    let call = MoECall(
+      tokens: tokens, hidden: model.hidden, intermediate: experts.intermediate / (tp / expertRanks),
+      experts: experts.count, perToken: experts.perToken, ranks: expertRanks)
+    let routed = hardware.experts.microseconds(call, load: .powerLaw(skew: Self.expertSkew, call: call))
+    let router = hardware.gemm.microseconds(rows: tokens, inner: model.hidden, columns: experts.count)
+    let shared =
+      experts.shared > 0
+      ? denseKernels(tokens: tokens, intermediate: experts.shared * experts.intermediate) : 0
+    return router + routed + shared
+  }
+
+  /// Elements that rotary embedding turns on this rank, per token.
+  private var rotatedElements: Int {
+    let heads = model.queryHeads / tp
+    if let latent = model.latent { return (heads + 1) * latent.ropeDim }
+    return (heads + model.kvHeadsPerRank(tp: tp)) * model.headDim
+  }
+
+  /// The kernels of a layer, the write of new keys and values, and the two all-reduces of a TP group, averaged over
+  /// layers that differ, µs.
   public func layer(tokens: Int) -> Double {
-    let written = 2 * tokens * model.kvHeadsPerRank(tp: tp) * model.headDim * model.bytesPerElement
-    return kernels(tokens: tokens) + hardware.kvWrite.microseconds(bytes: Double(written))
+    let written = tokens * model.kvBytesPerTokenPerLayer(tp: tp)
+    return attentionKernels(tokens: tokens) + feedForwardKernels(tokens: tokens)
+      + hardware.kvWrite.microseconds(bytes: Double(written))
       + (tp > 1 ? 2 * allReduce(activationBytes(tokens)) : 0)
+  }
+
+  private func feedForwardKernels(tokens: Int) -> Double {
+    guard let experts = model.experts else { return denseKernels(tokens: tokens) }
+    let share = Double(experts.denseLayers) / Double(model.layers)
+    return (share > 0 ? share * denseKernels(tokens: tokens) : 0) + (1 - share)
+      * expertKernels(tokens: tokens)
   }
 
   /// Looking up `tokens` embeddings, µs.

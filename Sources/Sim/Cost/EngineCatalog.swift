@@ -1,0 +1,40 @@
+/// The engine profiles known by name.
+public enum EngineCatalog {
+  /// vLLM with CUDA graphs, its workers driven through Ray: the default.
+  public static let vllm = EngineProfile(
+    name: "vllm",
+    summary: "vLLM with CUDA graphs, workers driven through Ray (host times measured by Vidur)",
+    // costmodel.md 6, Vidur cpu_overheads; TP1 is 1.3 ms of which Ray is 0.5; TP > 1 is 1.5 ms and Ray's 6.5.
+    host: HostCost(single: 1_300, singlePerSequence: 43, sharded: 8_000, shardedPerSequence: 45))
+
+  /// vLLM of 2023 without CUDA graphs, whose attention does not split the context.
+  public static let vllm2023Eager = EngineProfile(
+    name: "vllm-2023-eager",
+    summary: "vLLM of 2023, eager, PagedAttention v1 (fitted to DistServe's whole iterations of OPT-13B)",
+    host: HostCost(single: 5_200, singlePerSequence: 43, sharded: 15_000, shardedPerSequence: 45),
+    decodeKernel: .unsplit)
+
+  /// An engine whose launches hide behind the GPU's work.
+  public static let cudaGraph = EngineProfile(
+    name: "cuda-graph",
+    summary: "launches hidden behind the GPU, no Ray (fitted to DistServe's own engine on OPT-13B)",
+    host: HostCost(single: 800, singlePerSequence: 20, sharded: 800, shardedPerSequence: 20),
+    gapPerLayer: 40, decodeKernel: .unsplit)
+
+  /// vLLM with what its later releases have: CUDA graphs, no Ray, its own all-reduce, FlashAttention-2.
+  public static let vllmRecent = EngineProfile(
+    name: "vllm-recent",
+    summary: "vLLM 0.14's kernels: FlashAttention-2, own all-reduce; CUDA graphs, no Ray",
+    host: HostCost(single: 800, singlePerSequence: 43, sharded: 1_500, shardedPerSequence: 45),
+    decodeKernel: .flashAttention, customAllReduce: true)
+
+  /// Kernels only, without host time: what the data-sheet profiles run.
+  public static let kernelsOnly = EngineProfile(
+    name: "kernels-only", summary: "no host time and no launch gaps: a bound", host: .none)
+
+  /// All profiles, the default first.
+  public static let all = [vllm, vllmRecent, vllm2023Eager, cudaGraph, kernelsOnly]
+
+  /// The profile of that name, or `nil`.
+  public static func named(_ name: String) -> EngineProfile? { all.first { $0.name == name } }
+}
