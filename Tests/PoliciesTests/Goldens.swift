@@ -12,21 +12,21 @@ struct Golden: Hashable {
   static let all: [Golden] = [
     Golden(
       policy: "vllm-m", engine: .vllmV0, seed: 3,
-      fingerprint: "fce0251be15e23d9", outputTokens: 264),
+      fingerprint: "3091779286163620", outputTokens: 562),
     Golden(
       policy: "vllm-m", engine: .chunked, seed: 4,
-      fingerprint: "875605d197271562", outputTokens: 627),
+      fingerprint: "5fd0909131aedc0c", outputTokens: 1332),
     Golden(
       policy: "vllm-s", engine: .vllmV0, seed: 5,
-      fingerprint: "685cc6baf4cfdaf0", outputTokens: 2131),
+      fingerprint: "2ca82673e3e0a6b8", outputTokens: 2002),
     Golden(
       policy: "vllm-s", engine: .chunked, seed: 6,
-      fingerprint: "56410b06f2cc74b2", outputTokens: 1360),
+      fingerprint: "928f35729b1e539f", outputTokens: 3978),
     Golden(
       policy: "debtor-creditor", engine: .vllmV0, seed: 5,
-      fingerprint: "8a8946bd29178013", outputTokens: 887),
+      fingerprint: "c462d82d234ff249", outputTokens: 1040),
     Golden(
       policy: "debtor-creditor", engine: .chunked, seed: 7,
-      fingerprint: "205556b0db2ce780", outputTokens: 963),
+      fingerprint: "f18a29b8bc62b782", outputTokens: 1367),
   ]
 }

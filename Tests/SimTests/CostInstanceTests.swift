@@ -5,11 +5,11 @@ import Testing
 struct CostInstanceTests {
   private func costs(
     _ model: ModelSpec, tp: Int = 1, pp: Int = 1, hardware: HardwareSpec = HardwareCatalog.a100Measured,
-    eager: Bool = false
+    engine: EngineProfile? = nil
   ) throws -> InstanceCosts {
     try InstanceCosts(
       model: model, hardware: hardware, shape: InstanceShape(tp: tp, pp: pp), wiring: .inOneNode(hardware),
-      eager: eager)
+      engine: engine)
   }
 
   /// Every legal shape of the presets up to TP 8 and PP 4.
@@ -24,18 +24,26 @@ struct CostInstanceTests {
   @Test func `Llama-2-7B on one GPU has the coefficients computed by hand`() throws {
     let costs = try costs(ModelCatalog.llama7B)
     #expect(costs.stages == 1 && costs.ranks == 1 && costs.layersPerStage == 32)
-    #expect(costs.hostBase == 1_300_000_000)  // 0.8 ms + Ray's 0.5
+    #expect(costs.hostBase == 1_300_000_000)  // 0.8 ms + Ray's 0.5, costmodel.md 6
     #expect(costs.hostPerSequence == 43_000_000)
-    #expect(costs.decodeFloor == 784_000_000)  // 32 · 24.5 µs
-    #expect(costs.contextRate == 290_948)  // 32 · 16,384 bytes / 1,802 GB/s = 290,947.8 ps
-    #expect(costs.prefillFloor == 288_000_000)  // 32 · 9 µs
-    #expect(costs.prefillTokenRate == 1_740_800)  // 32 · (32 · 0.55 + 32 · 1.15) ns
-    #expect(costs.prefillPairRate == 2_795)  // 32 · 4 · 32 · 128 / 187.6e12 = 2,794.7 ps
+    #expect(costs.decodeFloor == 784_291_000)  // 32 · (24.5 µs + 16,384 bytes / 1,802 GB/s), up to the nanosecond
+    #expect(costs.contextRate == 290_947)  // 32 · 16,384 bytes / 1,802 GB/s = 290,947.8 ps
+    #expect(costs.longest == nil && costs.window == .max)
+    let prefill = HardwareCatalog.a100Measured.prefillAttention
+    #expect(costs.prefillFloor == Int64((32e6 * prefill.floor).rounded()))
+    #expect(
+      costs.prefillTokenRate
+        == Int64((32e6 * 32 * (prefill.perTokenQueryHead + prefill.perTokenKVHead)).rounded()))
+    #expect(costs.prefillPairRate == Int64((32 * 4 * 32 * 128 / prefill.flopsPerSecond * 1e12).rounded()))
+    #expect(
+      costs.prefillReachRate == Int64((32 * 4 * 128 * 128 / prefill.tileFlopsPerSecond * 1e12).rounded()))
     #expect(costs.mergeFloor == 64_000_000)  // 32 · 2 µs
     #expect(costs.mergePerPartial == 419_430)  // 32 · 4,096 · 3.2 ps
     #expect(costs.kvBytesPerTokenPerStage == 524_288)
     #expect(costs.stageFloor == 0)
-    #expect(try self.costs(ModelCatalog.llama7B, eager: true).stageFloor == 16_960_000_000)  // 32 · 0.53 ms
+    var eager = EngineCatalog.vllm
+    eager.launchFloorPerLayer = 530
+    #expect(try self.costs(ModelCatalog.llama7B, engine: eager).stageFloor == 16_960_000_000)  // 32 · 0.53 ms
   }
 
   @Test func `13B's DistAttention traffic is the 20.8 KB per layer of specs.md`() throws {
@@ -53,7 +61,8 @@ struct CostInstanceTests {
     let hardware = HardwareCatalog.a100Measured
     try shapes { model, tp, pp in
       var costs = try costs(model, tp: tp, pp: pp)
-      let linear = LinearCost(model: model, hardware: hardware, tp: tp, wiring: .inOneNode(hardware))
+      let linear = LinearCost(
+        model: model, hardware: hardware, shape: InstanceShape(tp: tp, pp: pp), wiring: .inOneNode(hardware))
       for tokens in [1, 7, 128, 4_096, 40_000] {
         let exact =
           Double(costs.layersPerStage) * linear.layer(tokens: tokens) + linear.embedding(tokens: tokens)
@@ -64,14 +73,17 @@ struct CostInstanceTests {
     }
   }
 
-  @Test func `Ray is a separate part that can be switched off`() throws {
-    var hardware = HardwareCatalog.a100Measured
+  @Test func `the engine profile decides host time, gaps and the decode kernel`() throws {
     #expect(try costs(ModelCatalog.llama7B, tp: 2).hostBase == 8_000_000_000)
     #expect(try costs(ModelCatalog.llama7B, tp: 2).hostPerSequence == 45_000_000)
     #expect(try costs(ModelCatalog.llama7B, pp: 2).hostBase == 8_000_000_000)
-    hardware.host.usesRay = false
-    #expect(try costs(ModelCatalog.llama7B, hardware: hardware).hostBase == 800_000_000)
-    #expect(try costs(ModelCatalog.llama7B, tp: 2, hardware: hardware).hostBase == 1_500_000_000)
+    var plain = try costs(ModelCatalog.llama7B)
+    var gaps = EngineCatalog.vllm
+    gaps.gapPerLayer = 10
+    var withGaps = try costs(ModelCatalog.llama7B, engine: gaps)
+    #expect(withGaps.linear(tokens: 5) - plain.linear(tokens: 5) == 320_000_000)  // 32 · 10 µs
+    gaps.decodeKernel = .unsplit
+    #expect(try costs(ModelCatalog.llama7B, engine: gaps).longest != nil)
   }
 
   @Test func `KV heads are replicated beyond their number and the rates follow`() throws {
@@ -86,7 +98,9 @@ struct CostInstanceTests {
     for model in ModelCatalog.all {
       let attention = AttentionCost(model: model, hardware: HardwareCatalog.a100Measured, tp: 1)
       for context in [1, 100, 10_000, 1_000_000] {
-        #expect(attention.decode(context: context + 1) > attention.decode(context: context))
+        #expect(
+          attention.decode(sequences: 3, context: 2 * context)
+            >= attention.decode(sequences: 3, context: context))
         #expect(attention.prefill(new: 64, cached: context + 1) > attention.prefill(new: 64, cached: context))
         #expect(attention.prefill(new: context + 1) > attention.prefill(new: context))
       }
@@ -94,19 +108,21 @@ struct CostInstanceTests {
   }
 
   @Test func `a million-token prompt of 7B is about 1,400 s of attention`() {
-    // costmodel.md 4: 32 layers · 4 · 32 · 128 · 10¹² / 2 / 187.6e12.
+    // costmodel.md 4: 32 layers · 4 · 32 · 128 · 10¹² / 2 / 187.6e12; the fit here has 184.7e12.
     let attention = AttentionCost(
       model: ModelCatalog.llama7B, hardware: HardwareCatalog.a100Measured, tp: 1)
-    #expect(abs(32 * attention.prefill(new: 1_000_000) * 1e-6 / 1_400 - 1) < 0.01)
+    #expect(abs(32 * attention.prefill(new: 1_000_000) * 1e-6 / 1_400 - 1) < 0.03)
   }
 
-  @Test func `chunks of a prompt cost the whole prompt but for their floors`() {
+  @Test func `chunks of a prompt cost the whole prompt but for their launches`() {
     let attention = AttentionCost(
       model: ModelCatalog.llama13B, hardware: HardwareCatalog.a100Measured, tp: 2)
-    let whole = attention.prefill(new: 3_000) - attention.prefillFloor
-    let chunks =
-      attention.prefill(new: 1_000) + attention.prefill(new: 500, cached: 1_000)
-      + attention.prefill(new: 1_500, cached: 1_500) - 3 * attention.prefillFloor
+    func work(new: Int, cached: Int) -> Double {
+      attention.prefill(new: new, cached: cached) - attention.prefillFloor
+        - attention.prefillPerReach * Double(new + cached)
+    }
+    let whole = work(new: 3_000, cached: 0)
+    let chunks = work(new: 1_000, cached: 0) + work(new: 500, cached: 1_000) + work(new: 1_500, cached: 1_500)
     #expect(abs(whole - chunks) < 1e-6 * whole)
   }
 
@@ -180,7 +196,8 @@ struct CostInstanceTests {
     let decode = fixed + costs.linear(tokens: 1) + costs.decodeFloor + 1_000 * costs.contextRate
     let pairs: Int64 = 8_192 * 8_193 / 2
     let attention =
-      costs.prefillFloor + 8_192 * costs.prefillTokenRate + pairs * costs.prefillPairRate
+      costs.prefillFloor + 8_192 * (costs.prefillTokenRate + costs.prefillReachRate)
+      + pairs * costs.prefillPairRate
     let prefill = fixed + costs.linear(tokens: 8_192) + attention
     print("70B TP2: decode \(decode / 1_000_000) µs, prefill of 8,192 \(prefill / 1_000_000) µs")
     #expect(abs(Double(decode) / 55.5e9 - 1) < 0.06)

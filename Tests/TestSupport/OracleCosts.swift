@@ -4,11 +4,13 @@ import Sim
 private struct LaneWork {
   var decodes = 0
   var context = 0
+  var longest = 0
   var prompts = 0
   var promptTokens = 0
   var longestPrompt = 0
   var finishing = 0
   var prefillAttention: Int64 = 0
+  var reach = 0
 
   var tokens: Int { decodes + promptTokens }
 }
@@ -26,7 +28,10 @@ extension Oracle {
       let lane = requests[r].lane
       lanes[lane].decodes += 1
       // All stored tokens and the one being written; a token written to a hosted block does not count (A16).
-      lanes[lane].context += localTokens(r, of: requests[r].stored + 1)
+      // Of those, it attends to as many as its window holds.
+      let attended = min(localTokens(r, of: requests[r].stored + 1), costs.window)
+      lanes[lane].context += attended
+      lanes[lane].longest = max(lanes[lane].longest, attended)
     }
     for chunk in chargedChunks {
       let lane = requests[chunk.request].lane
@@ -35,6 +40,9 @@ extension Oracle {
       lanes[lane].longestPrompt = max(lanes[lane].longestPrompt, chunk.tokens)
       if chunk.cached + chunk.tokens == requests[chunk.request].length { lanes[lane].finishing += 1 }
       lanes[lane].prefillAttention += prefillAttention(of: chunk)
+      let cachedHere =
+        engine.prefillAttention == .distributed ? localTokens(chunk.request, of: chunk.cached) : chunk.cached
+      lanes[lane].reach = max(lanes[lane].reach, min(cachedHere + chunk.tokens, costs.window))
     }
 
     // S16: hosts are charged for reserved blocks, in each stage, and once for what they owe to others' prompts.
@@ -52,9 +60,16 @@ extension Oracle {
       var stage = costs.linear(tokens: linearTokens)
       stage += costs.head(samples: lane.decodes + lane.finishing)
       stage += lane.prefillAttention
+      if lane.prompts > 0 { stage += costs.prefillFloor + costs.prefillReachRate * Int64(lane.reach) }
       if lane.decodes > 0 {
         let (remote, merge) = remoteWork(decoding.filter { requests[$0].lane == index })
-        stage += max(costs.decodeFloor + costs.contextRate * Int64(lane.context), remote) + merge
+        var attention = costs.decodeTime(sequences: lane.decodes, context: Int64(lane.context))
+        if let longest = costs.longest {
+          attention = max(
+            attention,
+            longest.constant + longest.perSequence * Int64(lane.decodes) + longest.rate * Int64(lane.longest))
+        }
+        stage += max(attention, remote) + merge
       }
       // The floor bounds the instance's own work; what it does for others comes on top.
       longestStage = max(longestStage, max(stage, costs.stageFloor) + hosted)
@@ -73,7 +88,14 @@ extension Oracle {
     let x = chunk.tokens
     let distributed = engine.prefillAttention == .distributed
     let cachedHere = distributed ? localTokens(r, of: chunk.cached) : chunk.cached
-    var slowest = costs.prefillPairRate * Int64(x * cachedHere + x * (x + 1) / 2)
+    // Each new token meets what is cached here, the new ones before it and itself, as far as its window reaches.
+    var pairs = 0
+    if costs.window == .max {
+      pairs = x * cachedHere + x * (x + 1) / 2
+    } else {
+      for token in 1...x { pairs += min(cachedHere + token, costs.window) }
+    }
+    var slowest = costs.prefillPairRate * Int64(pairs)
     for share in hostShares(of: chunk) {
       let link = topology.link(requests[r].home, share.host)
       if distributed, share.cached > 0 {
@@ -88,7 +110,7 @@ extension Oracle {
         slowest = max(slowest, link.latency + link.transfer(bytes: bytes))
       }
     }
-    return costs.prefillFloor + costs.prefillTokenRate * Int64(x) + slowest
+    return costs.prefillTokenRate * Int64(x) + slowest
   }
 
   /// A17: the slowest remote path of the `decoding` requests of one lane, and the merging at home.

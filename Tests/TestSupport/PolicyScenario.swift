@@ -87,9 +87,10 @@ public struct PolicyScenarios: Sendable {
       plan.maxNumSeqs ?? engineOptions.maxNumSeqs * plan.multiple, engineOptions.maxNumBatchedTokens - 1)
     var topology = generator.topology(instances: layout.count, gpus: request.cluster.gpus, &random)
     topology.nodeOfInstance = layout.instances.map(layout.homeNode(of:))
+    var costs = generator.costs(stages: layout.shape.pp, ranks: layout.shape.tp, &random)
+    if plan.policy.lending.mode != .off { costs.window = .max }
     let configuration = SimulationConfiguration(
-      topology: topology, costs: generator.costs(stages: layout.shape.pp, ranks: layout.shape.tp, &random),
-      blocksPerInstance: blocks, engine: engineOptions)
+      topology: topology, costs: costs, blocksPerInstance: blocks, engine: engineOptions)
     var scenario = PolicyScenario(
       seed: seed, policyName: policyName, request: request, configuration: configuration,
       requests: generator.requests(

@@ -94,17 +94,36 @@ public struct ScenarioGenerator: Sendable {
     let linearSlope = random.chance(30) ? 0 : unit * Int64(random.integer(1...4))
     let headRate = unit * Int64(random.pick([0, 0, 1]))
     let handoffRate = unit * Int64(random.integer(0...2))
+    let contextRate = random.pick([0, unit / 10, unit / 4, unit])
+    // A kernel that bends: a part for each sequence, and a steeper line above some mean context, a power of two so that
+    // chords are whole numbers and times scale exactly.
+    let bends = random.chance(50)
+    let perSequence = unit * Int64(random.integer(0...2))
+    let full = random.pick([16, 64, 256])
+    let decodeFloor = unit * Int64(random.integer(0...3))
+    let bendingDecode: @Sendable (Int, Int) -> Int64 = { sequences, context in
+      let steep = Int64(context + max(0, context - full))
+      return decodeFloor + Int64(sequences) * (perSequence + contextRate * steep)
+    }
+    let window = !lending && random.chance(25) ? random.pick([8, 33, 64, 200]) : Int.max
+    let longest =
+      random.chance(25)
+      ? LongestContext(
+        constant: unit * Int64(random.integer(0...3)), perSequence: perSequence,
+        rate: random.pick([unit / 4, unit / 2, unit])) : nil
     return InstanceCosts(
       stages: stages, ranks: ranks, layersPerStage: random.integer(1...4),
       hostBase: unit * Int64(random.integer(0...10)), hostPerSequence: unit * Int64(random.integer(0...2)),
-      decodeFloor: unit * Int64(random.integer(0...3)),
-      contextRate: random.pick([0, unit / 10, unit / 4, unit]),
+      decodeFloor: decodeFloor, contextRate: contextRate, longest: longest,
+      window: window,
       prefillFloor: unit * Int64(random.integer(0...3)),
+      prefillReachRate: random.pick([0, unit / 50, unit / 8]),
       prefillTokenRate: random.pick([0, unit / 10]),
       prefillPairRate: random.pick([0, unit / 100, unit / 20]),
       stageFloor: random.chance(10) ? unit * 60 : 0,
       mergeFloor: unit * Int64(random.integer(0...1)), mergePerPartial: unit * Int64(random.integer(0...1)),
       kvBytesPerTokenPerStage: 16, queryBytes: 8, partialBytes: 10,
+      decode: bends ? bendingDecode : nil,
       linear: { linearBase + linearSlope * Int64(($0 + tile - 1) / tile) },
       head: { headRate * Int64($0) },
       handoff: { unit + handoffRate * Int64($0) })

@@ -6,7 +6,7 @@ import Sim
 ///
 /// Unless said otherwise: blocks of 4 tokens, one byte a picosecond, links of 50 ps, and costs in which every term has
 /// its own decimal place: a step takes 1,000,000 + 1,000 · sequences + 10,000 · tokens + 100 · attended tokens (if any
-/// decodes: 7 more), and a prefill chunk of x after c costs 3 + (x·c + x(x+1)/2) of attention.
+/// decodes: 7 more), and prefill attention costs 3, and x·c + x(x+1)/2 for each chunk of x after c.
 public enum WorkedExample {
   public static func cluster(
     instances: Int, blocks: Int, stages: Int = 1, bytesPerSecond: Double = 1e12,
@@ -56,12 +56,12 @@ public enum WorkedExample {
     return [results[0].ended, results[2].ended]
   }
 
-  /// By hand: prefill of 7 + 7 tokens, 1,002,000 + 140,000 + 2 · (3 + 28) = 1,142,062; a decode step of both, contexts
+  /// By hand: prefill of 7 + 7 tokens, 1,002,000 + 140,000 + 3 + 2 · 28 = 1,142,059; a decode step of both, contexts
   /// 8 + 8, 1,002,000 + 20,000 + 7 + 1,600 = 1,023,607; then both write to hosted blocks: 16 local tokens cost
   /// 7 + 1,600, the remote path 2 · 50 + 2 · 4 + 7 + 1,600 = 1,715, the merge 5 + 2 · 2, in all 1,023,724, and the younger
   /// is done; the older alone: remote 100 + 4 + 7 + 800 = 911 against 7 + 800, merge 7, in all 1,011,918.
   public static let borrowEnds: [Int64] = [
-    1_142_062 + 1_023_607 + 1_023_724 + 1_011_918, 1_142_062 + 1_023_607 + 1_023_724,
+    1_142_059 + 1_023_607 + 1_023_724 + 1_011_918, 1_142_059 + 1_023_607 + 1_023_724,
   ]
 
   /// How much later a request ends, in three steps of its own, because its instance hosts 2 blocks of 4 tokens: 3 steps ×

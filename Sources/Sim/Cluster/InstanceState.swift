@@ -58,11 +58,20 @@ struct Lane {
   var growing = 0
   /// Σ tokens stored at home by the decoding requests, as of the instance's clock.
   var storedTokens: Int64 = 0
+  /// Of those, with the tokens being written, the ones that lie outside their request's sliding window; and the
+  /// requests for which these grow with every step.
+  var unattended: Int64 = 0
+  var leaving = 0
+  /// Of the growing requests the one with the most tokens at home, −1 for none; kept for kernels without splits.
+  var longest = Lane.unknown
   /// Tokens of the prompts being prefilled.
   var pendingTokens = 0
   /// The slowest remote path and the merge of this lane's borrowers, ps per step and stage.
   var remotePath: Int64 = 0
   var merge: Int64 = 0
+
+  /// The longest request has left: the next must be looked for.
+  static let unknown: Int32 = -2
 
   var context: Int64 { storedTokens + Int64(pendingTokens) }
 }
@@ -83,6 +92,9 @@ struct InstanceState {
   var clock: Int64 = 0
   /// (finish clock, slot) of the batch, the next to finish first. May hold entries of preempted requests.
   var finishers = Heap<UInt64>()
+  /// (clock, slot) of the requests whose context will fill the sliding window then; may hold entries of requests
+  /// that have left.
+  var windowFillers = Heap<UInt64>()
 
   /// Blocks in use as of `clock`: own, hosted for others, and reserved for moves on their way in.
   var usedBlocks = 0

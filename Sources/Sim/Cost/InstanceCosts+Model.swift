@@ -22,7 +22,7 @@ extension InstanceCosts {
     func total(_ microsecondsPerLayer: Double) -> Int64 {
       Int64((Double(layers) * microsecondsPerLayer * 1e6).rounded())
     }
-    func decode(_ sequences: Int, _ context: Int) -> Int64 {
+    @Sendable func decode(_ sequences: Int, _ context: Int) -> Int64 {
       Self.roundedUp(Double(layers) * attention.decode(sequences: sequences, context: context))
     }
 
@@ -63,8 +63,11 @@ extension InstanceCosts {
       handoff: { tokens in Self.roundedUp(linear.handoff(tokens: tokens, link: wiring.stageLink)) })
   }
 
+  /// About 13 days, beyond any step: no time of an operation is counted higher.
+  private static let most = 1e12
+
   /// Microseconds to picoseconds, rounded up to a whole nanosecond.
   private static func roundedUp(_ microseconds: Double) -> Int64 {
-    Int64((microseconds * 1e3).rounded(.up)) * 1_000
+    Int64((min(microseconds, most) * 1e3).rounded(.up)) * 1_000
   }
 }

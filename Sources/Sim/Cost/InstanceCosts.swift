@@ -163,11 +163,14 @@ public struct InstanceCosts: Sendable {
     return decodeMemo[sequences][octave]
   }
 
-  /// `decode`, ps, without remembering anything.
+  /// `decode`, ps, without remembering anything, for readers that cannot change the table.
   public func decodeTime(sequences: Int, context: Int64) -> Int64 {
-    var copy = self
-    copy.decodeMemo = []
-    return copy.decodeLine(sequences: sequences, context: context).time(context: context)
+    guard let decodeFunction else { return decodeFloor + contextRate * context }
+    var line: DecodeLine?
+    for octave in 0...DecodeLine.octave(sequences: sequences, context: context) {
+      line = DecodeLine(sequences: sequences, octave: octave, atLeast: line, knot: decodeFunction)
+    }
+    return line.map { $0.time(context: context) } ?? 0
   }
 
   /// Pairs of a query and a key for `new` tokens after `cached` ones, within the window.

@@ -3,7 +3,8 @@ public struct LinearCost: Sendable {
   private let model: ModelSpec
   private let hardware: HardwareSpec
   private let tp: Int
-  private let expertRanks: Int
+  /// The routed experts, if the model has any.
+  private let routed: ExpertCurve?
   /// Sums one tensor of that many bytes over the TP group.
   private let allReduce: @Sendable (_ bytes: Int) -> Double
 
@@ -18,7 +19,15 @@ public struct LinearCost: Sendable {
     self.model = model
     self.hardware = hardware
     tp = shape.tp
-    expertRanks = shape.expertParallel ? shape.tp : 1
+    let ranks = shape.expertParallel ? shape.tp : 1
+    routed = model.experts.map { experts in
+      ExpertCurve(
+        cost: hardware.experts,
+        call: MoECall(
+          tokens: 1, hidden: model.hidden, intermediate: experts.intermediate / (shape.tp / ranks),
+          experts: experts.count, perToken: experts.perToken, ranks: ranks),
+        skew: Self.expertSkew)
+    }
     let custom = (engine ?? hardware.engine).customAllReduce ? hardware.customAllReduce : nil
     allReduce = { bytes in
       if wiring.tpNodes == 1, let time = custom?.microseconds(bytes: bytes, ranks: shape.tp) { return time }
@@ -109,16 +118,12 @@ public struct LinearCost: Sendable {
 
   /// The router, the routed experts and the shared ones, µs; 0 for a dense model.
   public func expertKernels(tokens: Int) -> Double {
-    guard let experts = model.experts else { return 0 }
-    let call = MoECall(
-      tokens: tokens, hidden: model.hidden, intermediate: experts.intermediate / (tp / expertRanks),
-      experts: experts.count, perToken: experts.perToken, ranks: expertRanks)
-    let routed = hardware.experts.microseconds(call, load: .powerLaw(skew: Self.expertSkew, call: call))
+    guard let experts = model.experts, let routed else { return 0 }
     let router = hardware.gemm.microseconds(rows: tokens, inner: model.hidden, columns: experts.count)
     let shared =
       experts.shared > 0
       ? denseKernels(tokens: tokens, intermediate: experts.shared * experts.intermediate) : 0
-    return router + routed + shared
+    return router + routed.microseconds(tokens: tokens) + shared
   }
 
   /// Elements that rotary embedding turns on this rank, per token.

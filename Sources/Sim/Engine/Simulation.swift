@@ -16,6 +16,11 @@ public struct Simulation {
   ) throws(ConfigurationError) {
     try configuration.validate()
     try policy.lending.validate()
+    guard policy.lending.mode == .off || configuration.costs.window == .max else {
+      throw ConfigurationError(
+        setting: "lending", found: policy.lending.mode.rawValue,
+        expected: "off with a sliding-window model: what leaves the window needs no host")
+    }
     self.configuration = configuration
     self.policy = policy
     self.observer = observer

@@ -1,62 +1,99 @@
 /// What a step costs, from the integer coefficients of `InstanceCosts` (semantics.md 4, 5, 14, 16).
 extension SimulationState {
-  /// One lane's time as a function of the step j: max(at + slope·j, floor), all in ps.
-  private struct LaneTime {
-    var at: Int64
-    var slope: Int64
-    var floor: Int64
-    var value: Int64 { max(at, floor) }
-    var currentSlope: Int64 { at >= floor ? slope : 0 }
+  /// The lines whose maximum is the time of a stage, for the decoders of one lane, on top of `fixed` ps of other
+  /// work: attention over all bytes, over the longest context where the kernel does not split, and the remote path
+  /// or the launch floor. Returns for how many steps the first of them is straight.
+  private mutating func appendDecodeLines(
+    _ lane: Int, of i: Int, fixed: Int64, slowdown: Slowdown
+  ) -> Int64 {
+    let work = lanes[lane]
+    let context = work.storedTokens - work.unattended + Int64(work.growing)
+    let step = Int64(work.growing - work.leaving)
+    let line = costs.decodeLine(sequences: work.decoders, context: context)
+    let rate = slowdown.scale(line.rate)
+    costLines.append(
+      CostLine(
+        at: slowdown.scale(fixed + line.base + work.merge) + rate * (context - line.from), slope: rate * step)
+    )
+    costLines.append(
+      CostLine(at: max(slowdown.scale(fixed + work.remotePath + work.merge), costs.stageFloor), slope: 0))
+    if let longest = costs.longest {
+      appendLongest(lane, of: i, longest, fixed: fixed + work.merge, slowdown: slowdown)
+    }
+    guard step > 0, line.until < .max else { return .max }
+    return max(1, (line.until - context + step - 1) / step)
   }
 
-  private func decodeTime(_ lane: Lane, fixed: Int64, slowdown: Slowdown) -> LaneTime {
-    let context = lane.storedTokens + Int64(lane.growing)
-    let rate = slowdown.scale(costs.contextRate)
-    return LaneTime(
-      at: slowdown.scale(fixed + costs.decodeFloor + lane.merge) + rate * context,
-      slope: rate * Int64(lane.growing),
-      floor: max(slowdown.scale(fixed + lane.remotePath + lane.merge), costs.stageFloor))
+  /// The lines of the longest context at home: of the requests that grow there, and of those that do not.
+  private mutating func appendLongest(
+    _ lane: Int, of i: Int, _ longest: LongestContext, fixed: Int64, slowdown: Slowdown
+  ) {
+    let rate = slowdown.scale(longest.rate)
+    let constant = slowdown.scale(fixed + longest.time(sequences: lanes[lane].decoders, context: 0))
+    let grower = longestGrower(lane, of: i)
+    if grower >= 0 {
+      let context = storedTokens(of: grower) - requests[grower].fixedTokens + 1
+      let slope = context < costs.window ? rate : 0
+      costLines.append(CostLine(at: constant + rate * Int64(min(context, costs.window)), slope: slope))
+    }
+    guard instances[i].borrowers > 0 else { return }
+    var slot = instances[i].batch.head
+    while slot >= 0 {
+      let request = requests[Int(slot)]
+      if request.fillsHost, i * laneCount + request.lane == lane {
+        costLines.append(CostLine(at: constant + rate * Int64(request.fixedTokens), slope: 0))
+      }
+      slot = request.next
+    }
+  }
+
+  /// The growing request of a lane with the most tokens at home, −1 if none grows. Looked for only when the last
+  /// known one has left: all of them grow alike.
+  private mutating func longestGrower(_ lane: Int, of i: Int) -> Int {
+    if lanes[lane].longest == Lane.unknown {
+      lanes[lane].longest = -1
+      var slot = instances[i].batch.head
+      while slot >= 0 {
+        noteLongest(Int(slot))
+        slot = requests[Int(slot)].next
+      }
+    }
+    return Int(lanes[lane].longest)
+  }
+
+  /// Makes a growing request the longest of its lane if it is.
+  mutating func noteLongest(_ slot: Int) {
+    let lane = requests[slot].home * laneCount + requests[slot].lane
+    guard !requests[slot].fillsHost, lanes[lane].longest != Lane.unknown else { return }
+    let known = Int(lanes[lane].longest)
+    func atHome(_ slot: Int) -> Int { storedTokens(of: slot) - requests[slot].fixedTokens }
+    if known < 0 || atHome(slot) > atHome(known) { lanes[lane].longest = Int32(slot) }
   }
 
   /// The next decode steps of the whole batch: the first one's time, the increment, and for how many steps both
-  /// hold: a maximum of lines is a line until two of them cross.
+  /// hold: a maximum of lines is a line until two of them cross, or one of them ends.
   mutating func decodeRun(_ i: Int) -> (run: StepRun, horizon: Int64) {
-    let base = i * laneCount
     let slowdown = slowdown(of: i)
-    var longest = LaneTime(at: 0, slope: 0, floor: 0)
     var horizon = Int64.max
     var mostTokens = 0
-    if laneCount == 1 {
-      let decoders = lanes[base].decoders
-      mostTokens = decoders
-      longest = decodeTime(
-        lanes[base], fixed: costs.linear(tokens: decoders) + costs.head(samples: decoders), slowdown: slowdown
-      )
-    } else {
-      var times = ContiguousArray<LaneTime>()
-      for lane in base..<(base + laneCount) where lanes[lane].decoders > 0 {
-        let decoders = lanes[lane].decoders
-        mostTokens = max(mostTokens, decoders)
-        let time = decodeTime(
-          lanes[lane], fixed: costs.linear(tokens: decoders) + costs.head(samples: decoders),
-          slowdown: slowdown)
-        times.append(time)
-        if (time.value, time.currentSlope) > (longest.value, longest.currentSlope) { longest = time }
-      }
-      for other in times where other.slope > longest.currentSlope {
-        horizon = min(
-          horizon, (longest.value - min(other.at, longest.value)) / (other.slope - longest.currentSlope) + 1)
-      }
+    costLines.removeAll(keepingCapacity: true)
+    for lane in (i * laneCount)..<((i + 1) * laneCount) where lanes[lane].decoders > 0 {
+      let decoders = lanes[lane].decoders
+      mostTokens = max(mostTokens, decoders)
+      let fixed = costs.linear(tokens: decoders) + costs.head(samples: decoders)
+      horizon = min(horizon, appendDecodeLines(lane, of: i, fixed: fixed, slowdown: slowdown))
     }
-    if longest.at < longest.floor, longest.slope > 0 {
-      horizon = min(horizon, (longest.floor - longest.at) / longest.slope + 1)
+    var longest = CostLine(at: 0, slope: 0)
+    for line in costLines where (line.at, line.slope) > (longest.at, longest.slope) { longest = line }
+    for line in costLines where line.slope > longest.slope {
+      horizon = min(horizon, (longest.at - line.at) / (line.slope - longest.slope) + 1)
     }
     let stages = Int64(laneCount)
     let sequences = instances[i].batch.count
     let host = costs.hostBase + costs.hostPerSequence * Int64(sequences)
     let links = stages * (hostedCharge(of: i) + costs.handoff(tokens: mostTokens))
-    let first = shipping(of: i).scale(host) + slowdown.scale(links) + stages * longest.value
-    return (StepRun(first: max(1, first), increment: stages * longest.currentSlope), horizon)
+    let first = shipping(of: i).scale(host) + slowdown.scale(links) + stages * longest.at
+    return (StepRun(first: max(1, first), increment: stages * longest.slope), horizon)
   }
 
   /// A step that prefills `instances[i].chunks`, with the batch decoding beside it if `decodes`.
@@ -72,6 +109,7 @@ extension SimulationState {
       var attention: Int128 = 0
       var count = 0
       var longestPrompt = 0
+      var reach = 0
       if !freePrefill {
         for chunk in instances[i].chunks where requests[Int(chunk.slot)].lane == lane {
           let slot = Int(chunk.slot)
@@ -79,7 +117,12 @@ extension SimulationState {
           count += 1
           longestPrompt = max(longestPrompt, chunk.tokens)
           if chunk.cached + chunk.tokens == requests[slot].length { samples += 1 }
-          attention += prefillAttention(chunk)
+          let (work, seen) = prefillAttention(chunk)
+          attention += work
+          reach = max(reach, seen)
+        }
+        if count > 0 {
+          attention += Int128(costs.prefillFloor) + Int128(costs.prefillReachRate) * Int128(reach)
         }
         sequences += count
         if options.padded, !chunked, count > 1 { tokens = decoders + count * longestPrompt }
@@ -87,9 +130,12 @@ extension SimulationState {
       guard tokens > 0 else { continue }
       let fixed = inRange(
         Int128(costs.linear(tokens: tokens) + costs.head(samples: samples)) + attention)
-      let time =
-        decoders > 0
-        ? decodeTime(lanes[base + lane], fixed: fixed, slowdown: .none).value : max(fixed, costs.stageFloor)
+      var time = max(fixed, costs.stageFloor)
+      if decoders > 0 {
+        costLines.removeAll(keepingCapacity: true)
+        _ = appendDecodeLines(base + lane, of: i, fixed: fixed, slowdown: .none)
+        for line in costLines { time = max(time, line.at) }
+      }
       longest = max(longest, time)
       mostTokens = max(mostTokens, tokens)
     }
@@ -103,13 +149,18 @@ extension SimulationState {
     return max(1, shipping(of: i).scale(host) + slowdown(of: i).scale(gpu) + owed)
   }
 
-  /// Prefill attention of one chunk, ps per stage.
-  private mutating func prefillAttention(_ chunk: PrefillChunk) -> Int128 {
-    let x = Int128(chunk.tokens)
-    let c = Int128(chunk.cached)
-    let overhead = Int128(costs.prefillFloor) + Int128(costs.prefillTokenRate) * x
-    if requests[Int(chunk.slot)].isBorrower { return overhead + spreadAttention(chunk) }
-    return overhead + Int128(costs.prefillPairRate) * (x * c + x * (x + 1) / 2)
+  /// Prefill attention of one chunk beyond its launch, ps per stage, and the longest context that one of its tokens
+  /// meets at home.
+  private mutating func prefillAttention(_ chunk: PrefillChunk) -> (work: Int128, reach: Int) {
+    let perToken = Int128(costs.prefillTokenRate) * Int128(chunk.tokens)
+    if requests[Int(chunk.slot)].isBorrower {
+      let (work, cachedAtHome) = spreadAttention(chunk)
+      return (perToken + work, cachedAtHome + chunk.tokens)
+    }
+    let pairs = costs.pairs(new: chunk.tokens, cached: chunk.cached)
+    return (
+      perToken + Int128(costs.prefillPairRate) * pairs, min(chunk.cached + chunk.tokens, costs.window)
+    )
   }
 
   /// A time of one step in picoseconds, if the clock can hold it; otherwise the run ends with an error.
@@ -204,6 +255,12 @@ private struct Slowdown {
     if numerator == denominator { return picoseconds }
     return Int64((Int128(picoseconds) * numerator + denominator - 1) / denominator)
   }
+}
+
+/// A time as a function of the step j: at + slope · j, ps.
+struct CostLine {
+  var at: Int64
+  var slope: Int64
 }
 
 /// Shares of an instance's memory bandwidth, in fixed point.

@@ -148,6 +148,7 @@ extension SimulationState {
       horizon = 1
     }
     horizon = min(horizon, nextFinish(of: i) - instances[i].clock)
+    if costs.window < .max { horizon = min(horizon, stepsBeforeWindow(of: i)) }
     if horizon > 1 { horizon = min(horizon, stepsWithRoom(i, atMost: horizon)) }
     if horizon > 1, instances[i].borrowers > 0 { horizon = min(horizon, stepsBeforeChoice(i)) }
     run.start = now

@@ -56,11 +56,12 @@ extension SimulationState {
       over: configuration.topology.link(i, work.host), queries: work.requests, tokens: work.tokens)
   }
 
-  /// Attention of a prefill chunk whose request has hosts, beyond its launch and per-token work, ps per stage.
+  /// Attention of a prefill chunk whose request has hosts, beyond its launch and per-token work, ps per stage,
+  /// and the tokens cached before it that the home attends to itself.
   ///
   /// `distributed`: each host of earlier blocks computes its part, and a busy one pays for it in its next step.
   /// `home`: the home computes everything. In both the chunk's hosted keys and values are streamed out.
-  mutating func spreadAttention(_ chunk: PrefillChunk) -> Int128 {
+  mutating func spreadAttention(_ chunk: PrefillChunk) -> (work: Int128, cachedAtHome: Int) {
     let slot = Int(chunk.slot)
     let i = requests[slot].home
     let localTokens = requests[slot].localBlocks * blockSize
@@ -92,6 +93,6 @@ extension SimulationState {
         longest = max(longest, Int128(wire))
       }
     }
-    return longest
+    return (longest, cachedAtHome)
   }
 }

@@ -62,8 +62,10 @@ extension SimulationState {
     metrics.noteUtilisation(used: instances[i].usedBlocks)
     for l in (i * laneCount)..<((i + 1) * laneCount) {
       lanes[l].storedTokens += Int64(lanes[l].growing) * steps
+      lanes[l].unattended += Int64(lanes[l].leaving) * steps
     }
     instances[i].clock += steps
+    if costs.window < .max { fillWindows(of: i) }
     metrics.emitted += instances[i].batch.count * Int(steps)
     metrics.steps += Int(steps)
     metrics.decodeSteps += Int(steps)
