@@ -19,9 +19,19 @@ public struct LawCase: Sendable {
     }
     for engine in EngineKind.allCases {
       for lending in [false, true] {
+        let kind = "\(engine.rawValue)\(lending ? "/lending" : "")"
         cases.append(
-          LawCase(name: "oracle/\(engine.rawValue)\(lending ? "/lending" : "")", isRandom: true) { seed in
+          LawCase(name: "oracle/\(kind)", isRandom: true) { seed in
             try OracleLaw.check(ScenarioGenerator(engine: engine, lending: lending).scenario(seed: seed))
+          })
+        let sharing = ScenarioGenerator(engine: engine, lending: lending, sharing: true)
+        cases.append(
+          LawCase(name: "prefix/\(kind)", isRandom: true) { seed in
+            try OracleLaw.check(sharing.scenario(seed: seed))
+          })
+        cases.append(
+          LawCase(name: "sessions/\(kind)", isRandom: true) { seed in
+            try SessionLaw.check(sharing.scenario(seed: seed))
           })
       }
     }
@@ -62,7 +72,8 @@ public enum OracleLaw {
   /// - Throws: `LawViolation`.
   public static func check(_ scenario: Scenario) throws {
     var oracle = Oracle(
-      configuration: scenario.configuration, router: scenario.router, lending: scenario.lending)
+      configuration: scenario.configuration, router: scenario.router, lending: scenario.lending,
+      sharing: scenario.sharing)
     let expected = oracle.run(scenario.requests)
     let run = try ScenarioRun(scenario)
     guard run.results != expected else { return }

@@ -52,6 +52,9 @@ public struct OracleStatistics: Hashable, Sendable {
   public var promptLoans = 0
   /// Loans for decode growth.
   public var growthLoans = 0
+  /// Units of shared prefix that were evicted, and requests that began with one.
+  public var evictions = 0
+  public var sharers: Set<Int> = []
 }
 
 /// A plain per-token simulator of the engine, written from the rules alone, that the real one is compared with.
@@ -76,14 +79,19 @@ public struct Oracle {
   var now: Int64 = 0
   /// Counts everything a decision changed, so that an instant ends when a pass over the instances changes nothing.
   var changes = 0
+  /// How many units have been given up so far.
+  var givenUp = 0
   /// What the last run went through.
   public internal(set) var statistics = OracleStatistics()
 
   let blocksPerInstance: Int
+  /// What prompts share; caching only if the engine's option says so.
+  let sharing: Sharing
 
   /// `lending.mode` must be `.off` or `.passive`, and its coupling `.paper`.
   public init(
-    configuration: SimulationConfiguration, router: OracleRouter, lending: LendingOptions = LendingOptions()
+    configuration: SimulationConfiguration, router: OracleRouter, lending: LendingOptions = LendingOptions(),
+    sharing: Sharing = Sharing()
   ) {
     precondition(lending.mode == .off || lending.mode == .passive, "the oracle knows no planner")
     precondition(lending.coupling == .paper, "the oracle knows the paper's coupling only")
@@ -93,6 +101,7 @@ public struct Oracle {
     blocksPerInstance = configuration.blocksPerInstance
     self.router = router
     self.lending = lending
+    self.sharing = sharing
   }
 
   /// Simulates `trace` (arrivals must not decrease) to its end; results are indexed by request.
@@ -183,7 +192,7 @@ public struct Oracle {
 
   /// Reading: a queued request that was preempted counts prompt + generated, what it would prefill.
   private func freeAfterQueue(_ i: Int) -> Int {
-    instances[i].queue.reduce(instances[i].free.count) { $0 - blocks(requests[$1].length) }
+    instances[i].queue.reduce(available(i)) { $0 - blocks(requests[$1].length) }
   }
 
   // MARK: - Steps
@@ -220,6 +229,7 @@ public struct Oracle {
       // A14: only the chunk that finishes a prompt or recompute emits a token.
       if requests[chunk.request].stored == requests[chunk.request].length {
         requests[chunk.request].state = .decoding
+        publish(chunk.request)
         emit(chunk.request)
       }
     }

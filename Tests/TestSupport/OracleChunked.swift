@@ -39,7 +39,7 @@ extension Oracle {
     while true {
       let need = blocks(requests[r].stored + tokens) - requests[r].table.count
       if need <= 0 { return true }
-      if need <= instances[home].free.count {
+      if need <= available(home) {
         take(need, on: home, for: r)
         return true
       }
@@ -73,18 +73,30 @@ extension Oracle {
         if isGiant(r) { instances[i].blockedGiant = r }
         break
       }
-      let tokens = min(length, left)
+      let hit = cachedUnits(of: r)
+      let cached = hit * sharing.unit
+      let tokens = min(length - cached, left)
       let binding = instances[i].running.isEmpty ? 0 : watermark
-      let tested = blocks(engine.reserveISL ? length : tokens)
-      if instances[i].free.count - binding >= tested {
-        take(blocks(tokens), on: i, for: r)
-      } else if !takeWithHosts(blocks(length), for: r, watermark: binding) {
+      // What others use already needs no memory.
+      let tested = blocks(engine.reserveISL ? length : cached + tokens) - blocksInUse(by: r, units: hit)
+      if available(i) - binding >= tested {
+        share(hit, with: r)
+        take(blocks(cached + tokens) - requests[r].table.count, on: i, for: r)
+        admit(r)
+        requests[r].stored = cached
+        chunks.append(OracleChunk(request: r, cached: cached, tokens: tokens))
+        if cached + tokens < length { break }
+        continue
+      }
+      // A prompt with hosts shares nothing: all of it is computed.
+      let all = min(length, left)
+      if !takeWithHosts(blocks(length), for: r, watermark: binding) {
         if lends, isGiant(r) { instances[i].blockedGiant = r }
         break
       }
       admit(r)
-      chunks.append(OracleChunk(request: r, cached: 0, tokens: tokens))
-      if tokens < length { break }
+      chunks.append(OracleChunk(request: r, cached: 0, tokens: all))
+      if all < length { break }
     }
   }
 }

@@ -40,7 +40,7 @@ extension Oracle {
   // MARK: - Who lends
 
   /// Blocks above the watermark.
-  func lendable(_ h: Int) -> Int { max(0, instances[h].free.count - watermark) }
+  func lendable(_ h: Int) -> Int { max(0, available(h) - watermark) }
 
   /// The instances that may lend to `r` and have something to lend (A19).
   /// Reading: utilisation is used ÷ usable blocks, before the loan.
@@ -50,7 +50,7 @@ extension Oracle {
     return instances.indices.filter { h in
       guard h != home, lendable(h) > 0 else { return false }
       if isGiant(r) { return true }
-      let used = capacity - instances[h].free.count
+      let used = capacity - available(h)
       return (instances[h].queue.isEmpty || lending.lendWhileQueueing)
         && used * 100 < lending.creditorUtilisationPercent * capacity
         && linkQualifies(from: home, to: h)
@@ -99,7 +99,7 @@ extension Oracle {
   mutating func takeWithHosts(_ need: Int, for r: Int, watermark: Int) -> Bool {
     guard lends else { return false }
     let home = requests[r].home
-    let local = min(need, max(0, instances[home].free.count - watermark))
+    let local = min(need, max(0, available(home) - watermark))
     guard let loan = placement(of: need - local, for: r) else { return false }
     take(local, on: home, for: r)
     for piece in loan { take(piece.blocks, on: piece.host, for: r) }

@@ -26,6 +26,8 @@ struct OracleRequest {
   var table: [OracleBlock] = []
   /// Whether any block of `table` is not at home.
   var hasHosted = false
+  /// The units of `table`'s beginning that others may use too.
+  var units: [UInt64] = []
 
   var firstToken: Int64?
   var ended: Int64 = 0
@@ -71,6 +73,8 @@ struct OracleInstance {
   var owedAttention: Int64 = 0
   /// Who decoded in the last step, if it only decoded.
   var lastDecoding: [Int] = []
+  /// Units of shared prefix, in use or not.
+  var units: [OracleUnit] = []
 
   init(blocks: Int) { free = Array((0..<blocks).reversed()) }
 }
@@ -110,7 +114,7 @@ extension Oracle {
 
   /// Appends `count` free blocks of instance `i` to the table of `r`.
   mutating func take(_ count: Int, on i: Int, for r: Int) {
-    precondition(count <= instances[i].free.count, "a block is taken only if it is free")
+    while instances[i].free.count < count { evictUnit(i) }
     for _ in 0..<count {
       requests[r].table.append(OracleBlock(instance: i, id: instances[i].free.removeLast()))
     }
@@ -118,13 +122,17 @@ extension Oracle {
   }
 
   private mutating func release(_ r: Int) {
-    for block in requests[r].table { instances[block.instance].free.append(block.id) }
+    let shared = unshare(r)
+    for block in requests[r].table where !shared.contains(block) {
+      instances[block.instance].free.append(block.id)
+    }
     requests[r].table = []
     requests[r].hasHosted = false
   }
 
   /// Block conservation: on every instance, free and held blocks are all its blocks, each once.
   func checkBlocks() {
+    if sharing.unit > 0, engine.prefixCaching { return checkShares() }
     var count = instances.map(\.free.count)
     for instance in instances {
       for r in instance.running {

@@ -44,11 +44,15 @@ extension Oracle {
         if isGiant(r) { instances[i].blockedGiant = r }
         break
       }
-      guard chunks.isEmpty || fitsBudget(chunks.map(\.tokens) + [length]) else { break }
-      if instances[i].free.count - need >= watermark {
-        take(need, on: i, for: r)
+      let hit = cachedUnits(of: r)
+      let cached = hit * sharing.unit
+      guard chunks.isEmpty || fitsBudget(chunks.map(\.tokens) + [length - cached]) else { break }
+      if available(i) - (need - blocksInUse(by: r, units: hit)) >= watermark {
+        share(hit, with: r)
+        take(need - requests[r].table.count, on: i, for: r)
         admit(r)
-        chunks.append(OracleChunk(request: r, cached: 0, tokens: length))
+        requests[r].stored = cached
+        chunks.append(OracleChunk(request: r, cached: cached, tokens: length - cached))
       } else if chunks.isEmpty, takeWithHosts(need, for: r, watermark: watermark) {
         // A15: a prompt that needs hosts is prefilled alone.
         admit(r)
@@ -99,7 +103,7 @@ extension Oracle {
       if blocks(requests[r].stored) < requests[r].table.count { return true }  // a reserved block is left
       let isNeeded = requests[r].stored % blockSize == 0
       if !isNeeded, engine.appendCheck == .exact { return true }
-      if !instances[home].free.isEmpty {
+      if available(home) > 0 {
         if isNeeded { take(1, on: home, for: r) }
         return true
       }

@@ -7,6 +7,8 @@ public struct Scenario: Sendable {
   public var requests: [TraceRequest]
   public var router: OracleRouter
   public var lending: LendingOptions
+  /// What prompts share, if the engine caches prefixes.
+  public var sharing = Sharing()
 
   public init(
     seed: UInt64, configuration: SimulationConfiguration, requests: [TraceRequest], router: OracleRouter,
@@ -36,6 +38,14 @@ public struct ScenarioGenerator: Sendable {
     self.lending = lending
   }
 
+  /// Whether prompts share beginnings, which instances cache.
+  public var sharing = false
+
+  public init(engine: EngineKind, lending: Bool, sharing: Bool) {
+    self.init(engine: engine, lending: lending)
+    self.sharing = sharing
+  }
+
   /// The unit of all costs and arrivals, ps.
   var unit: Int64 = 1_000
 
@@ -61,11 +71,17 @@ public struct ScenarioGenerator: Sendable {
       lendingOptions.reserveGiants = random.chance(70)
       lendingOptions.placement = random.chance(80) ? .spread : .pack
     }
-    return Scenario(
+    var scenario = Scenario(
       seed: seed, configuration: configuration,
       requests: requests(
         instanceTokens: blocks * blockSize, instances: instances, &random),
       router: random.pick(OracleRouter.allCases), lending: lendingOptions)
+    if sharing {
+      scenario.configuration.engine.prefixCaching = true
+      scenario.sharing = Sharing(
+        requests: scenario.requests, unit: blockSize * random.integer(1...3), &random)
+    }
+    return scenario
   }
 
   func engineOptions(blockSize: Int, _ random: inout SeededRandom) -> EngineOptions {

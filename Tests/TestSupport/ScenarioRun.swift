@@ -13,7 +13,7 @@ public struct ScenarioRun {
     let recorder = Recorder(count: scenario.requests.count)
     let simulation = try Simulation(
       configuration, policy: policy ?? scenario.makePolicy(), observer: recorder)
-    summary = try simulation.run(ArraySource(scenario.requests))
+    summary = try simulation.run(SharingSource(scenario))
     results = recorder.results.map { $0! }
   }
 

@@ -20,18 +20,41 @@ public protocol RequestSource {
   var info: RequestSourceInfo { get }
   /// The next request, or `nil` after the last. Arrivals never decrease.
   mutating func next() throws -> TraceRequest?
+  /// Identities of the whole units of `info.prefixUnit` tokens that the prompt of the request last handed out begins
+  /// with: equal numbers are equal tokens after equal beginnings.
+  var prefix: ContiguousArray<UInt64> { get }
+  /// Whether later requests wait for earlier ones to end (sessions). Then `next` may be `nil` while requests live, and
+  /// is asked again after `ended`.
+  var isClosedLoop: Bool { get }
+  /// The request handed out as number `index`, from 0, has ended at `time`, completed or rejected. What follows it
+  /// arrives later than that. Called for closed loops only.
+  mutating func ended(_ index: Int, at time: SimTime)
+  /// Takes back the request last handed out, which may no longer be the next. Called for closed loops only.
+  mutating func putBack(_ request: TraceRequest)
+}
+
+extension RequestSource {
+  public var prefix: ContiguousArray<UInt64> { [] }
+  public var isClosedLoop: Bool { false }
+  public mutating func ended(_ index: Int, at time: SimTime) {}
+  public mutating func putBack(_ request: TraceRequest) {
+    preconditionFailure("an open-loop source takes nothing back")
+  }
 }
 
 /// Size and span of a request stream, found by a first validating pass (or known to a generator).
 public struct RequestSourceInfo: Hashable, Sendable {
   /// Number of requests, at least 1.
   public var count: Int
-  /// Arrival of the last request, relative to the first.
+  /// Arrival of the last request, relative to the first; of a closed loop, of the last one that waits for nobody.
   public var lastArrival: SimTime
+  /// Tokens of a unit of shared prefix, 0 where prompts share nothing.
+  public var prefixUnit: Int
 
-  public init(count: Int, lastArrival: SimTime) {
+  public init(count: Int, lastArrival: SimTime, prefixUnit: Int = 0) {
     self.count = count
     self.lastArrival = lastArrival
+    self.prefixUnit = prefixUnit
   }
 }
 

@@ -32,6 +32,12 @@ public struct Simulation {
     _ source: Source, onProgress: ((RunProgress) -> Void)? = nil
   ) throws -> RunSummary {
     var source = source
+    let unit = source.info.prefixUnit
+    guard !configuration.engine.prefixCaching || unit.isMultiple(of: configuration.engine.blockSize) else {
+      throw ConfigurationError(
+        setting: "block-size", found: String(configuration.engine.blockSize),
+        expected: "a divisor of the \(unit) tokens that the trace names by one hash")
+    }
     var state = makeState(source.info)
     return try state.run(&source, onProgress: onProgress)
   }

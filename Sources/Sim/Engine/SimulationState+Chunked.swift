@@ -3,7 +3,10 @@ extension SimulationState {
   mutating func decideChunked(_ i: Int) {
     let preemptions = metrics.preemptions
     var somebodyLeft = false
-    if !instances[i].batch.isEmpty { somebodyLeft = prepareDecode(i) }
+    if !instances[i].batch.isEmpty {
+      somebodyLeft = prepareDecode(i)
+      evictIdle(i, used: instances[i].usedBlocks + decodeNeed(i))
+    }
     var budget = options.maxNumBatchedTokens - instances[i].batch.count
     if instances[i].partial >= 0 {
       budget -= chunkPartial(i, budget: budget)
@@ -60,21 +63,33 @@ extension SimulationState {
         waitBehindGiant(slot)
         return
       }
-      let tokens = min(length, budget)
+      let hits = prefixHits(slot)
+      let cached = hits.units * prefixUnit
+      let tokens = min(length - cached, budget)
       let free = usableBlocks - instances[i].usedBlocks - decodeNeed(i)
       let reserve = running(on: i) > 0 ? watermark : 0
-      if free - reserve >= blocks(for: options.reserveISL ? length : tokens) {
-        admit(slot, localBlocks: blocks(for: tokens))
+      let need = blocks(for: options.reserveISL ? length : cached + tokens) - sharedBlocks(hits)
+      if free - reserve >= need {
+        admit(slot, localBlocks: blocks(for: cached + tokens), hits: hits)
       } else if borrows {
         guard borrowPrompt(slot, watermark: reserve) else {
           waitForSpace(slot)
           return
         }
+        // It shares nothing, so all of it is to be computed.
+        let tokens = min(length, budget)
+        instances[i].chunks.append(PrefillChunk(slot: Int32(slot), tokens: tokens, cached: 0))
+        if tokens < length {
+          instances[i].partial = Int32(slot)
+          return
+        }
+        budget -= tokens
+        continue
       } else {
         return
       }
-      instances[i].chunks.append(PrefillChunk(slot: Int32(slot), tokens: tokens, cached: 0))
-      if tokens < length {
+      instances[i].chunks.append(PrefillChunk(slot: Int32(slot), tokens: tokens, cached: cached))
+      if cached + tokens < length {
         instances[i].partial = Int32(slot)
         return
       }

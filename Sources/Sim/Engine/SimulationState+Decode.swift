@@ -45,6 +45,7 @@ extension SimulationState {
         if free >= 1 {
           if needs {
             free -= 1
+            evictIdle(i, used: usableBlocks - free)
             growAtHome(slot)
           }
           break
@@ -142,7 +143,9 @@ extension SimulationState {
     var (run, horizon) = decodeRun(i)
     if lending.coupling == .fluid, instances[i].epochDue { noteEpoch(i, step: run.first) }
     instances[i].epochDue = false
-    if instances[i].owed > 0 || queueChanged || looksAgain || options.stepByStep {
+    // Without `reserve-isl` a head that could start from idle units needs less memory once these are evicted.
+    let mayShrink = prefixUnit > 0 && chunked && !options.reserveISL && !instances[i].queue.isEmpty
+    if instances[i].owed > 0 || queueChanged || looksAgain || mayShrink || options.stepByStep {
       run.first += instances[i].owed
       instances[i].owed = 0
       horizon = 1

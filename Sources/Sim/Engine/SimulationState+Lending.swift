@@ -67,6 +67,7 @@ extension SimulationState {
     let i = requests[slot].home
     requests[slot].localBlocks += blocks
     instances[i].usedBlocks += blocks
+    evictIdle(i, used: instances[i].usedBlocks + (chunked ? growth(of: i, steps: 1) : 0))
     metrics.noteUtilisation(used: instances[i].usedBlocks)
   }
 
@@ -123,6 +124,7 @@ extension SimulationState {
     requests[slot].hostedBlocks += blocks
     requests[slot].borrowedPeak = max(requests[slot].borrowedPeak, requests[slot].hostedBlocks)
     instances[host].usedBlocks += blocks
+    evictIdle(host)
     hostedChanged(host, by: blocks)
     metrics.noteUtilisation(used: usedBlocks(of: host))
     fold(.placed, slot, blocks: blocks)
@@ -184,6 +186,7 @@ extension SimulationState {
       let loan = Int(requests[slot].firstLoan)
       let host = loans[loan].host
       touch(host)
+      evictIdle(host)
       instances[host].usedBlocks -= loans[loan].blocks
       hostedChanged(host, by: -loans[loan].blocks)
       loans[loan].blocks = 0

@@ -2,12 +2,16 @@
 extension SimulationState {
   // MARK: - Arrival and queue
 
-  mutating func arrive(_ request: TraceRequest) {
+  mutating func arrive(_ request: TraceRequest, prefix: ContiguousArray<UInt64>) {
     let slot = requests.make(
       RequestState(
         id: nextID, arrival: now, prompt: request.prompt, output: request.output, phase: .queued,
         queuedSince: now))
     nextID += 1
+    if prefixUnit > 0 {
+      while prefixes.count <= slot { prefixes.append(Prefix()) }
+      prefixes[slot] = Prefix(hashes: ContiguousArray(prefix.prefix(request.prompt / prefixUnit)))
+    }
     metrics.arrived(request, at: now)
     if metrics.wantsEmitted { metrics.noteEmitted(emittedSoFar(), at: now) }
     guard blocks(for: request.prompt + 1) <= admissibleBlocks else {
@@ -55,16 +59,20 @@ extension SimulationState {
 
   // MARK: - Admission and prefill
 
-  /// The request leaves the queue with `localBlocks` blocks taken at home; hosted ones are already reserved.
-  mutating func admit(_ slot: Int, localBlocks: Int) {
+  /// The request leaves the queue with `localBlocks` blocks at home, those of its `hits` among them; hosted ones are
+  /// already reserved.
+  mutating func admit(_ slot: Int, localBlocks: Int, hits: (units: Int, inUse: Int) = (0, 0)) {
     dequeue(slot)
     let i = requests[slot].home
     requests[slot].phase = .prefilling
-    requests[slot].stored = 0
+    requests[slot].stored = takeHits(slot, count: hits.units)
     requests[slot].localBlocks = localBlocks
     if requests[slot].firstAdmission < 0 { requests[slot].firstAdmission = now }
-    if requests[slot].preemptions > 0 { metrics.recomputedTokens += requests[slot].length }
-    instances[i].usedBlocks += localBlocks
+    if requests[slot].preemptions > 0 {
+      metrics.recomputedTokens += requests[slot].length - requests[slot].stored
+    }
+    instances[i].usedBlocks += localBlocks - sharedBlocks(hits)
+    evictIdle(i, used: instances[i].usedBlocks + (chunked ? growth(of: i, steps: 1) : 0))
     instances[i].prefilling += 1
     metrics.noteUtilisation(used: instances[i].usedBlocks)
     let lane = leastLoadedLane(of: i)
@@ -88,6 +96,7 @@ extension SimulationState {
     let i = requests[slot].home
     lanes[i * laneCount + requests[slot].lane].pendingTokens -= requests[slot].length
     instances[i].prefilling -= 1
+    shareComputed(slot)
     requests[slot].generated += 1
     metrics.emitted += 1
     if requests[slot].firstToken < 0 {
@@ -156,7 +165,8 @@ extension SimulationState {
 
   private mutating func releaseHome(_ slot: Int, blocks: Int) {
     let i = requests[slot].home
-    instances[i].usedBlocks -= blocks
+    instances[i].usedBlocks -= blocks - sharableBlocks(of: slot)
+    instances[i].usedBlocks -= releaseUnits(slot)
     precondition(instances[i].usedBlocks >= 0, "no block is freed twice")
     requests[slot].localBlocks = 0
   }
@@ -288,6 +298,7 @@ extension SimulationState {
   }
 
   private mutating func finish(_ slot: Int, _ outcome: RequestOutcome) {
+    if isClosedLoop { endedRequests.append(requests[slot].id) }
     if let observer {
       let r = requests[slot]
       observer.requestEnded(

@@ -4,6 +4,7 @@ extension SimulationState {
     _ source: inout Source, onProgress: ((RunProgress) -> Void)?
   ) throws -> RunSummary {
     let total = source.info.count
+    isClosedLoop = source.isClosedLoop
     var pending = try source.next()
     var previousArrival: Int64 = 0
     var untilProgress = 4096
@@ -30,7 +31,7 @@ extension SimulationState {
       while let request = pending, request.arrival.picoseconds == now {
         precondition(now >= previousArrival, "arrivals never decrease")
         previousArrival = now
-        arrive(request)
+        arrive(request, prefix: prefixUnit > 0 ? source.prefix : [])
         metrics.events += 1
         pending = try source.next()
         if let pending, pending.arrival.picoseconds < now {
@@ -48,6 +49,12 @@ extension SimulationState {
       }
       phase = .decision
       decide()
+      if !endedRequests.isEmpty {
+        for index in endedRequests { source.ended(index, at: SimTime(picoseconds: now)) }
+        endedRequests.removeAll(keepingCapacity: true)
+        if let request = pending { source.putBack(request) }
+        pending = try source.next()
+      }
       if isBeyondRange { throw SimulationError.beyondRange(after: SimTime(picoseconds: now)) }
       if let inspect {
         isFirstPass = false

@@ -140,8 +140,10 @@ extension SimulationState {
   /// Whole local blocks of a decoding request that may leave: its newest block stays where it grows.
   func movableBlocks(of slot: Int, steps: Int64) -> Int {
     guard isRested(slot) else { return 0 }
-    if requests[slot].fillsHost { return requests[slot].fixedTokens / blockSize }
-    return (storedTokens(of: slot) + Int(steps) - requests[slot].fixedTokens) / blockSize
+    let tokens =
+      requests[slot].fillsHost
+      ? requests[slot].fixedTokens : storedTokens(of: slot) + Int(steps) - requests[slot].fixedTokens
+    return max(0, tokens / blockSize - sharableBlocks(of: slot))
   }
 
   /// Whole filled hosted blocks of a decoding request that may come home from one host.

@@ -38,6 +38,7 @@ extension SimulationState {
       instances[destination].usedBlocks += order.blocks.count
     }
     requests[slot].movingBlocks += order.blocks.count
+    evictIdle(destination)
     metrics.noteUtilisation(used: usedBlocks(of: destination))
     return true
   }
@@ -118,6 +119,7 @@ extension SimulationState {
       loans[loan].blocks -= transfer.blocks
       requests[slot].hostedBlocks -= transfer.blocks
       requests[slot].fixedTokens += requests[slot].fillsHost ? tokens : -tokens
+      evictIdle(host)
       instances[host].usedBlocks -= transfer.blocks
       hostedChanged(host, by: -transfer.blocks)
     } else {
@@ -158,6 +160,7 @@ extension SimulationState {
       abortedTransfers.insert(transfer.number)
       let destination = transfer.isRecall ? transfer.home : transfer.host
       touch(destination)
+      evictIdle(destination)
       instances[destination].usedBlocks -= transfer.blocks
       if !transfer.isRecall {
         let loan = loanEntry(slot, host: transfer.host)

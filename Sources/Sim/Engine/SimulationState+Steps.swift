@@ -10,6 +10,7 @@ extension SimulationState {
       isBeyondRange = true
       run.first = 1
     }
+    if prefixUnit > 0, run.decodes { evictIdle(i, used: instances[i].usedBlocks + growth(of: i, steps: 1)) }
     instances[i].run = run
     instances[i].isBusy = true
     timers.set(i, to: run.end)
@@ -47,6 +48,7 @@ extension SimulationState {
     instances[i].run.count = 1
     instances[i].lastDecodeEnd = instances[i].run.start
     instances[i].oldestToken = instances[i].run.start
+    evictIdle(i)
   }
 
   /// Books `steps` completed decode steps of the run under way.
@@ -81,6 +83,7 @@ extension SimulationState {
     if run.decodes {
       metrics.runs += 1
       advance(i, by: run.count)
+      evictIdle(i)
       instances[i].lastDecodeEnd = now
       instances[i].oldestToken = instances[i].batch.isEmpty ? .max : now
       completeFinished(i)

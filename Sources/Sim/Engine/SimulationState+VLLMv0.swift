@@ -23,11 +23,11 @@ extension SimulationState {
     }
     guard running(on: i) < options.maxNumSeqs, !isHeldBack(slot) else { return false }
     if borrows { return true }
-    let wanted =
-      chunked && !options.reserveISL
-      ? min(requests[slot].length, options.maxNumBatchedTokens) : requests[slot].length
-    return freeBlocks(of: i) - blocks(for: wanted) >= watermark
-      || blocks(for: wanted) > usableBlocks - watermark
+    // A first chunk is as short as the budget left then.
+    if chunked, !options.reserveISL { return true }
+    let need = blocks(for: requests[slot].length)
+    return freeBlocks(of: i) - (need - sharedBlocks(prefixHits(slot))) >= watermark
+      || need > usableBlocks - watermark
   }
 
   /// Admits prompts from the head of the queue and starts their prefill. Returns false if there was none.
@@ -55,22 +55,24 @@ extension SimulationState {
         waitBehindGiant(slot)
         break
       }
-      if length > options.maxNumBatchedTokens, packed > 0 { break }
+      let hits = prefixHits(slot)
+      let new = length - hits.units * prefixUnit
+      if new > options.maxNumBatchedTokens, packed > 0 { break }
       if options.padded {
-        let newLongest = max(longest, length)
-        let padding = newLongest * (packed + 1) - tokens - length
+        let newLongest = max(longest, new)
+        let padding = newLongest * (packed + 1) - tokens - new
         if packed > 0, newLongest * (packed + 1) > options.maxNumBatchedTokens || padding > 256 { break }
         longest = newLongest
-      } else if packed > 0, tokens + length > options.maxNumBatchedTokens {
+      } else if packed > 0, tokens + new > options.maxNumBatchedTokens {
         break
       }
       let need = blocks(for: length)
-      if usableBlocks - instances[i].usedBlocks - need >= watermark {
-        admit(slot, localBlocks: need)
-        instances[i].chunks.append(PrefillChunk(slot: Int32(slot), tokens: length, cached: 0))
+      if usableBlocks - instances[i].usedBlocks - (need - sharedBlocks(hits)) >= watermark {
+        admit(slot, localBlocks: need, hits: hits)
+        instances[i].chunks.append(PrefillChunk(slot: Int32(slot), tokens: new, cached: length - new))
         packed += 1
-        tokens += length
-        if length > options.maxNumBatchedTokens { break }
+        tokens += new
+        if new > options.maxNumBatchedTokens { break }
         continue
       }
       // A prompt that needs hosts is prefilled alone.

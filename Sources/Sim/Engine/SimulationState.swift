@@ -58,6 +58,16 @@ struct SimulationState: ~Copyable {
   var mailbox: ContiguousArray<Message> = []
   var nextTick: Int64
 
+  /// Tokens and blocks of a unit of shared prefix; 0 without prefix caching.
+  var prefixUnit = 0
+  var prefixUnitBlocks = 0
+  /// One per instance, and one per request slot; empty without prefix caching.
+  var prefixCaches: ContiguousArray<PrefixCache> = []
+  var prefixes: ContiguousArray<Prefix> = []
+  /// Closed loops: the requests that have ended in this instant.
+  var isClosedLoop = false
+  var endedRequests: ContiguousArray<Int> = []
+
   var hungryCount = 0
   /// The oldest blocked head that is larger than an instance (its id): younger requests are held back for it.
   var holdingGiant = Int.max
@@ -109,6 +119,11 @@ struct SimulationState: ~Copyable {
     gManager = GManager(instances: count)
     rManagers = ContiguousArray(repeating: RManager(), count: count)
     nextTick = plans ? lending.period.picoseconds : .max
+    if options.prefixCaching, source.prefixUnit > 0 {
+      prefixUnit = source.prefixUnit
+      prefixUnitBlocks = source.prefixUnit / options.blockSize
+      prefixCaches = ContiguousArray(repeating: PrefixCache(), count: count)
+    }
     metrics = MetricsCollector(source: source, slo: configuration.slo, measured: configuration.measured)
   }
 

@@ -21,6 +21,9 @@ struct MetricsCollector {
   var emitted = 0
   var preemptions = 0
   var recomputedTokens = 0
+  var evictedUnits = 0
+  private var prefixHitTokens = 0
+  private var prefixAskedTokens = 0
   var movedBlocks = 0
   var held: Int64 = 0
   var busy: Int128 = 0
@@ -109,6 +112,12 @@ struct MetricsCollector {
     if request.firstToken >= 0 { wastedTokens += request.prompt + request.generated }
   }
 
+  /// An admitted prompt of `asked` tokens found `hit` of them cached.
+  mutating func notePrefix(hit: Int, of asked: Int) {
+    prefixHitTokens += hit
+    prefixAskedTokens += asked
+  }
+
   mutating func noteStall(_ picoseconds: Int64) { worstStall = max(worstStall, picoseconds) }
   mutating func noteUtilisation(used: Int) { mostUsed = max(mostUsed, used) }
 
@@ -150,6 +159,9 @@ struct MetricsCollector {
     s.outputTokens = outputTokens
     s.wastedTokens = wastedTokens
     s.recomputedTokens = recomputedTokens
+    s.prefixAskedTokens = prefixAskedTokens
+    s.prefixHitTokens = prefixHitTokens
+    s.evictedUnits = evictedUnits
     s.extrapolatedShare = completedCount == 0 ? 0 : Double(extrapolated) / Double(completedCount)
     let makespan = Double(lastCompletion) * 1e-12
     s.makespanSeconds = makespan

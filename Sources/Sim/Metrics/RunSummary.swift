@@ -50,6 +50,8 @@ public struct RunSummary: Sendable {
   public var wastedTokens = 0
   /// Tokens prefilled again after preemptions.
   public var recomputedTokens = 0
+  /// Prefix caching: tokens of admitted prompts, those of them found cached, and units evicted.
+  public var prefixAskedTokens = 0, prefixHitTokens = 0, evictedUnits = 0
   /// Of the completed requests, the fraction whose prompt or context left the ranges that costs were measured in.
   public var extrapolatedShare = 0.0
 
