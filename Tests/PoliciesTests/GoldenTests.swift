@@ -14,7 +14,7 @@ import Testing
       let scenario = try PolicyScenarios(policyName: golden.policy, engine: golden.engine).scenario(
         seed: golden.seed)
       let summary = try Simulation(scenario.configuration, policy: scenario.makePolicy())
-        .run(ArraySource(scenario.requests))
+        .run(SharingSource(scenario.requests, scenario.sharing))
       found.append(
         Golden(
           policy: golden.policy, engine: golden.engine, seed: golden.seed, fingerprint: summary.fingerprint,

@@ -52,7 +52,9 @@ public struct LawSuite: Sendable {
     let policy = try scenario.makePolicy()
     let checker = RunChecker(configuration, requests: scenario.requests, policy: policy)
     let simulation = try Simulation(configuration, policy: policy, observer: checker)
-    let summary = try simulation.run(ArraySource(scenario.requests)) { checker.inspect($0) }
+    let summary = try simulation.run(SharingSource(scenario.requests, scenario.sharing)) {
+      checker.inspect($0)
+    }
     checker.finish(summary)
     if let (law, details) = checker.violations.first {
       throw LawViolation(
@@ -84,6 +86,8 @@ public struct LawCoverage: Sendable, CustomStringConvertible {
   public var scenarios = 0
   public var preempting = 0, rejecting = 0, coinciding = 0, parallel = 0
   public var lending = 0, landing = 0, breaking = 0
+  /// Of the scenarios with prefix caching: how many, those in which units were hit, and in which some were evicted.
+  public var caching = 0, hitting = 0, evicting = 0
   public var decodeSteps = 0, decodeRuns = 0
 
   public init() {}
@@ -98,6 +102,9 @@ public struct LawCoverage: Sendable, CustomStringConvertible {
     lending += did[.borrow] != nil || did[.landed] != nil ? 1 : 0
     landing += did[.landed] != nil ? 1 : 0
     breaking += checker.borrowersPreempted > 0 || did[.moveAborted] != nil ? 1 : 0
+    caching += scenario.configuration.engine.prefixCaching ? 1 : 0
+    hitting += skip.prefixHitTokens > 0 ? 1 : 0
+    evicting += skip.evictedUnits > 0 ? 1 : 0
     decodeSteps += skip.decodeSteps
     decodeRuns += skip.decodeRuns
   }
@@ -114,6 +121,9 @@ public struct LawCoverage: Sendable, CustomStringConvertible {
     require(rejecting, 10, "reject")
     require(coinciding, 20, "have simultaneous events")
     require(parallel, 20, "have TP or PP > 1")
+    require(caching, 20, "cache prefixes")
+    require(hitting, 10, "hit a cached prefix")
+    require(evicting, 5, "evict a prefix")
     if decodeSteps < 4 * decodeRuns {
       missing.append("a skipped run has \(decodeSteps) / \(decodeRuns) steps, not 4")
     }
@@ -128,7 +138,7 @@ public struct LawCoverage: Sendable, CustomStringConvertible {
   public var description: String {
     func share(_ count: Int) -> String { "\(scenarios == 0 ? 0 : count * 100 / scenarios) %" }
     return "\(scenarios) scenarios: preempt \(share(preempting)), reject \(share(rejecting)), simultaneous "
-      + "\(share(coinciding)), TP or PP > 1 \(share(parallel)), lend \(share(lending)), land \(share(landing)), "
+      + "\(share(coinciding)), TP or PP > 1 \(share(parallel)), cache \(share(caching)), hit \(share(hitting)), evict \(share(evicting)), lend \(share(lending)), land \(share(landing)), "
       + "borrower preempted or ended in mid-move \(share(breaking)), "
       + "\(decodeRuns == 0 ? 0 : decodeSteps / decodeRuns) steps per skipped run"
   }

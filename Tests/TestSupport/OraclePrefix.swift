@@ -29,7 +29,9 @@ extension Oracle {
   func cachedUnits(of r: Int) -> Int {
     var count = 0
     for hash in wholeUnits(of: r) {
-      if unit(hash, on: requests[r].home) == nil || (count + 1) * sharing.unit > requests[r].length - 1 { break }
+      if unit(hash, on: requests[r].home) == nil || (count + 1) * sharing.unit > requests[r].length - 1 {
+        break
+      }
       count += 1
     }
     return count

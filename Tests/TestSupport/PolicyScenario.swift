@@ -9,6 +9,8 @@ public struct PolicyScenario: Sendable {
   public var request: PolicyRequest
   public var configuration: SimulationConfiguration
   public var requests: [TraceRequest]
+  /// What prompts share, if the engine caches prefixes.
+  public var sharing = Sharing()
 
   /// A fresh policy: policies may remember.
   public func makePolicy() throws -> any SchedulingPolicy {
@@ -96,6 +98,11 @@ public struct PolicyScenarios: Sendable {
       requests: generator.requests(
         instanceTokens: blocks * blockSize, instances: layout.count, &random))
     if seed % 5 < 2 { try addArrivalAtAnEnd(&scenario, &random) }
+    if random.chance(35) {
+      scenario.configuration.engine.prefixCaching = true
+      scenario.sharing = Sharing(
+        requests: scenario.requests, unit: blockSize * random.integer(1...3), &random)
+    }
     return scenario
   }
 

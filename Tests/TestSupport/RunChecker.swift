@@ -13,6 +13,8 @@ public final class RunChecker: RunObserver {
   public private(set) var borrowersPreempted = 0
   /// Instants at which two steps ended, or a request arrived as a step ended.
   public private(set) var coincidences = 0
+  /// Requests that referred to a unit of shared prefix.
+  public private(set) var sharing: Set<Int> = []
 
   private let configuration: SimulationConfiguration
   private let requests: [TraceRequest]
@@ -151,6 +153,7 @@ public final class RunChecker: RunObserver {
     var used = Array(repeating: 0, count: snapshot.instances.count)
     var hosted = used
     var arriving: [[Int]: Int] = [:]
+    var units: [Set<Int>] = Array(repeating: [], count: used.count)
     for move in snapshot.moves {
       used[move.destination.index] += move.blocks
       arriving[[move.request.index, move.destination.index], default: 0] += move.blocks
@@ -158,7 +161,11 @@ public final class RunChecker: RunObserver {
     }
     for p in snapshot.placements {
       let id = p.request.index
-      used[p.home.index] += homeBlocks(p)
+      // Shared units count once for all who refer to them.
+      used[p.home.index] += homeBlocks(p) - p.units.count * snapshot.unitBlocks
+      check(Set(p.units).count == p.units.count, "a unit lies once in a prompt", "request \(id)")
+      units[p.home.index].formUnion(p.units)
+      if !p.units.isEmpty { sharing.insert(id) }
       for loan in p.loans {
         used[loan.host.index] += loan.blocks
         hosted[loan.host.index] += loan.blocks
@@ -191,6 +198,7 @@ public final class RunChecker: RunObserver {
         "only a decoding request moves", "request \(move.request.index)")
     }
     let isChunked = configuration.engine.kind == .chunked
+    for i in used.indices { used[i] += units[i].count * snapshot.unitBlocks }
     for (i, instance) in snapshot.instances.enumerated() {
       check(
         instance.capacity == configuration.blocksPerInstance - (isChunked ? 1 : 0),
@@ -202,6 +210,10 @@ public final class RunChecker: RunObserver {
       check(
         hosted[i] == instance.hostedBlocks, "the ledger agrees with the loans",
         "instance \(i): \(instance.hostedBlocks) blocks in the ledger, \(hosted[i]) in the loans")
+      // Skipping ahead, a run's idle units are evicted when it ends.
+      check(
+        !configuration.engine.stepByStep || used[i] + instance.idleBlocks <= instance.capacity,
+        "idle units make room", "instance \(i): \(used[i]) + \(instance.idleBlocks) of \(instance.capacity)")
       check(
         used[i] <= instance.capacity, "no instance holds more than its capacity",
         "instance \(i): \(used[i]) of \(instance.capacity)")

@@ -13,8 +13,15 @@ public struct ScenarioRun {
     let recorder = Recorder(count: scenario.requests.count)
     let simulation = try Simulation(
       configuration, policy: policy ?? scenario.makePolicy(), observer: recorder)
-    summary = try simulation.run(SharingSource(scenario))
+    summary = try simulation.run(SharingSource(scenario.requests, scenario.sharing))
     results = recorder.results.map { $0! }
+  }
+
+  /// Replays `source` under vllm-m.
+  public static func simulate<Source: RequestSource>(
+    _ configuration: SimulationConfiguration, _ source: Source, observer: (any RunObserver)?
+  ) throws -> RunSummary {
+    try Simulation(configuration, policy: VLLMMultiple(router: .roundRobin), observer: observer).run(source)
   }
 
   private final class Recorder: RunObserver {

@@ -37,7 +37,8 @@ public enum SessionLaw {
       let arrival = records[place[index]].arrival
       let due = turn.follows.map { records[place[$0]].ended + turn.think } ?? turn.request.arrival
       guard arrival == due else {
-        throw violation("a turn arrives a think time after its predecessor's end", "turn \(index): \(arrival)")
+        throw violation(
+          "a turn arrives a think time after its predecessor's end", "turn \(index): \(arrival)")
       }
     }
     var open = scenario

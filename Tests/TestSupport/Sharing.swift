@@ -23,25 +23,24 @@ public struct Sharing: Sendable {
 }
 
 /// The requests of a scenario with what they share.
-struct SharingSource: RequestSource {
-  let info: RequestSourceInfo
+public struct SharingSource: RequestSource {
+  public let info: RequestSourceInfo
   private let requests: [TraceRequest]
   private let hashes: [ContiguousArray<UInt64>]
   private var position = 0
 
-  init(_ scenario: Scenario) {
-    requests = scenario.requests
-    hashes = scenario.sharing.hashes
+  public init(_ requests: [TraceRequest], _ sharing: Sharing) {
+    self.requests = requests
+    hashes = sharing.hashes
     info = RequestSourceInfo(
-      count: requests.count, lastArrival: requests[requests.count - 1].arrival,
-      prefixUnit: scenario.sharing.unit)
+      count: requests.count, lastArrival: requests[requests.count - 1].arrival, prefixUnit: sharing.unit)
   }
 
-  mutating func next() -> TraceRequest? {
+  public mutating func next() -> TraceRequest? {
     guard position < requests.count else { return nil }
     position += 1
     return requests[position - 1]
   }
 
-  var prefix: ContiguousArray<UInt64> { hashes.isEmpty ? [] : hashes[position - 1] }
+  public var prefix: ContiguousArray<UInt64> { hashes.isEmpty ? [] : hashes[position - 1] }
 }

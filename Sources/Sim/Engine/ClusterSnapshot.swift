@@ -16,6 +16,8 @@
     public var tokensAtHome: Int
     /// Blocks on other instances.
     public var loans: [Loan]
+    /// The units of shared prefix at home that it refers to; requests of one home that share have equal ones.
+    public var units: [Int]
   }
 
   /// Blocks of one request on one instance that is not its home.
@@ -39,6 +41,8 @@
     public var capacity: Int
     public var usedBlocks: Int
     public var hostedBlocks: Int
+    /// Blocks of units of shared prefix that nobody refers to.
+    public var idleBlocks: Int
     /// Requests in its batch or being prefilled, and waiting.
     public var running: Int
     public var queued: Int
@@ -51,6 +55,8 @@
   public var placements: [Placement]
   public var moves: [Move]
   public var instances: [Instance]
+  /// Blocks of a unit of shared prefix.
+  public var unitBlocks: Int
 }
 
 extension SimulationState {
@@ -72,11 +78,13 @@ extension SimulationState {
     let ledger = (0..<instanceCount).map { i in
       ClusterSnapshot.Instance(
         capacity: usableBlocks, usedBlocks: usedBlocks(of: i), hostedBlocks: instances[i].hostedBlocks,
-        running: running(on: i), queued: instances[i].queue.count,
+        idleBlocks: prefixUnit > 0 ? prefixCaches[i].idle * prefixUnitBlocks : 0, running: running(on: i),
+        queued: instances[i].queue.count,
         busyUntil: instances[i].isBusy ? SimTime(picoseconds: instances[i].run.end) : nil)
     }
     return ClusterSnapshot(
-      time: SimTime(picoseconds: now), placements: placements, moves: moves, instances: ledger)
+      time: SimTime(picoseconds: now), placements: placements, moves: moves, instances: ledger,
+      unitBlocks: prefixUnitBlocks)
   }
 
   private func placement(of slot: Int) -> ClusterSnapshot.Placement {
@@ -103,8 +111,9 @@ extension SimulationState {
     return ClusterSnapshot.Placement(
       request: RequestID(r.id),
       phase: r.phase == .decoding ? .decoding : r.phase == .queued ? .queued : .prefilling,
-      home: InstanceID(r.home), length: r.length, storedTokens: stored, tokensAtHome: atHome, loans: loansOfIt
-    )
+      home: InstanceID(r.home), length: r.length, storedTokens: stored, tokensAtHome: atHome,
+      loans: loansOfIt,
+      units: prefixUnit > 0 ? prefixes[slot].units.map(Int.init) : [])
   }
 }
 

@@ -144,7 +144,7 @@ extension SimulationState {
     if lending.coupling == .fluid, instances[i].epochDue { noteEpoch(i, step: run.first) }
     instances[i].epochDue = false
     // Without `reserve-isl` a head that could start from idle units needs less memory once these are evicted.
-    let mayShrink = prefixUnit > 0 && chunked && !options.reserveISL && !instances[i].queue.isEmpty
+    let mayShrink = prefixUnit > 0 && chunked && !options.reserveISL && headHasIdleHits(i)
     if instances[i].owed > 0 || queueChanged || looksAgain || mayShrink || options.stepByStep {
       run.first += instances[i].owed
       instances[i].owed = 0

@@ -20,6 +20,14 @@ extension SimulationState {
     return prefixCaches[requests[slot].home].match(prefixes[slot].hashes, limit: limit)
   }
 
+  /// Whether the head of a queue could start from units that nobody uses.
+  func headHasIdleHits(_ i: Int) -> Bool {
+    let head = Int(instances[i].queue.head)
+    guard head >= 0 else { return false }
+    let hits = prefixHits(head)
+    return hits.units > hits.inUse
+  }
+
   /// Blocks that a request need not take at home, because others use them already.
   func sharedBlocks(_ hits: (units: Int, inUse: Int)) -> Int { hits.inUse * prefixUnitBlocks }
 
