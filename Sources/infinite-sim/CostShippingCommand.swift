@@ -58,7 +58,7 @@ struct CostShippingCommand: ParsableCommand {
     table += rows.map(\.cells)
     var text = "\(model.name), one layer, one request, \(hardware.name), KV cache on \(gpus) GPUs\n\n"
     text += markdownTable(table)
-    text += "\nImplied: what every GPU must read its part at for the paper's time, without any latency; "
+    text += "\nImplied: what every GPU must read its part at for the paper's time, beyond the latencies; "
     text += "the data sheet has \(figure(Roofline(of: hardware).bytesPerSecond / 1e9)).\n\n"
     var others = [["GPUs", "worst error, ship query", "worst error, ship KV", "implied GB/s of the largest"]]
     for count in 2...8 {

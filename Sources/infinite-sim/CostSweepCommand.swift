@@ -133,7 +133,7 @@ struct SweepReport {
     ]
     for p in points {
       guard p.batch > 0 else {
-        rows.append([TokenCount.text(p.context), "0", "0"] + Array(repeating: "–", count: 9))
+        rows.append([TokenCount.text(p.context), "0", "0", "does not fit"] + Array(repeating: "–", count: 8))
         continue
       }
       rows.append([

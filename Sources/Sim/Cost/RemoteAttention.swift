@@ -70,9 +70,10 @@ public struct RemoteAttention: Sendable {
     return Double(gpus - 1) * max(compute, message(cached(part))) + compute
   }
 
-  /// Bandwidth that each GPU must read its part at, for the attention of `context` to take `microseconds`, bytes
-  /// per second.
+  /// Bandwidth that each GPU must read its part at, for DistAttention on `context` to take `microseconds` with the
+  /// latencies that an empty context has, bytes per second; infinite when they alone take longer.
   public func impliedBandwidth(context: Int, microseconds: Double) -> Double {
-    cached(shard(context)) / microseconds * 1e6
+    let left = microseconds - dist(context: 1)
+    return left > 0 ? cached(shard(context)) / left * 1e6 : .infinity
   }
 }
