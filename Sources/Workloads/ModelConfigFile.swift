@@ -125,16 +125,20 @@ private struct Config {
   /// Layers with experts must be all, or all but the first ones.
   private func qwenExperts(name: String, family: String) throws -> ModelSpec {
     var model = try llama(name: name, family: family)
-    if present("decoder_sparse_step") != nil { try require("decoder_sparse_step", 1, "experts in every layer") }
+    if present("decoder_sparse_step") != nil {
+      try require("decoder_sparse_step", 1, "experts in every layer")
+    }
     var dense = 0
     if let value = present("mlp_only_layers") {
       guard case .array(let layers) = value, layers == layers.indices.map({ .integer($0) }) else {
-        throw unsupported("mlp_only_layers", value, "dense layers are modelled before the experts only: [0, 1, …]")
+        throw unsupported(
+          "mlp_only_layers", value, "dense layers are modelled before the experts only: [0, 1, …]")
       }
       dense = layers.count
     }
     let width = try integer("moe_intermediate_size")
-    let shared = present("shared_expert_intermediate_size") == nil ? 0 : try integer("shared_expert_intermediate_size")
+    let shared =
+      present("shared_expert_intermediate_size") == nil ? 0 : try integer("shared_expert_intermediate_size")
     guard shared.isMultiple(of: width) else {
       throw ModelConfigError.invalid(
         file: file, key: "shared_expert_intermediate_size", found: "\(shared)",
@@ -148,7 +152,9 @@ private struct Config {
 
   /// DeepSeek-V2 and -V3: a latent in place of keys and values, experts after the first layers.
   private func deepSeek(name: String) throws -> ModelSpec {
-    if present("moe_layer_freq") != nil { try require("moe_layer_freq", 1, "experts in every layer but the first") }
+    if present("moe_layer_freq") != nil {
+      try require("moe_layer_freq", 1, "experts in every layer but the first")
+    }
     var model = ModelSpec(
       name: name, layers: try integer("num_hidden_layers"), hidden: try integer("hidden_size"),
       queryHeads: try integer("num_attention_heads"), kvHeads: 1, headDim: try integer("qk_nope_head_dim"),
@@ -191,7 +197,8 @@ private struct Config {
     let full = present("max_window_layers") == nil ? 0 : try count("max_window_layers")
     if full >= layers { return nil }
     guard full == 0 else {
-      throw unsupported("max_window_layers", .integer(full), "layers whose attention differs are not modelled")
+      throw unsupported(
+        "max_window_layers", .integer(full), "layers whose attention differs are not modelled")
     }
     return try integer("sliding_window")
   }
@@ -281,7 +288,9 @@ private struct Config {
   /// Throws unless `key` is `value`, which is what `meaning` needs.
   private func require(_ key: String, _ value: Int, _ meaning: String) throws {
     let found = try integer(key)
-    guard found == value else { throw unsupported(key, .integer(found), "only \(value) is modelled: \(meaning)") }
+    guard found == value else {
+      throw unsupported(key, .integer(found), "only \(value) is modelled: \(meaning)")
+    }
   }
 
   private func flag(_ key: String, default absent: Bool) throws -> Bool {

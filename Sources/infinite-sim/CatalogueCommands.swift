@@ -9,7 +9,8 @@ struct ModelsCommand: ParsableCommand {
   func run() throws {
     var rows = [
       [
-        "model", "layers", "hidden", "heads", "KV heads", "parameters", "active", "KV bytes per token", "context",
+        "model", "layers", "hidden", "heads", "KV heads", "parameters", "active", "KV bytes per token",
+        "context",
         "kind",
       ]
     ]
@@ -21,7 +22,8 @@ struct ModelsCommand: ParsableCommand {
       ])
     }
     try writeToStandardOutput(
-      markdownTable(rows, leftColumns: [0, 9]) + "\n--model also takes the path of a Hugging Face config.json.\n")
+      markdownTable(rows, leftColumns: [0, 9])
+        + "\n--model also takes the path of a Hugging Face config.json.\n")
   }
 }
 
@@ -59,7 +61,8 @@ struct EnginesCommand: ParsableCommand {
     var text = "Profiles (--engine-profile): what an engine adds to its kernels, in µs\n\n"
     var rows = [
       [
-        "profile", "host, 1 GPU", "per sequence", "host, more", "per sequence", "gap per layer", "launch floor",
+        "profile", "host, 1 GPU", "per sequence", "host, more", "per sequence", "gap per layer",
+        "launch floor",
         "decode kernel", "own all-reduce",
       ]
     ]
@@ -85,8 +88,16 @@ extension DecodeKernel {
     switch self {
     case .flashInfer: "splits every context over the whole GPU and balances different lengths"
     case .flashAttention: "FlashAttention-2 with split keys and values: waves of thread blocks"
-    case .unsplit: "one thread block per sequence and KV head: one long request alone is up to nine times slower"
+    case .unsplit:
+      "one thread block per sequence and KV head: one long request alone is up to nine times slower"
     }
+  }
+}
+
+extension EngineProfile {
+  /// The decode kernel that `model` runs on it: a latent has one of its own.
+  func kernelName(for model: ModelSpec) -> String {
+    model.latent == nil ? decodeKernel.rawValue : "MLA, Triton"
   }
 }
 

@@ -7,7 +7,8 @@ struct CostCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "cost", abstract: "Explain the time of one iteration, operator by operator.",
     subcommands: [
-      CostIterationCommand.self, CostSweepCommand.self, CostShippingCommand.self, CostDistAttentionCommand.self,
+      CostIterationCommand.self, CostSweepCommand.self, CostShippingCommand.self,
+      CostDistAttentionCommand.self,
     ],
     defaultSubcommand: CostIterationCommand.self)
 }
@@ -20,7 +21,8 @@ struct InstanceOptions: ParsableArguments {
   var hardware = "a100-measured"
   @Option(help: ArgumentHelp("Engine profile; see `infinite-sim engines`. (default: the hardware's)"))
   var engineProfile: String?
-  @Option(help: ArgumentHelp("Decode attention: flashinfer, flash-attention or no-split. (default: the profile's)"))
+  @Option(
+    help: ArgumentHelp("Decode attention: flashinfer, flash-attention or no-split. (default: the profile's)"))
   var decodeKernel: DecodeKernel?
   @Option(help: "Element of the KV cache: model (as the weights), fp8 or int8 (half the bytes, unvalidated).")
   var kvDtype = KVType.model
@@ -56,7 +58,8 @@ struct CostedInstance {
   init(_ options: InstanceOptions) throws {
     (model, notes) = try Machine.model(options.model, kvType: options.kvDtype)
     hardware = try Machine.hardware(options.hardware)
-    engine = try Machine.engine(options.engineProfile, decodeKernel: options.decodeKernel, on: hardware)
+    engine = try Machine.engine(
+      options.engineProfile, decodeKernel: options.decodeKernel, on: hardware, for: model)
     let between = try options.interNode.map(Machine.link) ?? hardware.interNodeLink
     shape = InstanceShape(
       tp: options.tp, pp: options.pp, tpAcrossNodes: options.tp > options.gpusPerNode,
@@ -93,14 +96,14 @@ struct CostedInstance {
   /// The set-up in one line.
   var text: String {
     "\(model.name), TP\(shape.tp) × PP\(shape.pp)\(shape.expertParallel ? ", expert parallel" : ""), "
-      + "\(hardware.name), engine profile \(engine.name), decode kernel \(engine.decodeKernel.rawValue)"
+      + "\(hardware.name), engine profile \(engine.name), decode kernel \(engine.kernelName(for: model))"
   }
 
   var json: JSON {
     [
       "model": .string(model.name), "tp": .int(shape.tp), "pp": .int(shape.pp),
       "expert_parallel": .bool(shape.expertParallel), "hardware": .string(hardware.name),
-      "engine_profile": .string(engine.name), "decode_kernel": .string(engine.decodeKernel.rawValue),
+      "engine_profile": .string(engine.name), "decode_kernel": .string(engine.kernelName(for: model)),
     ]
   }
 }

@@ -5,7 +5,8 @@ import Sim
 /// `infinite-sim cost dist-attention`: DistAttention beside the other ways of spreading one request's attention.
 struct CostDistAttentionCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "dist-attention", abstract: "DistAttention, head-wise TP and ring attention: one layer, one request.",
+    commandName: "dist-attention",
+    abstract: "DistAttention, head-wise TP and ring attention: one layer, one request.",
     discussion: """
       The paper reports DistAttention 1–25 % faster than head-wise TP attention and 7.7–19.8 times faster than ring \
       attention, LLaMA2-13B on 4 GPUs, 4K to 256K tokens.
@@ -42,7 +43,8 @@ struct CostDistAttentionCommand: ParsableCommand {
     }
     var table = [
       [
-        "context", "Dist, µs", "TP, µs", "TP / Dist", "ring, µs", "ring / Dist", "no-split: Dist, µs", "TP, µs",
+        "context", "Dist, µs", "TP, µs", "TP / Dist", "ring, µs", "ring / Dist", "no-split: Dist, µs",
+        "TP, µs",
         "TP / Dist", "ring / Dist",
       ]
     ]
@@ -93,7 +95,8 @@ struct DistAttentionRow {
   var cells: [String] {
     func ratio(_ ways: RemoteWays) -> String { ways.headWise.map { ratioText($0 / ways.dist) } ?? "–" }
     return [
-      TokenCount.text(context), figure(splitting.dist), splitting.headWise.map(figure) ?? "–", ratio(splitting),
+      TokenCount.text(context), figure(splitting.dist), splitting.headWise.map(figure) ?? "–",
+      ratio(splitting),
       figure(splitting.ring), ratioText(splitting.ring / splitting.dist), figure(unsplit.dist),
       unsplit.headWise.map(figure) ?? "–", ratio(unsplit), ratioText(unsplit.ring / unsplit.dist),
     ]

@@ -13,9 +13,11 @@ struct CostIterationCommand: ParsableCommand {
 
   @Option(help: "Requests that decode one token each.")
   var batch = 1
-  @Option(help: "Tokens that each of them attends to: 4096, 128K, 1M (K = 1024).", transform: TokenCount.parse)
+  @Option(
+    help: "Tokens that each of them attends to: 4096, 128K, 1M (K = 1024).", transform: TokenCount.parse)
   var context = 1_024
-  @Option(help: "New tokens of a prompt that is prefilled in the same iteration.", transform: TokenCount.parse)
+  @Option(
+    help: "New tokens of a prompt that is prefilled in the same iteration.", transform: TokenCount.parse)
   var prefill = 0
   @Option(help: "Tokens of that prompt that are in the cache already.", transform: TokenCount.parse)
   var cached = 0
@@ -71,11 +73,13 @@ struct IterationReport {
     var work: [String] = []
     if iteration.sequences > 0 {
       work.append(
-        "\(grouped(iteration.sequences)) requests decode, each attends to \(grouped(iteration.context)) tokens")
+        "\(grouped(iteration.sequences)) requests decode, each attends to \(grouped(iteration.context)) tokens"
+      )
     }
     if iteration.prompts > 0 {
       work.append(
-        "\(grouped(iteration.newTokens)) tokens are prefilled after \(grouped(iteration.cachedTokens)) cached ones")
+        "\(grouped(iteration.newTokens)) tokens are prefilled after \(grouped(iteration.cachedTokens)) cached ones"
+      )
     }
     var rows = [
       ["operator", "calls", "µs", "share", "MB", "GFLOP", "GB/s", "TFLOP/s", "bound, µs", "of bound"]

@@ -5,7 +5,8 @@ import Sim
 /// `infinite-sim cost shipping`: sending the query to the keys and values, or they to it.
 struct CostShippingCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "shipping", abstract: "Ship the query or ship the KV cache: one layer, beside the paper's table.",
+    commandName: "shipping",
+    abstract: "Ship the query or ship the KV cache: one layer, beside the paper's table.",
     discussion: """
       Set-up: one decode step of one request in one layer, its KV cache in equal parts on --gpus GPUs of a node: its \
       home and the hosts. Ship query: query out, partial attention everywhere, partial results back, merge. Ship KV: \
@@ -21,7 +22,8 @@ struct CostShippingCommand: ParsableCommand {
   var gpus = 5
   @Option(help: ArgumentHelp("Link between them; see `infinite-sim hardware`. (default: the node's)"))
   var link: String?
-  @Option(help: ArgumentHelp("Decode attention: flashinfer, flash-attention or no-split. (default: the profile's)"))
+  @Option(
+    help: ArgumentHelp("Decode attention: flashinfer, flash-attention or no-split. (default: the profile's)"))
   var decodeKernel: DecodeKernel?
   @Flag(help: "Print JSON.")
   var json = false
@@ -53,7 +55,10 @@ struct CostShippingCommand: ParsableCommand {
       return
     }
     var table = [
-      ["context", "ship query, ms", "paper", "error", "ship KV, ms", "paper", "error", "ratio", "paper", "implied GB/s"]
+      [
+        "context", "ship query, ms", "paper", "error", "ship KV, ms", "paper", "error", "ratio", "paper",
+        "implied GB/s",
+      ]
     ]
     table += rows.map(\.cells)
     var text = "\(model.name), one layer, one request, \(hardware.name), KV cache on \(gpus) GPUs\n\n"
@@ -67,7 +72,8 @@ struct CostShippingCommand: ParsableCommand {
         (way.dist(context: context) / query / 1e3 - 1, way.shipCache(context: context) / cache / 1e3 - 1)
       }
       others.append([
-        "\(count)", percent(errors.map { abs($0.0) }.max() ?? 0), percent(errors.map { abs($0.1) }.max() ?? 0),
+        "\(count)", percent(errors.map { abs($0.0) }.max() ?? 0),
+        percent(errors.map { abs($0.1) }.max() ?? 0),
         figure(way.impliedBandwidth(context: 131_072, microseconds: 360) / 1e9),
       ])
     }
@@ -86,7 +92,8 @@ struct ShippingRow {
 
   var cells: [String] {
     [
-      grouped(context), figure(query / 1e3), figure(publishedQuery / 1e3), percent(query / publishedQuery - 1),
+      grouped(context), figure(query / 1e3), figure(publishedQuery / 1e3),
+      percent(query / publishedQuery - 1),
       figure(cache / 1e3), figure(publishedCache / 1e3), percent(cache / publishedCache - 1),
       figure(cache / query), figure(publishedCache / publishedQuery), figure(implied / 1e9),
     ]
@@ -94,7 +101,8 @@ struct ShippingRow {
 
   var json: JSON {
     [
-      "context": .int(context), "ship_query_us": .double(query), "published_ship_query_us": .double(publishedQuery),
+      "context": .int(context), "ship_query_us": .double(query),
+      "published_ship_query_us": .double(publishedQuery),
       "ship_kv_us": .double(cache), "published_ship_kv_us": .double(publishedCache),
       "implied_bytes_per_s": .double(implied),
     ]

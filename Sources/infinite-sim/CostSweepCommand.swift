@@ -5,7 +5,8 @@ import Sim
 /// `infinite-sim cost sweep`: the picture that motivates the paper.
 struct CostSweepCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "sweep", abstract: "Decode iterations over context lengths: batch, efficiency, attention's share.",
+    commandName: "sweep",
+    abstract: "Decode iterations over context lengths: batch, efficiency, attention's share.",
     discussion: """
       As contexts grow, fewer requests fit the memory of an instance, so the weights are read for fewer tokens and \
       the non-attention part loses efficiency, while attention takes over the iteration.
@@ -149,7 +150,8 @@ struct SweepReport {
   /// Two bars a length: how efficient the non-attention part is, and how much of the time attention takes.
   private var plot: String {
     let best = points.map(\.linearRate).max() ?? 0
-    var text = "non-attention TFLOP/s (█, full = \(figure(best / 1e12)))   attention's share (░, full = 100 %)\n"
+    var text =
+      "non-attention TFLOP/s (█, full = \(figure(best / 1e12)))   attention's share (░, full = 100 %)\n"
     for p in points where p.batch > 0 {
       let label = TokenCount.text(p.context)
       text += String(repeating: " ", count: max(0, 8 - label.count)) + label + " "
@@ -167,7 +169,8 @@ struct SweepReport {
     ("context", { .int($0.context) }), ("batch", { .int($0.batch) }), ("fitting", { .int($0.fitting) }),
     ("iteration_us", { .double($0.total) }), ("tokens_per_s_per_gpu", { .double($0.tokensPerSecond) }),
     ("non_attention_us", { .double($0.linear) }), ("non_attention_flops_per_s", { .double($0.linearRate) }),
-    ("non_attention_flops", { .double($0.linearFlops) }), ("non_attention_bytes", { .double($0.linearBytes) }),
+    ("non_attention_flops", { .double($0.linearFlops) }),
+    ("non_attention_bytes", { .double($0.linearBytes) }),
     ("attention_us", { .double($0.attention) }), ("attention_share", { .double($0.attentionShare) }),
     ("attention_flops", { .double($0.attentionFlops) }), ("attention_bytes", { .double($0.attentionBytes) }),
   ]

@@ -27,7 +27,8 @@ struct RunOptions: ParsableArguments {
   var hardware = "a100-measured"
   @Option(help: ArgumentHelp("Engine profile; see `infinite-sim engines`. (default: the hardware's)"))
   var engineProfile: String?
-  @Option(help: ArgumentHelp("Decode attention: flashinfer, flash-attention or no-split. (default: the profile's)"))
+  @Option(
+    help: ArgumentHelp("Decode attention: flashinfer, flash-attention or no-split. (default: the profile's)"))
   var decodeKernel: DecodeKernel?
   @Option(help: "Element of the KV cache: model (as the weights), fp8 or int8 (half the bytes, unvalidated).")
   var kvDtype = KVType.model

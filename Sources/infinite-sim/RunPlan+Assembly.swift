@@ -33,7 +33,8 @@ struct Machine {
   init(_ options: RunOptions) throws {
     (model, notes) = try Self.model(options.model, kvType: options.kvDtype)
     let hardware = try Self.hardware(options.hardware)
-    engine = try Self.engine(options.engineProfile, decodeKernel: options.decodeKernel, on: hardware)
+    engine = try Self.engine(
+      options.engineProfile, decodeKernel: options.decodeKernel, on: hardware, for: model)
     let link = try options.interNode.map(Self.link)
     cluster = ClusterSpec(
       nodes: options.nodes, gpusPerNode: options.gpusPerNode, hardware: hardware, interNodeLink: link)
@@ -77,9 +78,9 @@ struct Machine {
   }
 
   /// The profile that `--engine-profile` names, or the hardware's, with the kernel of `--decode-kernel` if given.
-  static func engine(_ name: String?, decodeKernel: DecodeKernel?, on hardware: HardwareSpec) throws
-    -> EngineProfile
-  {
+  static func engine(
+    _ name: String?, decodeKernel: DecodeKernel?, on hardware: HardwareSpec, for model: ModelSpec? = nil
+  ) throws -> EngineProfile {
     var engine = hardware.engine
     if let name {
       guard let named = EngineCatalog.named(name) else {
@@ -88,7 +89,14 @@ struct Machine {
       }
       engine = named
     }
-    if let decodeKernel { engine.decodeKernel = decodeKernel }
+    if let decodeKernel {
+      guard model?.latent == nil else {
+        throw CommandFailure(
+          .usage,
+          "--decode-kernel \(decodeKernel.rawValue): a latent (MLA) has one decode kernel; leave it out")
+      }
+      engine.decodeKernel = decodeKernel
+    }
     return engine
   }
 
@@ -137,7 +145,7 @@ extension RunPlan {
     model = machine.model.name
     hardware =
       "\(machine.cluster.hardware.name), engine profile \(machine.engine.name), decode kernel "
-      + machine.engine.decodeKernel.rawValue
+      + machine.engine.kernelName(for: machine.model)
     cluster =
       "\(options.nodes) × \(options.gpusPerNode) GPUs, \(machine.cluster.hardware.inNodeLink.name) in the node, "
       + "\(machine.cluster.interNodeLink.name) between nodes"

@@ -4,7 +4,8 @@ import Testing
 
 @Suite("Laws of the costs")
 struct CostLawTests {
-  @Test func `any model on any hardware costs more for more tokens, never nothing, and as explained`() throws {
+  @Test func `any model on any hardware costs more for more tokens, never nothing, and as explained`() throws
+  {
     let seeds: Range<UInt64> = 0..<150
     print("cost laws: seeds \(seeds)")
     var met: [CostScenario.Kind: Int] = [:]

@@ -17,7 +17,9 @@ public enum CostLaws {
     try charged(scenario, costs, &random)
   }
 
-  private static func require(_ holds: Bool, _ law: String, _ scenario: CostScenario, _ details: String) throws {
+  private static func require(_ holds: Bool, _ law: String, _ scenario: CostScenario, _ details: String)
+    throws
+  {
     guard !holds else { return }
     throw LawViolation(law: law, seed: scenario.seed, details: "\(details); \(scenario)")
   }
@@ -31,7 +33,8 @@ public enum CostLaws {
   private static func iteration(_ random: inout SeededRandom) -> Iteration {
     let prompts = random.chance(50) ? random.integer(1...4) : 0
     return Iteration(
-      sequences: prompts > 0 && random.chance(50) ? 0 : size(9, &random), context: min(10_000_000, size(24, &random)),
+      sequences: prompts > 0 && random.chance(50) ? 0 : size(9, &random),
+      context: min(10_000_000, size(24, &random)),
       prompts: prompts, newTokens: min(2_500_000, size(22, &random)),
       cachedTokens: random.chance(50) ? 0 : min(7_500_000, size(23, &random)))
   }
@@ -67,6 +70,7 @@ public enum CostLaws {
     let changes: [(String, (inout Iteration, Int) -> Void)] = [
       ("context", { $0.context += $1 }), ("new tokens", { $0.newTokens += $1 }),
       ("cached tokens", { $0.cachedTokens += $1 }), ("prompts", { $0.prompts += $1 & 3 }),
+      ("requests", { $0.sequences += $1 & 15 }),
     ]
     for (what, change) in changes {
       for _ in 0..<4 {
@@ -74,13 +78,18 @@ public enum CostLaws {
         var more = base
         change(&more, size(10, &random))
         guard let less = costs.time(of: base), let time = costs.time(of: more) else { continue }
-        try require(time >= less, law, scenario, "\(what): \(base) takes \(less) ps, \(more) takes \(time) ps")
+        // Rates per attended token are whole picoseconds, of each batch size for itself.
+        let slack = what == "requests" ? Int64(more.sequences) * Int64(more.context) : 0
+        try require(
+          time + slack >= less, law, scenario, "\(what): \(base) takes \(less) ps, \(more) takes \(time) ps")
       }
     }
     // Padded rows: a tile that is fuller costs at least as much, and the next one more.
     for _ in 0..<8 {
       let tokens = size(16, &random)
-      let (less, more) = (costs.linearTime(tokens: tokens), costs.linearTime(tokens: tokens + size(7, &random)))
+      let (less, more) = (
+        costs.linearTime(tokens: tokens), costs.linearTime(tokens: tokens + size(7, &random))
+      )
       try require(more >= less, law, scenario, "layers on \(tokens) tokens take \(less) ps, on more \(more)")
       let samples = size(10, &random)
       try require(
@@ -124,7 +133,9 @@ public enum CostLaws {
         gpus: scenario.shape.gpus),
       costs: costs, blocksPerInstance: 1 << 20, engine: engine)
     let ends = EndOfRun()
-    _ = try Simulation(configuration, policy: VLLMMultiple(router: .roundRobin, steals: false), observer: ends).run(
+    _ = try Simulation(
+      configuration, policy: VLLMMultiple(router: .roundRobin, steals: false), observer: ends
+    ).run(
       ArraySource(Array(repeating: TraceRequest(arrival: .zero, prompt: prompt, output: 2), count: requests)))
     try require(
       ends.last == prefill + decode, "a run charges what an iteration is said to take", scenario,

@@ -26,9 +26,12 @@ public struct CostScenario: CustomStringConvertible, Sendable {
     let tp = random.pick(InstanceShape.legalTP(model: model, maximum: 16))
     let nodes = tp > 8 ? 2 : 1
     shape = InstanceShape(tp: tp, pp: random.integer(1...min(4, model.layers)), tpAcrossNodes: nodes > 1)
-    if let experts = model.experts, experts.count.isMultiple(of: tp) { shape.expertParallel = random.chance(50) }
+    if let experts = model.experts, experts.count.isMultiple(of: tp) {
+      shape.expertParallel = random.chance(50)
+    }
     wiring = InstanceWiring(
-      tpNodes: nodes, stageLink: random.pick(LinkCatalog.all).costs, interNode: random.pick(LinkCatalog.all).costs)
+      tpNodes: nodes, stageLink: random.pick(LinkCatalog.all).costs,
+      interNode: random.pick(LinkCatalog.all).costs)
     engine = random.pick(EngineCatalog.all)
     engine.decodeKernel = random.pick(DecodeKernel.allCases)
     if random.chance(30) { engine.launchFloorPerLayer = Double(random.integer(1...1_000)) }
@@ -44,7 +47,8 @@ public struct CostScenario: CustomStringConvertible, Sendable {
       }
     var model = ModelSpec(
       name: "random", layers: random.integer(1...80), hidden: 128 * random.integer(4...96), queryHeads: heads,
-      kvHeads: kvHeads, headDim: random.pick([64, 128, 128, 256]), intermediate: 256 * random.integer(4...128),
+      kvHeads: kvHeads, headDim: random.pick([64, 128, 128, 256]),
+      intermediate: 256 * random.integer(4...128),
       vocab: random.integer(1_000...200_000), maxPosition: 4_096, gatedFFN: random.chance(80),
       tiedEmbeddings: random.chance(30))
     if random.chance(20) { model.kvBytesPerElement = 1 }

@@ -44,45 +44,53 @@ struct ModelFamiliesTests {
   ]) { $1 }
 
   /// The table of models by their configurations: billions of parameters, active ones, KV bytes per token.
-  private static let table: [(config: [String: String], billions: String, active: String?, kv: Int, preset: String)] = [
-    (
-      llamaLike("llama", layers: 32, hidden: 4_096, heads: 32, kvHeads: 32, intermediate: 11_008, vocab: 32_000),
-      "6.738", nil, 524_288, "llama2-7b"
-    ),
-    (
-      llamaLike("llama", layers: 40, hidden: 5_120, heads: 40, kvHeads: 40, intermediate: 13_824, vocab: 32_000),
-      "13.016", nil, 819_200, "llama2-13b"
-    ),
-    (
-      llamaLike("llama", layers: 80, hidden: 8_192, heads: 64, kvHeads: 8, intermediate: 28_672, vocab: 32_000),
-      "68.977", nil, 327_680, "llama2-70b"
-    ),
-    (
-      llamaLike("llama", layers: 32, hidden: 4_096, heads: 32, kvHeads: 8, intermediate: 14_336, vocab: 128_256),
-      "8.030", nil, 131_072, "llama3.1-8b"
-    ),
-    (
-      llamaLike("llama", layers: 80, hidden: 8_192, heads: 64, kvHeads: 8, intermediate: 28_672, vocab: 128_256),
-      "70.554", nil, 327_680, "llama3.1-70b"
-    ),
-    (
-      llamaLike("qwen2", layers: 28, hidden: 3_584, heads: 28, kvHeads: 4, intermediate: 18_944, vocab: 152_064),
-      "7.616", nil, 57_344, "qwen2.5-7b"
-    ),
-    (
-      llamaLike("qwen2", layers: 80, hidden: 8_192, heads: 64, kvHeads: 8, intermediate: 29_568, vocab: 152_064),
-      "72.706", nil, 327_680, "qwen2.5-72b"
-    ),
-    (
-      llamaLike(
-        "mistral", layers: 32, hidden: 4_096, heads: 32, kvHeads: 8, intermediate: 14_336, vocab: 32_000,
-        more: ["sliding_window": "4096"]),
-      "7.242", nil, 131_072, "mistral-7b-v0.1"
-    ),
-    (mixtral, "46.70", "12.88", 131_072, "mixtral-8x7b"),
-    (deepSeekV2, "235.7", "21.4", 69_120, "deepseek-v2"),
-    (deepSeekV3, "671.0", "37.6", 70_272, "deepseek-v3"),
-  ]
+  private static let table:
+    [(config: [String: String], billions: String, active: String?, kv: Int, preset: String)] = [
+      (
+        llamaLike(
+          "llama", layers: 32, hidden: 4_096, heads: 32, kvHeads: 32, intermediate: 11_008, vocab: 32_000),
+        "6.738", nil, 524_288, "llama2-7b"
+      ),
+      (
+        llamaLike(
+          "llama", layers: 40, hidden: 5_120, heads: 40, kvHeads: 40, intermediate: 13_824, vocab: 32_000),
+        "13.016", nil, 819_200, "llama2-13b"
+      ),
+      (
+        llamaLike(
+          "llama", layers: 80, hidden: 8_192, heads: 64, kvHeads: 8, intermediate: 28_672, vocab: 32_000),
+        "68.977", nil, 327_680, "llama2-70b"
+      ),
+      (
+        llamaLike(
+          "llama", layers: 32, hidden: 4_096, heads: 32, kvHeads: 8, intermediate: 14_336, vocab: 128_256),
+        "8.030", nil, 131_072, "llama3.1-8b"
+      ),
+      (
+        llamaLike(
+          "llama", layers: 80, hidden: 8_192, heads: 64, kvHeads: 8, intermediate: 28_672, vocab: 128_256),
+        "70.554", nil, 327_680, "llama3.1-70b"
+      ),
+      (
+        llamaLike(
+          "qwen2", layers: 28, hidden: 3_584, heads: 28, kvHeads: 4, intermediate: 18_944, vocab: 152_064),
+        "7.616", nil, 57_344, "qwen2.5-7b"
+      ),
+      (
+        llamaLike(
+          "qwen2", layers: 80, hidden: 8_192, heads: 64, kvHeads: 8, intermediate: 29_568, vocab: 152_064),
+        "72.706", nil, 327_680, "qwen2.5-72b"
+      ),
+      (
+        llamaLike(
+          "mistral", layers: 32, hidden: 4_096, heads: 32, kvHeads: 8, intermediate: 14_336, vocab: 32_000,
+          more: ["sliding_window": "4096"]),
+        "7.242", nil, 131_072, "mistral-7b-v0.1"
+      ),
+      (mixtral, "46.70", "12.88", 131_072, "mixtral-8x7b"),
+      (deepSeekV2, "235.7", "21.4", 69_120, "deepseek-v2"),
+      (deepSeekV3, "671.0", "37.6", 70_272, "deepseek-v3"),
+    ]
 
   @Test(arguments: table.indices)
   func `a config reproduces the published parameters to their last digit`(row: Int) throws {
@@ -122,7 +130,8 @@ struct ModelFamiliesTests {
     #expect(try read(keys.merging(["mlp_only_layers": "[0, 1]"]) { $1 }).experts?.denseLayers == 2)
     #expect(refusal(keys.merging(["mlp_only_layers": "[5]"]) { $1 }).contains("mlp_only_layers"))
     #expect(refusal(keys.merging(["decoder_sparse_step": "2"]) { $1 }).contains("decoder_sparse_step"))
-    #expect(refusal(keys.merging(["shared_expert_intermediate_size": "5000"]) { $1 }).contains("a multiple of"))
+    #expect(
+      refusal(keys.merging(["shared_expert_intermediate_size": "5000"]) { $1 }).contains("a multiple of"))
     #expect(refusal(keys.filter { $0.key != "num_experts" }).contains("\"num_experts\" is missing"))
   }
 

@@ -47,11 +47,13 @@ public struct IterationExplained: Sendable {
           longest.map { $0.constant + $0.perToken * Double(reach) } ?? 0)
     }
     if share.prompts > 0 {
-      let work = AttentionWork(prefill: share, pairs: Double(costs.pairs(new: share.newTokens, cached: share.cachedTokens)),
+      let work = AttentionWork(
+        prefill: share, pairs: Double(costs.pairs(new: share.newTokens, cached: share.cachedTokens)),
         model: model, tp: shape.tp)
       operators.append(
         OperatorCost(
-          name: "prefill attention", kind: .attention, calls: layers, microseconds: microseconds(parts.prefill),
+          name: "prefill attention", kind: .attention, calls: layers,
+          microseconds: microseconds(parts.prefill),
           bytes: layers * work.bytes, flops: layers * work.flops))
     }
     operators.append(linear.embeddingOperator(tokens: share.tokens).scaled(by: stages))

@@ -8,8 +8,10 @@ extension LinearCost {
     var all = projections.map { product($0, rows: tokens) }
     // Bytes read and written per element: as in the data-sheet profiles.
     all.append(elementwise("norms", hardware.rmsNorm, elements: stream, calls: 2, bytesPerElement: 4))
-    all.append(elementwise("rotary embedding", hardware.rope, elements: tokens * rotatedElements, bytesPerElement: 4))
-    all.append(elementwise("residual adds", hardware.residualAdd, elements: stream, calls: 2, bytesPerElement: 6))
+    all.append(
+      elementwise("rotary embedding", hardware.rope, elements: tokens * rotatedElements, bytesPerElement: 4))
+    all.append(
+      elementwise("residual adds", hardware.residualAdd, elements: stream, calls: 2, bytesPerElement: 6))
     all.append(
       OperatorCost(
         name: "KV write", kind: .elementwise, microseconds: hardware.kvWrite.microseconds(bytes: written),
@@ -97,7 +99,8 @@ extension LinearCost {
     _ name: String, _ cost: ElementwiseCost, elements: Int, calls: Double = 1, bytesPerElement: Double
   ) -> OperatorCost {
     OperatorCost(
-      name: name, kind: .elementwise, calls: calls, microseconds: calls * cost.microseconds(elements: elements),
+      name: name, kind: .elementwise, calls: calls,
+      microseconds: calls * cost.microseconds(elements: elements),
       bytes: calls * Double(elements) * bytesPerElement)
   }
 }

@@ -85,6 +85,8 @@ public struct Roofline: Hashable, Sendable {
     // PCIe 4 ×16: 31.5 GB/s per direction.
     let inNode =
       hardware.inNodeLink.name == LinkCatalog.pcie4.name ? 31.5e9 : sheet.inNodeLink.costs.bytesPerSecond
-    linkBytesPerSecond = link.map { min(inNode, $0.costs.bytesPerSecond) } ?? inNode
+    // The profile's own link between nodes has a data sheet; of others the rate is the line's already.
+    let between = link == hardware.interNodeLink ? sheet.interNodeLink : link
+    linkBytesPerSecond = between.map { min(inNode, $0.costs.bytesPerSecond) } ?? inNode
   }
 }

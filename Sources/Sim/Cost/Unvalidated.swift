@@ -32,12 +32,15 @@ public enum UnvalidatedCosts {
     let isGrouped = model.kvHeads < model.queryHeads
     switch engine.decodeKernel {
     case .flashInfer where isGrouped:
-      sentences.append("decode kernel flashinfer with grouped heads: it was measured with as many KV heads as heads")
+      sentences.append(
+        "decode kernel flashinfer with grouped heads: it was measured with as many KV heads as heads")
     case .flashAttention where !isGrouped:
       sentences.append(
-        "decode kernel flash-attention with as many KV heads as heads: there the measured engine does not split")
+        "decode kernel flash-attention with as many KV heads as heads: there the measured engine does not split"
+      )
     case .unsplit where isGrouped:
-      sentences.append("decode kernel no-split with grouped heads: it was measured with as many KV heads as heads")
+      sentences.append(
+        "decode kernel no-split with grouped heads: it was measured with as many KV heads as heads")
     default: break
     }
     return sentences
@@ -53,8 +56,12 @@ public enum UnvalidatedCosts {
     if shape.tpAcrossNodes {
       sentences.append("an all-reduce across nodes is composed of one in the node and a tree between nodes")
     }
-    if case .fits(let fits) = hardware.allReduce, shape.tp > 1, !fits.contains(where: { $0.ranks == shape.tp }) {
-      sentences.append("an all-reduce of \(shape.tp) GPUs is interpolated between measured group sizes")
+    if case .fits(let fits) = hardware.allReduce, shape.tp > 1, !shape.tpAcrossNodes,
+      !fits.contains(where: { $0.ranks == shape.tp })
+    {
+      sentences.append(
+        "an all-reduce of \(shape.tp) GPUs is interpolated between, or continued beyond, measured group sizes"
+      )
     }
     if let link, !link.source.hasPrefix("measured") {
       sentences.append("link \(link.name) is not measured: \(link.source)")

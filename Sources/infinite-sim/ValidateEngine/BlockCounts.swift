@@ -49,7 +49,8 @@ enum BlockCounts {
       if let tokens = number(after: "GPU KV cache size: ", in: line) { return tokens }
     }
     throw CommandFailure(
-      .badData, "\(file): no line has \"# GPU blocks: N\" or \"GPU KV cache size: N tokens\" as vLLM prints it")
+      .badData,
+      "\(file): no line has \"# GPU blocks: N\" or \"GPU KV cache size: N tokens\" as vLLM prints it")
   }
 
   private static func number(after words: String, in line: Substring) -> Int? {

@@ -47,7 +47,8 @@ struct EngineFit {
 
   /// The profile whose free parameters fit `measurements` best: from its present ones, a search along each
   /// parameter in turn, in steps that are halved from 32 % to 0.05 %.
-  static func fit(_ engine: EngineProfile, to measurements: [EngineMeasurement], on hardware: HardwareSpec) throws
+  static func fit(_ engine: EngineProfile, to measurements: [EngineMeasurement], on hardware: HardwareSpec)
+    throws
     -> EngineProfile
   {
     var best = engine
@@ -80,7 +81,8 @@ struct EngineFit {
       let known =
         try costs[shape]
         ?? InstanceCosts(
-          model: measurement.model, hardware: hardware, shape: shape, wiring: .inOneNode(hardware), engine: engine)
+          model: measurement.model, hardware: hardware, shape: shape, wiring: .inOneNode(hardware),
+          engine: engine)
       costs[shape] = known
       guard let time = known.time(of: measurement.iteration) else { throw IterationTooLong() }
       let error = log(Double(time) * 1e-6 / measurement.microseconds)

@@ -52,7 +52,8 @@ struct EngineReport {
   private var target: String {
     let named = AccuracyRow.rows(validation.scored.filter(Self.isTarget))
     guard !named.isEmpty else { return "" }
-    var text = "\nTarget for whole decode iterations: MAPE \(percent(Self.targetMAPE)), p90 \(percent(Self.targetP90))\n"
+    var text =
+      "\nTarget for whole decode iterations: MAPE \(percent(Self.targetMAPE)), p90 \(percent(Self.targetP90))\n"
     for row in rows.prefix(1) + named {
       let met = row.mape <= Self.targetMAPE && row.p90 <= Self.targetP90
       text += "  \(met ? "met   " : "missed")  \(row.group): \(percent(row.mape)), \(percent(row.p90))\n"
@@ -71,7 +72,8 @@ struct EngineReport {
     for (before, after, _) in validation.fits {
       for parameter in EngineFit.parameters(of: before) {
         table.append([
-          before.name, parameter.name, figure(parameter.get(before)), figure(parameter.get(after)), parameter.unit,
+          before.name, parameter.name, figure(parameter.get(before)), figure(parameter.get(after)),
+          parameter.unit,
         ])
       }
     }

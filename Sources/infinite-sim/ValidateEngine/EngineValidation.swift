@@ -26,7 +26,9 @@ struct EngineValidation {
     for name in names {
       let path = data + "/" + name
       if name.hasSuffix(".json") {
-        guard let json = try? JSON(parsing: try Self.text(path)), DistServeProfile.recognises(json) else { continue }
+        guard let json = try? JSON(parsing: try Self.text(path)), DistServeProfile.recognises(json) else {
+          continue
+        }
         let engine =
           name.contains("vllm")
           ? EngineCatalog.vllm2023Eager : name.contains("distserve") ? EngineCatalog.cudaGraph : ownEngine

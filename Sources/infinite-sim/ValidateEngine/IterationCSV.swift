@@ -18,14 +18,16 @@ enum IterationCSV {
       }
       let n = numbers.compactMap(\.self)
       let iteration = Iteration(
-        sequences: n[2], context: n[3], prompts: n[4] > 0 ? 1 : 0, newTokens: max(1, n[4]), cachedTokens: n[5])
+        sequences: n[2], context: n[3], prompts: n[4] > 0 ? 1 : 0, newTokens: max(1, n[4]), cachedTokens: n[5]
+      )
       do { try iteration.validate() } catch {
         throw CommandFailure(.badData, "\(file):\(line): \(error)")
       }
       return EngineMeasurement(
         operation: n[4] > 0 ? n[2] > 0 ? "mixed iteration" : "prefill iteration" : "decode iteration",
         group: "\(file), \(engine.name), \(model.name) TP\(n[0]) PP\(n[1])", model: model,
-        shape: InstanceShape(tp: n[0], pp: n[1]), iteration: iteration, engine: engine, microseconds: ms * 1e3,
+        shape: InstanceShape(tp: n[0], pp: n[1]), iteration: iteration, engine: engine,
+        microseconds: ms * 1e3,
         isHeldOut: true)
     }
   }

@@ -31,7 +31,8 @@ struct ValidateEngineCommand: ParsableCommand {
   var fit = false
   @Flag(help: "Print every point.")
   var points = false
-  @Option(help: "A vLLM start-up log whose KV blocks are compared; --model and the options below describe the run.")
+  @Option(
+    help: "A vLLM start-up log whose KV blocks are compared; --model and the options below describe the run.")
   var log: String?
   @Option(help: "Of --log: model preset, or the path of a config.json.")
   var model = "llama2-7b"
@@ -53,7 +54,8 @@ struct ValidateEngineCommand: ParsableCommand {
   func run() throws {
     let hardware = try Machine.hardware(hardware)
     var validation = try EngineValidation(
-      data: data, hardware: hardware, ownEngine: try Machine.engine(engineProfile, decodeKernel: nil, on: hardware))
+      data: data, hardware: hardware,
+      ownEngine: try Machine.engine(engineProfile, decodeKernel: nil, on: hardware))
     if fit { try validation.fitProfiles() }
     try validation.score()
     if let log { validation.scored.append(try score(log: log, hardware)) }
@@ -68,7 +70,8 @@ struct ValidateEngineCommand: ParsableCommand {
       settings: KVMemorySettings(
         utilisation: gpuMemoryUtilization, blockSize: blockSize, maxBatchedTokens: maxNumBatchedTokens,
         maxSequences: maxNumSeqs))
-    let measured = try BlockCounts.tokens(inLog: try EngineValidation.text(log), file: log, blockSize: blockSize)
+    let measured = try BlockCounts.tokens(
+      inLog: try EngineValidation.text(log), file: log, blockSize: blockSize)
     return ScoredPoint(
       operation: "KV tokens", group: log, label: "\(spec.name) TP\(tp) PP\(pp)", measured: Double(measured),
       predicted: Double(capacity.tokens), isHeldOut: true)
