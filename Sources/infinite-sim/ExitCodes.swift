@@ -25,6 +25,7 @@ enum FailureStatus: Int32 {
     case let error as ModelConfigError:
       if case .unreadable = error { self = .missingInput } else { self = .badData }
     case is ModelSpecError: self = .badData
+    case is IterationError, is IterationTooLong: self = .usage
     case is ClusterError, is KVMemoryError, is ConfigurationError, is PolicyOptionError, is OptionError:
       self = .usage
     case let error as StoreError:

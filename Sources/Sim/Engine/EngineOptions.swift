@@ -54,8 +54,6 @@ public struct EngineOptions: Hashable, Sendable {
   public var prefillAttention = PrefillAttention.distributed
   /// Leading blocks of a prompt that its instance has computed before are shared, where the trace says which are alike.
   public var prefixCaching = false
-  /// Kernels are launched one by one (no CUDA graphs): a step takes at least its launches.
-  public var eager = false
   /// Walk every decode step instead of skipping ahead: the oracle of skip-ahead, not part of the manifest.
   public var stepByStep = false
 
