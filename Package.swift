@@ -32,10 +32,14 @@ let package = Package(
       name: "Results",
       dependencies: ["Sim", .product(name: "GRDB", package: "GRDB.swift")],
       swiftSettings: strict),
+    .target(name: "CDistAttention", path: "Sources/Reference/CPUKernel"),
+    .target(
+      name: "Reference", dependencies: ["CDistAttention"], path: "Sources/Reference/Attention",
+      swiftSettings: strict),
     .executableTarget(
       name: "infinite-sim",
       dependencies: [
-        "Sim", "Policies", "Workloads", "Results",
+        "Sim", "Policies", "Workloads", "Results", "Reference",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -49,6 +53,7 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "WorkloadsTests", dependencies: ["Workloads"], swiftSettings: strict),
     .testTarget(name: "ResultsTests", dependencies: ["Results"], swiftSettings: strict),
+    .testTarget(name: "ReferenceTests", dependencies: ["Reference", "Sim"], swiftSettings: strict),
     .testTarget(
       name: "CommandTests", dependencies: ["infinite-sim", "Results", "Sim", "Workloads"],
       swiftSettings: strict),
