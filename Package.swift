@@ -43,6 +43,7 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
+    .target(name: "PTXInterpreter", path: "Tests/PTX", swiftSettings: strict),
     .target(
       name: "TestSupport", dependencies: ["Sim", "Policies"], path: "Tests/TestSupport",
       swiftSettings: strict),

@@ -34,10 +34,10 @@ typedef unsigned int u32;
 typedef unsigned short u16;
 typedef unsigned long long u64;
 
-constexpr u32 WARP = 32;
-constexpr u32 WARPS = 4;
-constexpr u32 TILE = 16;  // tokens that a warp takes at once
-constexpr u32 ALL = 0xffffffffu;
+static constexpr u32 WARP = 32;
+static constexpr u32 WARPS = 4;
+static constexpr u32 TILE = 16;  // tokens that a warp takes at once
+static constexpr u32 ALL = 0xffffffffu;
 
 /// What one launch is about; `LaunchShape` in CUDABackend has the same fields in the same order. Strides in elements.
 struct Shape {
@@ -103,7 +103,7 @@ struct Place {
   u64 at;
   int position;
 };
-constexpr u64 NOWHERE = ~0ull;
+static constexpr u64 NOWHERE = ~0ull;
 
 // Sums x[r] over each LANES neighbouring lanes, for all ROWS at once: as long as there are rows to share out, each lane
 // gives half of its rows to its partner and keeps the other half. Returns the sum of row (lane % LANES) / (LANES / ROWS).
@@ -136,7 +136,7 @@ __device__ inline float fold(float (&x)[ROWS], u32 lane) {
 /// ma           (splits, sequences, queries, kv_heads * group, DIM)
 /// m, e         (splits, sequences, queries, kv_heads * group)
 template <class T, u32 DIM, u32 ROWS>
-__device__ inline void partial_attention(const u16 *__restrict__ query, const u16 *__restrict__ keys,
+__device__ __forceinline__ void partial_attention(const u16 *__restrict__ query, const u16 *__restrict__ keys,
                                          const u16 *__restrict__ values, const u32 *__restrict__ table,
                                          const int *__restrict__ positions, const u32 *__restrict__ range,
                                          const int *__restrict__ first_query, const float *__restrict__ bias,

@@ -1,0 +1,37 @@
+/// What a launch did, counted.
+public struct LaunchStatistics: Hashable, Sendable {
+  /// Instructions of warps, and of threads (a warp's instruction counts once per active thread).
+  public var warpInstructions = 0
+  public var threadInstructions = 0
+  /// Warp shuffles, block barriers (per warp) and warp barriers.
+  public var shuffles = 0
+  public var barriers = 0
+  public var warpBarriers = 0
+  /// Bytes that threads asked of global memory, asynchronous copies included.
+  public var globalBytesRead = 0
+  public var globalBytesWritten = 0
+  /// Sectors of 32 bytes that warps touched reading, neighbouring lanes together.
+  public var globalSectorsRead = 0
+  /// Shared-memory accesses of warps, and the passes over the banks that they take; equal without bank conflicts
+  /// but for accesses of 8 and 16 bytes a lane, whose 2 and 4 passes are all counted as needed.
+  public var sharedAccesses = 0
+  public var sharedPasses = 0
+  /// Blocks that ran.
+  public var blocks = 0
+
+  public init() {}
+
+  public static func += (left: inout LaunchStatistics, right: LaunchStatistics) {
+    left.warpInstructions += right.warpInstructions
+    left.threadInstructions += right.threadInstructions
+    left.shuffles += right.shuffles
+    left.barriers += right.barriers
+    left.warpBarriers += right.warpBarriers
+    left.globalBytesRead += right.globalBytesRead
+    left.globalBytesWritten += right.globalBytesWritten
+    left.globalSectorsRead += right.globalSectorsRead
+    left.sharedAccesses += right.sharedAccesses
+    left.sharedPasses += right.sharedPasses
+    left.blocks += right.blocks
+  }
+}
