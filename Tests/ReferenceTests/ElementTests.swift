@@ -3,6 +3,11 @@ import Testing
 @testable import Reference
 
 @Suite struct ElementTests {
+  private static func bits(_ element: ElementType, _ value: Float) -> UInt16 {
+    let buffer = ElementBuffer(element, [value])
+    return withExtendedLifetime(buffer) { buffer.bytes.load(as: UInt16.self) }
+  }
+
   @Test func `Every half is widened exactly and rounded back to itself`() {
     for bits in UInt16.min...UInt16.max {
       let half = Float16(bitPattern: bits)
@@ -23,8 +28,7 @@ import Testing
       let high = bits == 0x7BFF ? 65536 : Float(Float16(bitPattern: bits + 1))
       let middle = low + (high - low) / 2
       for value in [middle.nextDown, middle, middle.nextUp, -middle] {
-        let buffer = ElementBuffer(.fp16, [value])
-        #expect(buffer.bytes.load(as: UInt16.self) == Float16(value).bitPattern)
+        #expect(Self.bits(.fp16, value) == Float16(value).bitPattern)
       }
     }
   }
@@ -36,7 +40,7 @@ import Testing
       (-0.0, 0x8000),
     ]
     for (value, bits) in cases {
-      #expect(ElementBuffer(.bf16, [value]).bytes.load(as: UInt16.self) == bits)
+      #expect(Self.bits(.bf16, value) == bits)
     }
     #expect(ElementBuffer(.bf16, [.nan]).floats(0..<1)[0].isNaN)
     #expect(ElementBuffer(.bf16, [Float(bitPattern: 0x7F80_0001)]).floats(0..<1)[0].isNaN)

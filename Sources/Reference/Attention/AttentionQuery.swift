@@ -40,4 +40,24 @@ public struct AttentionQuery: Sendable {
     let own = firstPosition + index
     return (!isCausal || position <= own) && (window.map { position > own - $0 } ?? true)
   }
+
+  /// Traps unless the query and the part are of one model and format, and the bias has a number for each token.
+  public func check(over part: KVPart) {
+    precondition(
+      values.element == part.store.element && shape.kvHeads == part.store.kvHeads
+        && shape.headDim == part.store.headDim,
+      "a query asks a cache of its own format and heads")
+    precondition(
+      bias.map { $0.count == shape.queries * part.count } ?? true, "a bias has a number per query and token")
+  }
+
+  /// The query for the tokens in `ranges` (numbered from 0) of a part with `count` tokens: the same but for its bias.
+  public func restricted(to ranges: [Range<Int>], of count: Int) -> AttentionQuery {
+    guard let bias else { return self }
+    var query = self
+    query.bias = (0..<shape.queries).flatMap { row in
+      ranges.flatMap { bias[row * count + $0.lowerBound..<row * count + $0.upperBound] }
+    }
+    return query
+  }
 }

@@ -72,3 +72,16 @@ extension ElementType {
     }
   }
 }
+
+extension ElementBuffer {
+  /// Calls `body` with the elements in `range`, at most 256, exactly; no memory is allocated.
+  func withFloats(_ range: Range<Int>, _ body: (UnsafeMutableBufferPointer<Float>) -> Void) {
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: range.count) { row in
+      dist_attention_widen(
+        element.code, row.baseAddress,
+        bytes.baseAddress.map { UnsafeRawPointer($0 + range.lowerBound * element.bytes) },
+        range.count)
+      body(row)
+    }
+  }
+}
