@@ -15,6 +15,8 @@ let package = Package(
     .library(name: "Sim", targets: ["Sim"]),
     .library(name: "Policies", targets: ["Policies"]),
     .library(name: "Workloads", targets: ["Workloads"]),
+    // Not for use: a driver of a GPU that is an interpreter, for tests (docs/cuda.md).
+    .library(name: "StandInDriver", type: .dynamic, targets: ["StandInDriver"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
@@ -36,6 +38,11 @@ let package = Package(
     .target(
       name: "Reference", dependencies: ["CDistAttention"], path: "Sources/Reference/Attention",
       swiftSettings: strict),
+    .target(
+      name: "CUDAKernels", path: "Sources/Reference/CUDAKernels", exclude: ["distattention.cu", "distattention.ptx"]),
+    .target(
+      name: "ReferenceCUDA", dependencies: ["CUDAKernels", "Reference"], path: "Sources/Reference/CUDA",
+      swiftSettings: strict),
     .executableTarget(
       name: "infinite-sim",
       dependencies: [
@@ -44,6 +51,8 @@ let package = Package(
       ],
       swiftSettings: strict),
     .target(name: "PTXInterpreter", path: "Tests/PTX", swiftSettings: strict),
+    .target(
+      name: "StandInDriver", dependencies: ["PTXInterpreter"], path: "Tests/StandInDriver", swiftSettings: strict),
     .target(
       name: "TestSupport", dependencies: ["Sim", "Policies"], path: "Tests/TestSupport",
       swiftSettings: strict),
