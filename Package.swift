@@ -65,6 +65,9 @@ let package = Package(
     .testTarget(name: "ResultsTests", dependencies: ["Results"], swiftSettings: strict),
     .testTarget(name: "ReferenceTests", dependencies: ["Reference", "Sim"], swiftSettings: strict),
     .testTarget(
+      name: "CUDATests", dependencies: ["PTXInterpreter", "Reference", "ReferenceCUDA"], path: "Tests/CUDA",
+      exclude: ["clang_cuda.h"], swiftSettings: strict),
+    .testTarget(
       name: "CommandTests", dependencies: ["infinite-sim", "Results", "Sim", "Workloads"],
       swiftSettings: strict),
   ]
