@@ -20,6 +20,8 @@
 #include "Kernel.h"
 
 typedef float vf __attribute__((ext_vector_type(W)));
+typedef double vd __attribute__((ext_vector_type(W / 2)));
+typedef float half_vf __attribute__((ext_vector_type(W / 2)));
 typedef int32_t vi __attribute__((ext_vector_type(W)));
 typedef uint32_t vu __attribute__((ext_vector_type(W)));
 
@@ -44,8 +46,9 @@ INLINE vf splat(float value) { return (vf)value; }
 
 INLINE int64_t width_of(dist_attention_element element) { return element == DIST_ATTENTION_FP32 ? 4 : 2; }
 
-// Bytes of a query's element as the tiles read it.
+// Bytes of a query's element as the tiles read it: bf16 where it is multiplied as such, double for fp32, else fp32.
 INLINE int64_t query_width(dist_attention_element element) {
+  if (element == DIST_ATTENTION_FP32) return sizeof(double);
   return BF16_PRODUCTS && element == DIST_ATTENTION_BF16 ? 2 : (int64_t)sizeof(float);
 }
 
@@ -90,51 +93,63 @@ INLINE void widen(dist_attention_element element, const char *source, vf *low, v
 
 // MARK: - Sums
 
-// Lane i of the result is the sum of the lanes of acc[i].
-INLINE vf transposed_sum(const vf acc[W]) {
+// Lane i of the result is the sum of the lanes of acc[i]: each level adds halves of two vectors into one.
+#define TRANSPOSED_SUM_2(name, vector)                                                         \
+  INLINE vector name(const vector acc[2]) {                                                    \
+    return __builtin_shufflevector(acc[0], acc[1], 0, 2) + __builtin_shufflevector(acc[0], acc[1], 1, 3); \
+  }
+#define TRANSPOSED_SUM_4(name, vector)                                                         \
+  INLINE vector name(const vector acc[4]) {                                                    \
+    vector a[2];                                                                               \
+    _Pragma("unroll") for (int i = 0; i < 2; ++i) {                                            \
+      a[i] = __builtin_shufflevector(acc[i], acc[i + 2], 0, 1, 4, 5) +                         \
+             __builtin_shufflevector(acc[i], acc[i + 2], 2, 3, 6, 7);                          \
+    }                                                                                          \
+    return __builtin_shufflevector(a[0], a[1], 0, 4, 2, 6) + __builtin_shufflevector(a[0], a[1], 1, 5, 3, 7); \
+  }
+#define TRANSPOSED_SUM_8(name, vector)                                                         \
+  INLINE vector name(const vector acc[8]) {                                                    \
+    vector a[4], b[2];                                                                         \
+    _Pragma("unroll") for (int i = 0; i < 4; ++i) {                                            \
+      a[i] = __builtin_shufflevector(acc[i], acc[i + 4], 0, 1, 2, 3, 8, 9, 10, 11) +           \
+             __builtin_shufflevector(acc[i], acc[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);          \
+    }                                                                                          \
+    _Pragma("unroll") for (int i = 0; i < 2; ++i) {                                            \
+      b[i] = __builtin_shufflevector(a[i], a[i + 2], 0, 1, 8, 9, 4, 5, 12, 13) +               \
+             __builtin_shufflevector(a[i], a[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);              \
+    }                                                                                          \
+    return __builtin_shufflevector(b[0], b[1], 0, 8, 2, 10, 4, 12, 6, 14) +                    \
+           __builtin_shufflevector(b[0], b[1], 1, 9, 3, 11, 5, 13, 7, 15);                     \
+  }
+#define TRANSPOSED_SUM_16(name, vector)                                                        \
+  INLINE vector name(const vector acc[16]) {                                                   \
+    vector a[8], b[4], c[2];                                                                   \
+    _Pragma("unroll") for (int i = 0; i < 8; ++i) {                                            \
+      a[i] = __builtin_shufflevector(acc[i], acc[i + 8], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +  \
+             __builtin_shufflevector(acc[i], acc[i + 8], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, \
+                                     31);                                                      \
+    }                                                                                          \
+    _Pragma("unroll") for (int i = 0; i < 4; ++i) {                                            \
+      b[i] = __builtin_shufflevector(a[i], a[i + 4], 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27) +    \
+             __builtin_shufflevector(a[i], a[i + 4], 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);   \
+    }                                                                                          \
+    _Pragma("unroll") for (int i = 0; i < 2; ++i) {                                            \
+      c[i] = __builtin_shufflevector(b[i], b[i + 2], 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +    \
+             __builtin_shufflevector(b[i], b[i + 2], 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);   \
+    }                                                                                          \
+    return __builtin_shufflevector(c[0], c[1], 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30) +         \
+           __builtin_shufflevector(c[0], c[1], 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);          \
+  }
 #if W == 16
-  vf a[8], b[4], c[2];
-#pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    a[i] = __builtin_shufflevector(acc[i], acc[i + 8], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
-           __builtin_shufflevector(acc[i], acc[i + 8], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
-  }
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    b[i] = __builtin_shufflevector(a[i], a[i + 4], 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27) +
-           __builtin_shufflevector(a[i], a[i + 4], 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
-  }
-#pragma unroll
-  for (int i = 0; i < 2; ++i) {
-    c[i] = __builtin_shufflevector(b[i], b[i + 2], 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +
-           __builtin_shufflevector(b[i], b[i + 2], 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
-  }
-  return __builtin_shufflevector(c[0], c[1], 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30) +
-         __builtin_shufflevector(c[0], c[1], 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);
+TRANSPOSED_SUM_16(transposed_sum, vf)
+TRANSPOSED_SUM_8(transposed_sum_double, vd)
 #elif W == 8
-  vf a[4], b[2];
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    a[i] = __builtin_shufflevector(acc[i], acc[i + 4], 0, 1, 2, 3, 8, 9, 10, 11) +
-           __builtin_shufflevector(acc[i], acc[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
-  }
-#pragma unroll
-  for (int i = 0; i < 2; ++i) {
-    b[i] = __builtin_shufflevector(a[i], a[i + 2], 0, 1, 8, 9, 4, 5, 12, 13) +
-           __builtin_shufflevector(a[i], a[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
-  }
-  return __builtin_shufflevector(b[0], b[1], 0, 8, 2, 10, 4, 12, 6, 14) +
-         __builtin_shufflevector(b[0], b[1], 1, 9, 3, 11, 5, 13, 7, 15);
+TRANSPOSED_SUM_8(transposed_sum, vf)
+TRANSPOSED_SUM_4(transposed_sum_double, vd)
 #else
-  vf a[2];
-#pragma unroll
-  for (int i = 0; i < 2; ++i) {
-    a[i] = __builtin_shufflevector(acc[i], acc[i + 2], 0, 1, 4, 5) +
-           __builtin_shufflevector(acc[i], acc[i + 2], 2, 3, 6, 7);
-  }
-  return __builtin_shufflevector(a[0], a[1], 0, 4, 2, 6) + __builtin_shufflevector(a[0], a[1], 1, 5, 3, 7);
+TRANSPOSED_SUM_4(transposed_sum, vf)
+TRANSPOSED_SUM_2(transposed_sum_double, vd)
 #endif
-}
 
 // A NaN beside a number is passed over here; it comes back with the weights.
 INLINE float maximum_of(vf v) {
@@ -166,7 +181,7 @@ INLINE vf exponential(vf x) {
 
 // MARK: - A block of rows against a tile
 
-// Logits of `rows` rows with W / rows tokens, row by row in the lanes of the result.
+// Products of `rows` rows with W / rows tokens, row by row in the lanes of the result.
 INLINE vf products(dist_attention_element element, int rows, int64_t pairs, const char *query, int64_t query_stride,
                    const char *keys, const int64_t *offsets) {
   const int tokens = W / rows;
@@ -228,26 +243,55 @@ INLINE vf products(dist_attention_element element, int rows, int64_t pairs, cons
   return transposed_sum(acc);
 }
 
-// output[h] = output[h] · decay[h] + Σ weights[h][t] · values[t] over pairs [from, from + width) of vectors.
+// The same in double, for fp32: W / 2 logits, of `rows` rows (at most W / 2) with W / 2 / rows tokens.
+INLINE vd products_double(int rows, int64_t pairs, const char *query, int64_t query_stride, const char *keys,
+                          const int64_t *offsets) {
+  const int tokens = W / 2 / rows;
+  vd acc[W / 2];
+#pragma unroll
+  for (int i = 0; i < W / 2; ++i) acc[i] = (vd)0.0;
+  for (int64_t j = 0; j < pairs * 4; ++j) {
+    vd key[W / 2];
+#pragma unroll
+    for (int t = 0; t < tokens; ++t) {
+      half_vf narrow;
+      memcpy(&narrow, keys + offsets[t] + j * (int64_t)sizeof narrow, sizeof narrow);
+      key[t] = __builtin_convertvector(narrow, vd);
+    }
+#pragma unroll
+    for (int h = 0; h < rows; ++h) {
+      vd q;
+      memcpy(&q, query + h * query_stride + j * (int64_t)sizeof q, sizeof q);
+#pragma unroll
+      for (int t = 0; t < tokens; ++t) acc[h * tokens + t] = acc[h * tokens + t] + q * key[t];
+    }
+  }
+  return transposed_sum_double(acc);
+}
+
+// A row's logits against a tile. What a logit loses by rounding to fp32 is kept, for fp32 elements, in `low`, so that a
+// weight is right however large its logit; for 16-bit elements `low` is not used.
+typedef struct {
+  float high[TILE] __attribute__((aligned(64)));
+  float low[TILE] __attribute__((aligned(64)));
+} row_of_logits;
+
+// output[h] = output[h] · decay[h] + Σ weights[h].high[t] · values[t] over pairs [from, from + width) of vectors.
 INLINE void accumulate(dist_attention_element element, int rows, int width, int64_t from, int64_t tokens,
-                       const float (*weights)[TILE], const float *decay, const char *values, const int64_t *offsets,
+                       const row_of_logits *weights, const float *decay, const char *values, const int64_t *offsets,
                        float *output, int64_t stride) {
   vf acc[W];
   const int64_t bytes = PAIR * width_of(element);
+  // A tile is summed by itself first: the chain of additions is then its tokens plus the tiles, not their product.
 #pragma unroll
-  for (int h = 0; h < rows; ++h) {
-#pragma unroll
-    for (int j = 0; j < 2 * width; ++j) {
-      acc[h * 2 * width + j] = load(output + h * stride + from * PAIR + j * W) * splat(decay[h]);
-    }
-  }
+  for (int i = 0; i < 2 * rows * width; ++i) acc[i] = splat(0);
   for (int64_t t = 0; t < tokens; ++t) {
     vf low[4], high[4];
 #pragma unroll
     for (int j = 0; j < width; ++j) widen(element, values + offsets[t] + (from + j) * bytes, &low[j], &high[j]);
 #pragma unroll
     for (int h = 0; h < rows; ++h) {
-      vf weight = splat(weights[h][t]);
+      vf weight = splat(weights[h].high[t]);
 #pragma unroll
       for (int j = 0; j < width; ++j) {
         acc[(h * width + j) * 2] = acc[(h * width + j) * 2] + weight * low[j];
@@ -258,7 +302,10 @@ INLINE void accumulate(dist_attention_element element, int rows, int width, int6
 #pragma unroll
   for (int h = 0; h < rows; ++h) {
 #pragma unroll
-    for (int j = 0; j < 2 * width; ++j) store(output + h * stride + from * PAIR + j * W, acc[h * 2 * width + j]);
+    for (int j = 0; j < 2 * width; ++j) {
+      float *target = output + h * stride + from * PAIR + j * W;
+      store(target, load(target) * splat(decay[h]) + acc[h * 2 * width + j]);
+    }
   }
 }
 
@@ -283,13 +330,20 @@ INLINE enum visibility seen(const dist_attention_call *call, int64_t query, cons
 }
 
 // Adds the bias to a row of logits, and −∞ where the query does not see the token.
-static void mask(const dist_attention_call *call, int64_t query, const tile_of_tokens *tile, float *logits) {
+static void mask(const dist_attention_call *call, int64_t query, const tile_of_tokens *tile, row_of_logits *logits) {
   int64_t own = call->first_position + query;
   int64_t oldest = call->window > 0 ? own - call->window + 1 : INT64_MIN;
   int64_t newest = call->causal ? own : INT64_MAX;
   for (int64_t t = 0; t < tile->tokens; ++t) {
-    if (call->bias) logits[t] += call->bias[query * call->count + tile->index + t];
-    if (tile->positions[t] > newest || tile->positions[t] < oldest) logits[t] = -INFINITY;
+    if (call->bias) {
+      double sum = (double)logits->high[t] + logits->low[t] + call->bias[query * call->count + tile->index + t];
+      logits->high[t] = (float)sum;
+      logits->low[t] = isinf(sum) ? 0 : (float)(sum - logits->high[t]);
+    }
+    if (tile->positions[t] > newest || tile->positions[t] < oldest) {
+      logits->high[t] = -INFINITY;
+      logits->low[t] = 0;
+    }
   }
 }
 
@@ -301,13 +355,13 @@ INLINE int any(vi lanes) {
   return bits != 0;
 }
 
-// Turns a row of logits into weights and moves its maximum and its sums (one per lane); returns by what its output
-// decays.
-INLINE float softmax(int64_t tokens, float *logits, float *maximum, float *sums) {
+// Turns a row of logits into weights (in `high`) and moves its maximum and its sums (one per lane); returns by what its
+// output decays.
+INLINE float softmax(int has_low, int64_t tokens, row_of_logits *logits, float *maximum, float *sums) {
   const float before = *maximum;
   vf largest = splat(before);
   for (int64_t t = 0; t < tokens; t += W) {
-    vf logit = load(logits + t);
+    vf logit = load(logits->high + t);
     largest = logit > largest ? logit : largest;
   }
   float now = before, decay = 1;
@@ -322,14 +376,16 @@ INLINE float softmax(int64_t tokens, float *logits, float *maximum, float *sums)
   if (now == -INFINITY) {
     // No token, or nothing but NaN: the difference of equal infinities would be a NaN for both.
     for (int64_t t = 0; t < tokens; ++t) {
-      if (logits[t] != -INFINITY) *maximum = NAN;
-      logits[t] = 0;
+      if (logits->high[t] != -INFINITY) *maximum = NAN;
+      logits->high[t] = 0;
     }
     return 1;
   }
   for (int64_t t = 0; t < tokens; t += W) {
-    vf weight = exponential(load(logits + t) - splat(now));
-    store(logits + t, weight);
+    vf distance = load(logits->high + t) - splat(now);
+    if (has_low) distance = distance + load(logits->low + t);
+    vf weight = exponential(distance);
+    store(logits->high + t, weight);
     total = total + weight;
   }
   store(sums, total);
@@ -364,26 +420,45 @@ INLINE void block(dist_attention_element element, int rows, int64_t pairs, const
   }
   if (!is_any) return;
 
-  float logits[8][TILE] __attribute__((aligned(64)));
-  const int tokens = W / rows;
+  row_of_logits logits[8];
+  const char *block_query = query + first * query_stride;
+  const int is_double = element == DIST_ATTENTION_FP32;
+  const int tokens = W / rows / (is_double ? 2 : 1);
   for (int64_t t = 0; t < tile->tokens; t += tokens) {
-    // Tokens past the end repeat the last one, and are then masked.
     if (first == 0) prefetch(element, pairs, tokens, next, t);
-    vf lanes = products(element, rows, pairs, query + first * query_stride, query_stride, tile->keys, tile->offsets + t);
-    lanes = lanes * splat(call->scale);
-    float out[W];
-    store(out, lanes);
+    // Tokens past the end repeat the last one, and are then masked.
+    if (is_double) {
+      vd product = products_double(rows, pairs, block_query, query_stride, tile->keys, tile->offsets + t);
+      product = product * (vd)(double)call->scale;
+      half_vf high = __builtin_convertvector(product, half_vf);
+      half_vf low = __builtin_convertvector(product - __builtin_convertvector(high, vd), half_vf);
+      float out[2][W / 2];
+      memcpy(out[0], &high, sizeof high);
+      memcpy(out[1], &low, sizeof low);
 #pragma unroll
-    for (int h = 0; h < rows; ++h) memcpy(&logits[h][t], out + h * tokens, (size_t)tokens * sizeof(float));
+      for (int h = 0; h < rows; ++h) {
+        memcpy(&logits[h].high[t], out[0] + h * tokens, (size_t)tokens * sizeof(float));
+        memcpy(&logits[h].low[t], out[1] + h * tokens, (size_t)tokens * sizeof(float));
+      }
+    } else {
+      vf product = products(element, rows, pairs, block_query, query_stride, tile->keys, tile->offsets + t);
+      float out[W];
+      store(out, product * splat(call->scale));
+#pragma unroll
+      for (int h = 0; h < rows; ++h) memcpy(&logits[h].high[t], out + h * tokens, (size_t)tokens * sizeof(float));
+    }
   }
 
   float decay[8];
   const int64_t whole = (tile->tokens + W - 1) / W * W;
   for (int h = 0; h < rows; ++h) {
     int64_t row = first + h;
-    for (int64_t t = tile->tokens; t < whole; ++t) logits[h][t] = -INFINITY;
-    if (visible[h] != ALL) mask(call, row / plan->group, tile, logits[h]);
-    decay[h] = softmax(whole, logits[h], &state->maximum[row], &state->sums[row * LANES]);
+    for (int64_t t = tile->tokens; t < whole; ++t) logits[h].high[t] = -INFINITY, logits[h].low[t] = 0;
+    if (visible[h] != ALL) {
+      if (!is_double) memset(logits[h].low, 0, sizeof logits[h].low);
+      mask(call, row / plan->group, tile, &logits[h]);
+    }
+    decay[h] = softmax(is_double, whole, &logits[h], &state->maximum[row], &state->sums[row * LANES]);
   }
 
   float *output = state->output + first * plan->padded_dim;
@@ -518,6 +593,10 @@ static void prepare(dist_attention_element element, void *target, const void *so
   memcpy(row, source, (size_t)(dim * width));
   if (BF16_PRODUCTS && element == DIST_ATTENTION_BF16) {
     memcpy(target, row, (size_t)padded * 2);
+    return;
+  }
+  if (element == DIST_ATTENTION_FP32) {
+    for (int64_t i = 0; i < padded; ++i) ((double *)target)[i] = ((const float *)row)[i];
     return;
   }
   for (int64_t j = 0; j < padded; j += PAIR) {
