@@ -66,7 +66,7 @@ let package = Package(
     .testTarget(name: "ReferenceTests", dependencies: ["Reference", "Sim"], swiftSettings: strict),
     .testTarget(
       name: "CUDATests", dependencies: ["PTXInterpreter", "Reference", "ReferenceCUDA"], path: "Tests/CUDA",
-      exclude: ["clang_cuda.h"], swiftSettings: strict),
+      exclude: ["clang_cuda.h", "kernels.cu", "mutants.json"], swiftSettings: strict),
     .testTarget(
       name: "CommandTests", dependencies: ["infinite-sim", "Results", "Sim", "Workloads"],
       swiftSettings: strict),

@@ -62,3 +62,7 @@ __device__ inline float fmaxf(float a, float b) { return __builtin_fmaxf(a, b); 
 __device__ inline float sqrtf(float x) { return __builtin_sqrtf(x); }
 template <class T> __device__ inline T min(T a, T b) { return b < a ? b : a; }
 template <class T> __device__ inline T max(T a, T b) { return a < b ? b : a; }
+__device__ inline int atomicAdd(int *place, int value) { return __nvvm_atom_add_gen_i(place, value); }
+__device__ inline int __popc(unsigned x) { return __builtin_popcount(x); }
+__device__ inline int __clz(unsigned x) { return x ? __builtin_clz(x) : 32; }
+__device__ inline unsigned __brev(unsigned x) { return __builtin_bitreverse32(x); }

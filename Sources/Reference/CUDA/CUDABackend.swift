@@ -19,10 +19,14 @@ public final class CUDABackend: AttentionBackend {
 
   /// Opens the driver in the library that `library` names: by default the environment's `INFINITE_SIM_LIBCUDA`, or else
   /// `libcuda.so.1`. What is missing is told by `availability`.
-  public init(library: String? = nil) {
+  public convenience init(library: String? = nil) { self.init(library: library, ptx: nil) }
+
+  /// The same with kernels of another text, whose names `symbol` gives.
+  init(library: String?, ptx: String?, symbol: @escaping @Sendable (String) -> String = { $0 }) {
     let fromEnvironment = getenv("INFINITE_SIM_LIBCUDA").map { String(cString: $0) }
     do throws(CUDAError) {
-      let device = try CUDADevice(CUDADriver(library: library ?? fromEnvironment ?? CUDADriver.defaultLibrary))
+      let device = try CUDADevice(
+        CUDADriver(library: library ?? fromEnvironment ?? CUDADriver.defaultLibrary), ptx: ptx, symbol: symbol)
       availability = .available(device.description)
       self.device = Mutex(device)
     } catch {

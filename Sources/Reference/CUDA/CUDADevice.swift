@@ -19,8 +19,14 @@ final class CUDADevice {
   private var module: CUDADriver.Handle?
   private var functions: [String: CUDADriver.Handle] = [:]
 
-  init(_ driver: CUDADriver) throws(CUDAError) {
+  private let symbol: @Sendable (String) -> String
+
+  /// The kernels are those of `ptx`, or the embedded ones; `symbol` gives a kernel's name in it.
+  init(
+    _ driver: CUDADriver, ptx: String? = nil, symbol: @escaping @Sendable (String) -> String = { $0 }
+  ) throws(CUDAError) {
     self.driver = driver
+    self.symbol = symbol
     try driver.check(driver.initialise(0), "cuInit")
     var (count, version): (Int32, Int32) = (0, 0)
     try driver.check(driver.deviceCount(&count), "cuDeviceGetCount")
@@ -51,7 +57,7 @@ final class CUDADevice {
     try driver.check(driver.retainContext(&context, index), "cuDevicePrimaryCtxRetain")
     self.context = context
     try makeCurrent()
-    try loadKernels()
+    try loadKernels(ptx)
   }
 
   deinit {
@@ -65,16 +71,17 @@ final class CUDADevice {
     try driver.check(driver.setContext(context), "cuCtxSetCurrent")
   }
 
-  private func loadKernels() throws(CUDAError) {
+  private func loadKernels(_ ptx: String?) throws(CUDAError) {
     // CUjit_option in cuda.h: 5 is the buffer for errors, 6 its size.
     var options: [Int32] = [5, 6]
     var log = [CChar](repeating: 0, count: 8192)
     let code = log.withUnsafeMutableBytes { buffer in
       var values: [UnsafeMutableRawPointer?] = [buffer.baseAddress, UnsafeMutableRawPointer(bitPattern: buffer.count)]
+      if let ptx { return driver.loadModule(&module, ptx, 2, &options, &values) }
       return driver.loadModule(&module, dist_attention_ptx(), 2, &options, &values)
     }
     let text = String(decoding: log.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-    try driver.check(code, "cuModuleLoadDataEx of the embedded PTX\(text.isEmpty ? "" : ": " + text)")
+    try driver.check(code, "cuModuleLoadDataEx of the kernels' PTX\(text.isEmpty ? "" : ": " + text)")
   }
 
   // MARK: - Memory
@@ -155,7 +162,7 @@ final class CUDADevice {
   private func function(_ name: String) throws(CUDAError) -> CUDADriver.Handle {
     if let function = functions[name] { return function }
     var function: CUDADriver.Handle?
-    try driver.check(driver.function(&function, module, name), "cuModuleGetFunction of \(name)")
+    try driver.check(driver.function(&function, module, symbol(name)), "cuModuleGetFunction of \(name)")
     guard let function else { throw CUDAError("the driver gave no function for \(name)") }
     functions[name] = function
     return function
