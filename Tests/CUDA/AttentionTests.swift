@@ -96,7 +96,7 @@ import Testing
   /// Shapes for the kernels that planted bugs are compiled for, with several tiles and splits and not in whole ones.
   private static let mutantCases = [(299, ElementType.bf16, 64, 4), (515, .bf16, 128, 7), (130, .fp16, 128, 1), (777, .bf16, 64, 3)]
     .enumerated().flatMap { index, one in
-      (0..<6).map { ShapeCase(100 + 10 * index + $0, tokens: one.0, element: one.1, headDim: one.2, rows: one.3) }
+      (0..<6).map { ShapeCase(100 + 10 * index + $0, tokens: one.0, element: one.1, headDim: one.2, rows: one.3, hasBias: $0 == 0) }
     }
 
   @Test(needsCompilers, arguments: CompiledPTX.mutants)

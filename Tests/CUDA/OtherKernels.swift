@@ -104,13 +104,15 @@ extension OtherKernel {
       OtherKernel(
         "matrix_square", grid: Dimensions(3, 3), block: Dimensions(8, 8), count: 24, input: matrix,
         output: [Double](repeating: 0, count: 576),
-        expected: (0..<576).map { index in
-          (0..<24).reduce(0.0) { $0.addingProduct(matrix[index / 24 * 24 + $1], matrix[$1 * 24 + index % 24]) }
+        expected: (0..<576).map { index -> Double in
+          var sum = 0.0
+          for k in 0..<24 { sum.addProduct(matrix[index / 24 * 24 + k], matrix[k * 24 + index % 24]) }
+          return sum
         }))
     kernels.append(
       OtherKernel(
         "collatz", grid: flat.0, block: flat.1, count: n, input: words, output: [UInt32](repeating: 0, count: n),
-        expected: words.map { word in
+        expected: words.map { word -> UInt32 in
           var (value, count): (UInt64, UInt32) = (UInt64(word), 0)
           while value > 1 {
             if value % 2 == 0 { value /= 2 } else {
@@ -128,12 +130,13 @@ extension OtherKernel {
     kernels.append(
       OtherKernel(
         "bit_mixing", grid: flat.0, block: flat.1, count: n, input: longs, output: [UInt64](repeating: 0, count: n),
-        expected: longs.map { long in
+        expected: longs.map { long -> UInt64 in
           var z = (long ^ (long >> 30)) &* 0xbf58_476d_1ce4_e5b9
           z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
           z ^= z >> 31
           let (low, high) = (UInt32(truncatingIfNeeded: z), UInt32(z >> 32))
-          let mirrored = (0..<32).reduce(UInt32(0)) { $0 | (high >> UInt32($1) & 1) << UInt32(31 - $1) }
+          var mirrored: UInt32 = 0
+          for bit: UInt32 in 0..<32 { mirrored |= (high >> bit & 1) << (31 - bit) }
           let turned = (low << 7 | low >> 25) ^ mirrored
           let counted = UInt64(low.nonzeroBitCount * 100 + (high | 1).leadingZeroBitCount)
           let shifted = UInt64(high & 0xf0) << 12
@@ -157,10 +160,15 @@ extension OtherKernel {
     kernels.append(
       OtherKernel(
         "tables", grid: flat.0, block: flat.1, count: n, input: words, output: [Int32](repeating: 0, count: n),
-        expected: words.map { word in
+        expected: words.map { word -> Int32 in
           var mine = [Int32](repeating: 0, count: 8)
-          for k in 0..<8 { mine[Int((UInt32(k * 5) &+ word) % 8)] = primes[k] * Int32(k + 1) }
-          return (0..<4).reduce(0) { $0 * 3 + mine[Int(word >> UInt32(3 * $1) % 8)] }
+          for k in 0..<8 {
+            let place = (UInt32(k * 5) &+ word) % 8
+            mine[Int(place)] = primes[k] * Int32(k + 1)
+          }
+          var sum: Int32 = 0
+          for k: UInt32 in 0..<4 { sum = sum * 3 + mine[Int((word >> (3 * k)) % 8)] }
+          return sum
         }))
     var positions = [UInt32](repeating: 77, count: 32 * 33)
     let blank = positions

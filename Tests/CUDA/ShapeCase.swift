@@ -8,7 +8,7 @@ struct ShapeCase {
   let shares: [KVPartition.Share]
 
   /// `tokens` fixes the length; `element`, `headDim` and `rows` (per KV head) a kernel.
-  init(_ index: Int, tokens: Int? = nil, element: ElementType? = nil, headDim: Int? = nil, rows: Int? = nil) {
+  init(_ index: Int, tokens: Int? = nil, element: ElementType? = nil, headDim: Int? = nil, rows: Int? = nil, hasBias: Bool? = nil) {
     var random = RandomNumbers(seed: 0xC0DA_0000 + UInt64(index))
     func chance(_ percent: Int) -> Bool { random.integer(1...100) <= percent }
     func pick<T>(_ choices: [T]) -> T { choices[random.integer(0...choices.count - 1)] }
@@ -35,7 +35,7 @@ struct ShapeCase {
       shape: shape, values: tensors.queries(element, shape),
       firstPosition: chance(15) ? random.integer(-queries...count + 2) : max(count - queries, 0),
       isCausal: chance(70), window: chance(15) ? random.integer(1...max(count, 1) + 3) : nil)
-    if chance(10) {
+    if hasBias ?? chance(10) {
       query.bias = (0..<queries).flatMap { _ in
         let isHidden = chance(20)
         return (0..<count).map { _ in

@@ -21,6 +21,30 @@ enum StandIn {
     return name
   }()
 
+  /// What the interpreter counted since the last call.
+  struct Counts {
+    var warpInstructions = 0
+    var threadInstructions = 0
+    var shuffles = 0
+    var barriers = 0
+    var warpBarriers = 0
+    var bytesRead = 0
+    var sectorsRead = 0
+    var bytesWritten = 0
+    var sharedPasses = 0
+    var sharedPassesNeeded = 0
+  }
+
+  /// The counts so far, which start again; `isDetailed` counts passes over the banks of shared memory from here on.
+  static func counts(isDetailed: Bool = false) throws -> Counts {
+    let handle = try #require(dlopen(library, RTLD_NOW))
+    let symbol = try #require(dlsym(handle, "standInStatistics"))
+    let read = unsafeBitCast(symbol, to: (@convention(c) (UnsafeMutableRawPointer, Bool) -> Void).self)
+    var counts = Counts()
+    read(&counts, isDetailed)
+    return counts
+  }
+
   /// The backend on it; one for all tests, as a process has one driver.
   static let backend = CUDABackend(library: library)
 }

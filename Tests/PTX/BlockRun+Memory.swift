@@ -353,7 +353,6 @@ extension BlockRun {
   /// Counts the passes over the 32 banks of 4 bytes: 128 bytes a pass at best, more if lanes of a pass want different
   /// words of a bank.
   private func countPasses(_ warp: Warp, _ i: UnsafePointer<Instruction>, _ active: UInt32, _ bytes: Int) {
-    statistics.sharedAccesses += 1
     guard isDetailed else { return }
     let lanes = min(32, 128 / bytes)
     let words = max(1, bytes / 4)
@@ -371,6 +370,7 @@ extension BlockRun {
         }
       }
       statistics.sharedPasses += Int(passes.max())
+      statistics.sharedPassesNeeded += passes.max() > 0 ? 1 : 0
     }
   }
 }

@@ -312,18 +312,22 @@ final class BlockRun {
         return
       case .warpBarrier, .shuffleUp, .shuffleDown, .shuffleXor, .shuffleIndex, .ballot, .voteAny, .voteAll:
         if active != 0 {
-          let members = try self.members(warp, instruction, active, pc)
-          guard members & warp.live & ~active == 0 else {
+          guard try haveCome(warp, instruction, active, pc) else {
             guard active == mask else {
               throw error(.synchronisation, "threads named by a mask are kept away by a predicate", pc)
             }
             join(warp, Group(pc: pc, mask: mask, waits: true))
             return
           }
-          if instruction.pointee.operation == .warpBarrier {
-            warpBarrier(warp, active)
-          } else {
-            try exchange(warp, instruction, active, pc)
+          var rest = active
+          while rest != 0 {
+            let together = alike(warp, instruction, rest)
+            if instruction.pointee.operation == .warpBarrier {
+              warpBarrier(warp, together)
+            } else {
+              try exchange(warp, instruction, together, pc)
+            }
+            rest &= ~together
           }
         }
         pc += 1
@@ -367,21 +371,33 @@ final class BlockRun {
       group.pc)
   }
 
-  /// The threads that a shuffle, a vote or a barrier of the warp is for.
-  private func members(
-    _ warp: Warp, _ instruction: UnsafePointer<Instruction>, _ active: UInt32, _ pc: Int
-  ) throws(PTXError) -> UInt32 {
+  /// Of the threads in `rest`, those that name the same mask as the first.
+  private func alike(_ warp: Warp, _ instruction: UnsafePointer<Instruction>, _ rest: UInt32) -> UInt32 {
     let masks = warp.lanes(instruction.pointee.vector.0, UInt32.self)
-    let members = masks[active.trailingZeroBitCount]
-    for lane in 0..<32 where active & 1 << UInt32(lane) != 0 {
-      guard masks[lane] == members else {
-        throw error(.synchronisation, "threads of a warp name different masks", pc)
+    let first = masks[rest.trailingZeroBitCount]
+    var together: UInt32 = 0
+    for lane in 0..<32 where rest & 1 << UInt32(lane) != 0 && masks[lane] == first { together |= 1 << UInt32(lane) }
+    return together
+  }
+
+  /// Whether all threads that a shuffle, a vote or a barrier of the warp is for are there. Those that have ended are not
+  /// waited for, except by a barrier (PTX ISA, shfl.sync and bar.warp.sync).
+  private func haveCome(
+    _ warp: Warp, _ instruction: UnsafePointer<Instruction>, _ active: UInt32, _ pc: Int
+  ) throws(PTXError) -> Bool {
+    let masks = warp.lanes(instruction.pointee.vector.0, UInt32.self)
+    let expected = instruction.pointee.operation == .warpBarrier ? warp.all(block.count) : warp.live
+    var rest = active
+    while rest != 0 {
+      let together = alike(warp, instruction, rest)
+      let members = masks[rest.trailingZeroBitCount]
+      guard together & ~members == 0 else {
+        throw error(.synchronisation, "thread \((together & ~members).trailingZeroBitCount) is not in the mask it names", pc)
       }
+      if members & expected & ~together != 0 { return false }
+      rest &= ~together
     }
-    guard active & ~members == 0 else {
-      throw error(.synchronisation, "thread \((active & ~members).trailingZeroBitCount) is not in the mask it names", pc)
-    }
-    return members
+    return true
   }
 
   /// A barrier of some or all threads of a warp: orders their accesses.

@@ -460,7 +460,7 @@ extension KernelBuilder {
 
   /// An address: a register of 4 or 8 bytes, or a variable.
   private mutating func addressBase(_ base: String, _ line: Int) throws(PTXError) -> (Int32, UInt8) {
-    if let address = address(base) { return (constant(address, .u64), 8) }
+    if let place = variable(base, .u64) { return (place, 8) }
     if base.first?.isNumber == true { return (constant(try Number.bits(base, .u64, line), .u64), 8) }
     let register = try self.register(.name(base), line)
     guard register.type.bytes >= 4 else { throw PTXError(.unknown, "\(base) is no address", line: line) }

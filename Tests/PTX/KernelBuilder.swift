@@ -14,10 +14,17 @@ struct KernelBuilder {
   private var constants: [String: Int] = [:]
   private var specials: [String: Int] = [:]
   private var shared: [String: Int] = [:]
+  /// Shared variables of the module: a kernel has those that it names.
+  private let moduleShared: [String: (bytes: Int, align: Int)]
+  /// Where constants are that hold the address of dynamic shared memory, which follows all else.
+  private var dynamic: [Int] = []
   private var local: [String: Int] = [:]
 
-  init(name: String, addresses: [String: UInt64]) {
+  init(
+    name: String, addresses: [String: UInt64], moduleShared: [(name: String, bytes: Int, align: Int)]
+  ) {
     kernel = Kernel(name: name)
+    self.moduleShared = Dictionary(moduleShared.map { ($0.name, ($0.bytes, $0.align)) }) { $1 }
     self.addresses = addresses
   }
 
@@ -69,6 +76,8 @@ struct KernelBuilder {
       }
       kernel.instructions[branch.instruction].immediate = target
     }
+    kernel.sharedBytes = (kernel.sharedBytes + 15) / 16 * 16
+    for index in dynamic { kernel.constants[index].value = UInt64(kernel.sharedBytes) }
     // Running off the end ends a thread.
     kernel.instructions.append(Instruction(.exit, line: Int(kernel.instructions.last?.line ?? 0)))
     for instruction in kernel.instructions {
@@ -142,20 +151,26 @@ struct KernelBuilder {
         return Int32(register.offset)
       }
       if Special.names.contains(name) { return special(name) }
-      if let address = address(name) { return constant(address, type) }
+      if let place = variable(name, type) { return place }
       throw PTXError(.unknown, "no register or variable \(name)", line: line)
     default: throw PTXError(.unknown, "found \(operand), expected a value", line: line)
     }
   }
 
-  /// A variable's address in its own state space.
-  func address(_ name: String) -> UInt64? {
-    if let offset = shared[name] { return UInt64(offset) }
-    if let offset = local[name] { return UInt64(offset) }
-    if let index = kernel.parameterNames.firstIndex(of: name) {
-      return UInt64(kernel.parameters[index].offset)
+  /// The place of a constant that holds a variable's address in its own state space, or nil if there is no such.
+  mutating func variable(_ name: String, _ type: PTXType) -> Int32? {
+    if shared[name] == nil, let module = moduleShared[name] {
+      if module.bytes == 0 {
+        let offset = allocate(type)
+        dynamic.append(kernel.constants.count)
+        kernel.constants.append((offset, type.registerBytes, 0))
+        return Int32(offset)
+      }
+      addShared((name, module.bytes, module.align))
     }
-    return addresses[name]
+    let parameter = kernel.parameterNames.firstIndex(of: name).map { kernel.parameters[$0].offset }
+    let local = (shared[name] ?? self.local[name] ?? parameter).map(UInt64.init)
+    return (local ?? addresses[name]).map { constant($0, type) }
   }
 
   /// The place of a constant, alike in all lanes; of a predicate, all lanes' bits.

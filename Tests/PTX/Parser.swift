@@ -11,7 +11,6 @@ struct Parser {
   private var at = 0
   /// Where each module variable lies.
   private var addresses: [String: UInt64] = [:]
-  /// Module-scope shared variables: all kernels that name them have them.
   private var moduleShared: [(name: String, bytes: Int, align: Int)] = []
   private let place: (ModuleVariable) throws(PTXError) -> UInt64
 
@@ -103,7 +102,7 @@ struct Parser {
   // MARK: - Kernels
 
   private mutating func kernel() throws(PTXError) -> Kernel {
-    var builder = KernelBuilder(name: String(try next().text), addresses: addresses)
+    var builder = KernelBuilder(name: String(try next().text), addresses: addresses, moduleShared: moduleShared)
     try expect("(")
     while !accept(")") {
       try expect(".param")
@@ -134,7 +133,6 @@ struct Parser {
       default: throw error("'\(directive.text)' is not known before a kernel's body", directive)
       }
     }
-    for variable in moduleShared { builder.addShared(variable) }
     try body(&builder)
     return try builder.finished()
   }

@@ -12,10 +12,10 @@ public struct LaunchStatistics: Hashable, Sendable {
   public var globalBytesWritten = 0
   /// Sectors of 32 bytes that warps touched reading, neighbouring lanes together.
   public var globalSectorsRead = 0
-  /// Shared-memory accesses of warps, and the passes over the banks that they take; equal without bank conflicts
-  /// but for accesses of 8 and 16 bytes a lane, whose 2 and 4 passes are all counted as needed.
-  public var sharedAccesses = 0
+  /// Passes over the 32 banks that loads and stores of shared memory took, and those that they would take without two
+  /// lanes wanting different words of a bank: one for each 128 bytes of all lanes. Counted in detailed runs.
   public var sharedPasses = 0
+  public var sharedPassesNeeded = 0
   /// Blocks that ran.
   public var blocks = 0
 
@@ -30,8 +30,8 @@ public struct LaunchStatistics: Hashable, Sendable {
     left.globalBytesRead += right.globalBytesRead
     left.globalBytesWritten += right.globalBytesWritten
     left.globalSectorsRead += right.globalSectorsRead
-    left.sharedAccesses += right.sharedAccesses
     left.sharedPasses += right.sharedPasses
+    left.sharedPassesNeeded += right.sharedPassesNeeded
     left.blocks += right.blocks
   }
 }

@@ -38,10 +38,11 @@ private struct Driver: ~Copyable {
   var functions: [UInt: Kernel] = [:]
   var events: [UInt: Double?] = [:]
   var handle: UInt = 0x1000
-  /// Why the last call failed.
-  var reason = ""
-  /// What all launches did, for `INFINITE_SIM_STANDIN_COUNTS`.
+  /// Why a thread's last call failed.
+  var reasons: [UInt: String] = [:]
+  /// What the launches did since it was last asked for, and whether passes over banks are counted.
   var statistics = LaunchStatistics()
+  var isDetailed = false
 
   mutating func newHandle() -> UInt {
     handle += 16
@@ -66,14 +67,14 @@ private func call(
   shared.withLock { driver in
     guard driver.isInitialised else { return Code.notInitialised.rawValue }
     guard !needsContext || driver.retained > 0 && driver.threads.contains(thisThread()) else {
-      driver.reason = "no context is current on this thread"
+      driver.reasons[thisThread()] = "no context is current on this thread"
       return Code.invalidContext.rawValue
     }
     do throws(PTXError) {
-      driver.reason = ""
+      driver.reasons[thisThread()] = ""
       return try body(&driver).rawValue
     } catch {
-      driver.reason = error.description
+      driver.reasons[thisThread()] = error.description
       let code: Code =
         switch error.kind {
         case .unknown: .invalidPTX
@@ -229,7 +230,7 @@ public func cuModuleGetFunction(
   call { driver in
     guard let kernels = driver.modules[UInt(bitPattern: module)] else { return .invalidHandle }
     guard let kernel = kernels[String(cString: name)] else {
-      driver.reason = "no kernel \(String(cString: name))"
+      driver.reasons[thisThread()] = "no kernel \(String(cString: name))"
       return .notFound
     }
     let handle = driver.newHandle()
@@ -310,13 +311,14 @@ public func cuLaunchKernel(
     guard stream == nil, parameters == nil, let extra, Int(bitPattern: extra[0]) == 1, Int(bitPattern: extra[2]) == 2,
       extra[4] == nil, let size = extra[3]?.load(as: Int.self), let buffer = extra[1] ?? extra[3]
     else {
-      driver.reason = "the stand-in takes arguments in one packed buffer and the default stream only"
+      driver.reasons[thisThread()] = "the stand-in takes arguments in one packed buffer and the default stream only"
       return .invalidValue
     }
     let bytes = Array(UnsafeRawBufferPointer(start: buffer, count: size))
     driver.statistics += try driver.device.launch(
       kernel, grid: Dimensions(Int(gridX), Int(gridY), Int(gridZ)),
-      block: Dimensions(Int(blockX), Int(blockY), Int(blockZ)), dynamicSharedBytes: Int(sharedBytes), parameters: bytes)
+      block: Dimensions(Int(blockX), Int(blockY), Int(blockZ)), dynamicSharedBytes: Int(sharedBytes), parameters: bytes,
+      isDetailed: driver.isDetailed)
     return .success
   }
 }
@@ -379,6 +381,25 @@ public func cuGetErrorName(_ code: Int32, _ name: UnsafeMutablePointer<UnsafePoi
 @_cdecl("cuGetErrorString")
 public func cuGetErrorString(_ code: Int32, _ text: UnsafeMutablePointer<UnsafePointer<CChar>?>) -> Int32 {
   guard Code(rawValue: code) != nil else { return Code.invalidValue.rawValue }
-  text.pointee = UnsafePointer(strdup(shared.withLock { $0.reason }))
+  text.pointee = UnsafePointer(strdup(shared.withLock { $0.reasons[thisThread()] ?? "" }))
   return 0
+}
+
+// MARK: - Not of CUDA
+
+/// What launches did since the last call: warp and thread instructions, shuffles, block and warp barriers, bytes and
+/// sectors read from global memory, bytes written, passes over the banks of shared memory and those needed (if
+/// `isDetailed` was set before). `isDetailed` is for the launches to come.
+@_cdecl("standInStatistics")
+public func standInStatistics(_ counts: UnsafeMutablePointer<Int>, _ isDetailed: Bool) {
+  shared.withLock { driver in
+    let all = driver.statistics
+    let values = [
+      all.warpInstructions, all.threadInstructions, all.shuffles, all.barriers, all.warpBarriers, all.globalBytesRead,
+      all.globalSectorsRead, all.globalBytesWritten, all.sharedPasses, all.sharedPassesNeeded,
+    ]
+    for (index, value) in values.enumerated() { counts[index] = value }
+    driver.statistics = LaunchStatistics()
+    driver.isDetailed = isDetailed
+  }
 }
