@@ -22,12 +22,14 @@ extension BlockRun {
     _ warp: Warp, _ i: UnsafePointer<Instruction>, _ active: UInt32, _ pc: Int
   ) throws(PTXError) {
     time += 1
+    var order = self.order
+    order.now = time
     order.warp = warp.barrierTime
     order.lanes = warp.hasLaneTimes ? warp.laneTimes : nil
     switch i.pointee.operation {
-    case .load, .store: try loadOrStore(warp, i, active, pc)
-    case .copyAsync: try copyAsync(warp, i, active, pc)
-    default: try atomic(warp, i, active, pc)
+    case .load, .store: try loadOrStore(warp, i, active, pc, &order)
+    case .copyAsync: try copyAsync(warp, i, active, pc, &order)
+    default: try atomic(warp, i, active, pc, &order)
     }
   }
 
@@ -38,14 +40,16 @@ extension BlockRun {
   }
 
   private func loadOrStore(
-    _ warp: Warp, _ i: UnsafePointer<Instruction>, _ active: UInt32, _ pc: Int
+    _ warp: Warp, _ i: UnsafePointer<Instruction>, _ active: UInt32, _ pc: Int, _ order: inout Order
   ) throws(PTXError) {
     let isLoad = i.pointee.operation == .load
     let type = i.pointee.type
     let count = Int(i.pointee.vectorCount)
     let bytes = type.bytes
     let registerBytes = Int(i.pointee.destinationBytes)
-    let vector = [i.pointee.vector.0, i.pointee.vector.1, i.pointee.vector.2, i.pointee.vector.3]
+    let vector = SIMD4(i.pointee.vector.0, i.pointee.vector.1, i.pointee.vector.2, i.pointee.vector.3)
+    var counted = LaunchStatistics()
+    defer { statistics += counted }
     var sector = UInt64.max
     var space = i.pointee.space
     var rest = active
@@ -53,11 +57,11 @@ extension BlockRun {
       let lane = rest.trailingZeroBitCount
       rest &= rest &- 1
       let address = self.address(warp, i, lane)
-      let place = try find(address, bytes * count, i.pointee.space, warp, lane, pc)
+      let place = try find(address, bytes * count, i.pointee.space, warp, lane, pc, &order)
       if isLoad {
-        try checkRead(place, bytes * count, pc, isAtomic: i.pointee.isVolatile)
+        try checkRead(place, bytes * count, pc, order, isAtomic: i.pointee.isVolatile)
       } else {
-        try checkWrite(place, bytes * count, pc, isAtomic: i.pointee.isVolatile)
+        try checkWrite(place, bytes * count, pc, order, isAtomic: i.pointee.isVolatile)
       }
       for part in 0..<count {
         let at = UnsafeMutableRawPointer(place.bytes + part * bytes)
@@ -86,11 +90,11 @@ extension BlockRun {
         space = .shared
       } else if place.writers != nil {
         if isLoad {
-          statistics.globalBytesRead += bytes * count
-          if address / 32 != sector { statistics.globalSectorsRead += max(1, bytes * count / 32) }
+          counted.globalBytesRead += bytes * count
+          if address / 32 != sector { counted.globalSectorsRead += max(1, bytes * count / 32) }
           sector = address / 32
         } else {
-          statistics.globalBytesWritten += bytes * count
+          counted.globalBytesWritten += bytes * count
         }
       }
     }
@@ -101,29 +105,29 @@ extension BlockRun {
 
   @inline(__always)
   private func find(
-    _ address: UInt64, _ count: Int, _ space: Space, _ warp: Warp, _ lane: Int, _ pc: Int
+    _ address: UInt64, _ count: Int, _ space: Space, _ warp: Warp, _ lane: Int, _ pc: Int, _ order: inout Order
   ) throws(PTXError) -> Place {
     order.thread = UInt64(warp.index * 32 + lane)
     guard address % UInt64(count) == 0 else {
       throw error(.memory, "thread \(order.thread) accesses \(count) bytes at \(hex(address)), which is not aligned", pc)
     }
     switch space {
-    case .shared: return try findShared(address, count, pc)
-    case .local: return try findLocal(address, count, warp, lane, pc)
-    case .global, .const: return try findGlobal(address, count, pc)
+    case .shared: return try findShared(address, count, pc, order)
+    case .local: return try findLocal(address, count, warp, lane, pc, order)
+    case .global, .const: return try findGlobal(address, count, pc, order)
     default:
       if address >= Window.local && address < Window.local + Window.size {
-        return try findLocal(address - Window.local, count, warp, lane, pc)
+        return try findLocal(address - Window.local, count, warp, lane, pc, order)
       }
       if address >= Window.shared && address < Window.shared + Window.size {
-        return try findShared(address - Window.shared, count, pc)
+        return try findShared(address - Window.shared, count, pc, order)
       }
-      return try findGlobal(address, count, pc)
+      return try findGlobal(address, count, pc, order)
     }
   }
 
   @inline(__always)
-  private func findShared(_ address: UInt64, _ count: Int, _ pc: Int) throws(PTXError) -> Place {
+  private func findShared(_ address: UInt64, _ count: Int, _ pc: Int, _ order: Order) throws(PTXError) -> Place {
     guard address <= UInt64(sharedBytes), count <= sharedBytes - Int(address) else {
       throw error(
         .memory, "thread \(order.thread) accesses shared memory at \(address), beyond its \(sharedBytes) bytes", pc)
@@ -135,7 +139,7 @@ extension BlockRun {
   }
 
   private func findLocal(
-    _ address: UInt64, _ count: Int, _ warp: Warp, _ lane: Int, _ pc: Int
+    _ address: UInt64, _ count: Int, _ warp: Warp, _ lane: Int, _ pc: Int, _ order: Order
   ) throws(PTXError) -> Place {
     guard address <= UInt64(kernel.localBytes), count <= kernel.localBytes - Int(address) else {
       throw error(.memory, "thread \(order.thread) accesses local memory at \(address), beyond its \(kernel.localBytes) bytes", pc)
@@ -146,7 +150,7 @@ extension BlockRun {
   }
 
   @inline(__always)
-  private func findGlobal(_ address: UInt64, _ count: Int, _ pc: Int) throws(PTXError) -> Place {
+  private func findGlobal(_ address: UInt64, _ count: Int, _ pc: Int, _ order: Order) throws(PTXError) -> Place {
     var index = hints[pc]
     if index >= viewCount || address &- views[index].base >= views[index].size {
       index = search(address)
@@ -174,14 +178,16 @@ extension BlockRun {
   // MARK: - Checks
 
   @inline(__always)
-  private func record(_ cell: UnsafeMutablePointer<UInt64>, _ isShared: Bool) -> UInt64 {
+  private func record(_ cell: UnsafeMutablePointer<UInt64>, _ isShared: Bool, _ order: Order) -> UInt64 {
     let record = cell.pointee
     // Shared memory is new in each block.
     return isShared && record >> 16 < order.block ? 0 : record
   }
 
   @inline(__always)
-  private func checkRead(_ place: Place, _ count: Int, _ pc: Int, isAtomic: Bool = false) throws(PTXError) {
+  private func checkRead(
+    _ place: Place, _ count: Int, _ pc: Int, _ order: Order, isAtomic: Bool = false
+  ) throws(PTXError) {
     if let written = place.written {
       for byte in 0..<count where written[byte] == 0 {
         throw error(.memory, "thread \(order.thread) reads global memory that was never written", pc)
@@ -189,7 +195,7 @@ extension BlockRun {
     }
     guard let writers = place.writers, let readers = place.readers else { return }
     for granule in 0..<place.granules {
-      let writer = record(writers + granule, place.isShared)
+      let writer = record(writers + granule, place.isShared, order)
       if writer == 0 && place.isShared {
         throw error(.memory, "thread \(order.thread) reads shared memory that was never written", pc)
       }
@@ -199,19 +205,19 @@ extension BlockRun {
       if !order.follows(writer) && !(isAtomic && writer & Access.atomic != 0) {
         throw error(.race, "thread \(order.thread) reads what \(Access.describe(writer, in: order)) wrote, and no barrier is between them", pc)
       }
-      readers[granule] = order.reading(record(readers + granule, place.isShared), at: time)
+      readers[granule] = order.reading(record(readers + granule, place.isShared, order), at: order.now)
     }
   }
 
   @inline(__always)
   private func checkWrite(
-    _ place: Place, _ count: Int, _ pc: Int, isAtomic: Bool = false, flag: UInt64 = 0
+    _ place: Place, _ count: Int, _ pc: Int, _ order: Order, isAtomic: Bool = false, flag: UInt64 = 0
   ) throws(PTXError) {
     if let written = place.written { memset(written, 1, count) }
     guard let writers = place.writers, let readers = place.readers else { return }
     for granule in 0..<place.granules {
-      let writer = record(writers + granule, place.isShared)
-      let reader = record(readers + granule, place.isShared)
+      let writer = record(writers + granule, place.isShared, order)
+      let reader = record(readers + granule, place.isShared, order)
       if writer & Access.pending != 0 {
         throw error(.race, "thread \(order.thread) writes where an asynchronous copy is under way", pc)
       }
@@ -221,7 +227,7 @@ extension BlockRun {
       if !order.follows(reader) {
         throw error(.race, "thread \(order.thread) writes what \(Access.describe(reader, in: order)) read, and no barrier is between them", pc)
       }
-      writers[granule] = time << 16 | order.thread | (isAtomic ? Access.atomic : 0) | flag
+      writers[granule] = order.now << 16 | order.thread | (isAtomic ? Access.atomic : 0) | flag
     }
   }
 
@@ -251,19 +257,19 @@ extension BlockRun {
   // MARK: - Atomics
 
   private func atomic(
-    _ warp: Warp, _ i: UnsafePointer<Instruction>, _ active: UInt32, _ pc: Int
+    _ warp: Warp, _ i: UnsafePointer<Instruction>, _ active: UInt32, _ pc: Int, _ order: inout Order
   ) throws(PTXError) {
     let type = i.pointee.type
     let bytes = type.bytes
     for lane in 0..<32 where active & 1 << UInt32(lane) != 0 {
-      let place = try find(address(warp, i, lane), bytes, i.pointee.space, warp, lane, pc)
+      let place = try find(address(warp, i, lane), bytes, i.pointee.space, warp, lane, pc, &order)
       if let written = place.written, (0..<bytes).contains(where: { written[$0] == 0 }) {
         throw error(.memory, "an atomic changes global memory that was never written", pc)
       }
-      if place.isShared, let writers = place.writers, record(writers, true) == 0 {
+      if place.isShared, let writers = place.writers, record(writers, true, order) == 0 {
         throw error(.memory, "an atomic changes shared memory that was never written", pc)
       }
-      try checkWrite(place, bytes, pc, isAtomic: true)
+      try checkWrite(place, bytes, pc, order, isAtomic: true)
       let at = UnsafeMutableRawPointer(place.bytes)
       let old = bytes == 4 ? UInt64(at.load(as: UInt32.self)) : at.load(as: UInt64.self)
       let operand = get(warp, i.pointee.b, bytes, lane)
@@ -298,12 +304,14 @@ extension BlockRun {
   // MARK: - Asynchronous copies
 
   private func copyAsync(
-    _ warp: Warp, _ i: UnsafePointer<Instruction>, _ active: UInt32, _ pc: Int
+    _ warp: Warp, _ i: UnsafePointer<Instruction>, _ active: UInt32, _ pc: Int, _ order: inout Order
   ) throws(PTXError) {
     let size = i.pointee.immediate
     let counts = warp.lanes(i.pointee.b, UInt32.self)
     let sources = warp.lanes(i.pointee.a, UInt64.self)
     var sector = UInt64.max
+    var counted = LaunchStatistics()
+    defer { statistics += counted }
     for lane in 0..<32 where active & 1 << UInt32(lane) != 0 {
       let count = Int(counts[lane])
       guard count <= size else { throw error(.memory, "an asynchronous copy of \(count) of \(size) bytes", pc) }
@@ -312,16 +320,20 @@ extension BlockRun {
         throw error(.memory, "an asynchronous copy from \(hex(sources[lane])), which is not aligned", pc)
       }
       if count > 0 {
-        let source = try find(sources[lane], size, .global, warp, lane, pc)
-        try checkRead(source, count, pc)
-        for byte in 0..<count { data[byte] = source.bytes[byte] }
-        statistics.globalBytesRead += count
-        if sources[lane] / 32 != sector { statistics.globalSectorsRead += 1 }
+        let source = try find(sources[lane], size, .global, warp, lane, pc, &order)
+        try checkRead(source, count, pc, order)
+        if count == 16 {
+          data = UnsafeRawPointer(source.bytes).loadUnaligned(as: SIMD16<UInt8>.self)
+        } else {
+          for byte in 0..<count { data[byte] = source.bytes[byte] }
+        }
+        counted.globalBytesRead += count
+        if sources[lane] / 32 != sector { counted.globalSectorsRead += 1 }
         sector = sources[lane] / 32
       }
       let to = get(warp, i.pointee.d, Int(i.pointee.destinationBytes), lane)
-      let target = try find(to, size, .shared, warp, lane, pc)
-      try checkWrite(target, size, pc, flag: Access.pending)
+      let target = try find(to, size, .shared, warp, lane, pc, &order)
+      try checkWrite(target, size, pc, order, flag: Access.pending)
       warp.copies.append(
         PendingCopy(lane: Int32(lane), bytes: Int32(size), to: Int(to), data: data, group: warp.committed[lane]))
     }
@@ -340,7 +352,11 @@ extension BlockRun {
         kept += 1
         continue
       }
-      for byte in 0..<Int(copy.bytes) { shared[copy.to + byte] = copy.data[byte] }
+      if copy.bytes == 16 {
+        UnsafeMutableRawPointer(shared + copy.to).storeBytes(of: copy.data, as: SIMD16<UInt8>.self)
+      } else {
+        for byte in 0..<Int(copy.bytes) { shared[copy.to + byte] = copy.data[byte] }
+      }
       for granule in copy.to >> sharedShift..<(copy.to + Int(copy.bytes)) >> sharedShift {
         sharedWriters[granule] = time << 16 | UInt64(warp.index * 32 + lane)
       }

@@ -250,6 +250,13 @@ final class BlockRun {
   private func run(_ warp: Warp, _ group: Group, until limit: Int) throws(PTXError) {
     var pc = group.pc
     var mask = group.mask
+    let program = self.program
+    var (warpInstructions, threadInstructions) = (0, 0)
+    defer {
+      statistics.warpInstructions += warpInstructions
+      statistics.threadInstructions += threadInstructions
+    }
+    let budget = instructionLimit - statistics.warpInstructions
     while true {
       if pc == limit {
         join(warp, Group(pc: pc, mask: mask))
@@ -261,9 +268,9 @@ final class BlockRun {
         let predicate = warp.lanes(instruction.pointee.guardOffset, UInt32.self)[0]
         active &= instruction.pointee.guardIsNegated ? ~predicate : predicate
       }
-      statistics.warpInstructions += 1
-      statistics.threadInstructions += active.nonzeroBitCount
-      if statistics.warpInstructions > instructionLimit {
+      warpInstructions += 1
+      threadInstructions += active.nonzeroBitCount
+      if warpInstructions > budget {
         throw error(.aborted, "the launch is not over after \(instructionLimit) instructions of warps", pc)
       }
 

@@ -176,7 +176,8 @@ struct KernelBuilder {
   /// The place of a constant, alike in all lanes; of a predicate, all lanes' bits.
   mutating func constant(_ value: UInt64, _ type: PTXType) -> Int32 {
     let bytes = type.registerBytes
-    let masked = bytes == 8 ? value : value & (1 << UInt64(bytes * 8) - 1)
+    // A predicate's constant is the bits of all lanes.
+    let masked = bytes == 8 || type == .pred ? value : value & (1 << UInt64(bytes * 8) - 1)
     let key = "\(bytes):\(masked)"
     if let offset = constants[key] { return Int32(offset) }
     let offset = allocate(type)

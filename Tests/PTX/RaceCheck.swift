@@ -16,6 +16,8 @@ enum Access {
 
 /// What the present thread may rely on: accesses at or before these times are ordered before its own.
 struct Order {
+  /// The present.
+  var now: UInt64 = 0
   /// The start of the launch and of the block.
   var launch: UInt64 = 0
   var block: UInt64 = 0
