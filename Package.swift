@@ -53,7 +53,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "WorkloadsTests", dependencies: ["Workloads"], swiftSettings: strict),
     .testTarget(name: "ResultsTests", dependencies: ["Results"], swiftSettings: strict),
-    .testTarget(name: "ReferenceTests", dependencies: ["Reference", "Sim"], swiftSettings: strict),
+    .testTarget(
+      name: "ReferenceTests", dependencies: ["Reference", "Sim"], exclude: ["Fixtures"], swiftSettings: strict
+    ),
     .testTarget(
       name: "CommandTests", dependencies: ["infinite-sim", "Results", "Sim", "Workloads"],
       swiftSettings: strict),
