@@ -25,7 +25,8 @@ import Testing
     for level in CPUBackend.Level.available {
       let one = try CPUBackend(level: level, threads: 1).partial(query, over: part)
       for threads in [2, 3, 7] {
-        #expect(try CPUBackend(level: level, threads: threads).partial(query, over: part) == one)
+        let many = try CPUBackend(level: level, threads: threads).partial(query, over: part)
+        #expect(many == one)
       }
     }
   }
@@ -35,7 +36,8 @@ import Testing
     for level in CPUBackend.Level.available {
       let backend = CPUBackend(level: level, threads: 2)
       query.firstPosition = 98
-      #expect(try backend.partial(query, over: part[40..<40]) == AttentionState(identity: query.shape))
+      let empty = try backend.partial(query, over: part[40..<40])
+      #expect(empty == AttentionState(identity: query.shape))
       query.firstPosition = -2
       let unseen = try backend.partial(query, over: part)
       #expect(unseen == AttentionState(identity: query.shape))
@@ -54,8 +56,8 @@ import Testing
           (isKey ? part.store.keys : part.store.values).write([Float](repeating: .nan, count: 64), at: start)
           let output = try CPUBackend(level: level, threads: 1).partial(query, over: part).normalised()
           // Heads 2 and 3 of query 0 read KV head 1.
-          #expect(output[2 * 64..<4 * 64].allSatisfy(\.isNaN), "\(level) \(isKey) \(tokens)")
-          #expect(output[0..<2 * 64].allSatisfy(\.isFinite))
+          #expect(output[2 * 64..<4 * 64].allSatisfy { $0.isNaN }, "\(level) \(isKey) \(tokens)")
+          #expect(output[0..<2 * 64].allSatisfy { $0.isFinite })
         }
       }
     }
