@@ -63,7 +63,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "WorkloadsTests", dependencies: ["Workloads"], swiftSettings: strict),
     .testTarget(name: "ResultsTests", dependencies: ["Results"], swiftSettings: strict),
-    .testTarget(name: "ReferenceTests", dependencies: ["Reference", "Sim"], swiftSettings: strict),
+    .testTarget(
+      name: "ReferenceTests", dependencies: ["Reference", "Sim"], exclude: ["Fixtures"], swiftSettings: strict
+    ),
     .testTarget(
       name: "CUDATests", dependencies: ["PTXInterpreter", "Reference", "ReferenceCUDA"], path: "Tests/CUDA",
       exclude: ["clang_cuda.h", "kernels.cu", "mutants.json"], swiftSettings: strict),

@@ -30,17 +30,7 @@ struct Machine {
   var notes: [String] = []
 
   init(_ options: RunOptions) throws {
-    if let preset = ModelCatalog.named(options.model) {
-      model = preset
-    } else if Self.isPath(model: options.model) {
-      let file = try ModelConfigFile(path: options.model)
-      model = file.model
-      notes = file.notes
-    } else {
-      throw OptionError.unknownName(
-        option: "--model", found: options.model,
-        valid: ModelCatalog.all.map(\.name) + ["the path of a config.json"])
-    }
+    (model, notes) = try Self.model(named: options.model)
     guard let hardware = HardwareCatalog.named(options.hardware) else {
       throw OptionError.unknownName(
         option: "--hardware", found: options.hardware, valid: HardwareCatalog.all.map(\.name))
@@ -56,6 +46,17 @@ struct Machine {
       nodes: options.nodes, gpusPerNode: options.gpusPerNode, hardware: hardware, interNodeLink: link)
     try model.validate()
     try cluster.validate()
+  }
+
+  /// The model that `--model` names, and what its file says that the simulator leaves out.
+  static func model(named name: String) throws -> (ModelSpec, [String]) {
+    if let preset = ModelCatalog.named(name) { return (preset, []) }
+    if isPath(model: name) {
+      let file = try ModelConfigFile(path: name)
+      return (file.model, file.notes)
+    }
+    throw OptionError.unknownName(
+      option: "--model", found: name, valid: ModelCatalog.all.map(\.name) + ["the path of a config.json"])
   }
 
   /// Whether `--model` is the path of a file and no name of the catalogue.

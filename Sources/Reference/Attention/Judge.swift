@@ -33,22 +33,18 @@ public struct Judge: Sendable {
 
   /// Computes the oracle, and naive attention unless told not to, for `query` over `part`.
   public init(_ query: AttentionQuery, over part: KVPart, withNaive: Bool = true) {
-    let state = Oracle.partial(query, over: part)
-    expected = state.normalised()
+    self.init(
+      state: Oracle.partial(query, over: part), largestValue: part.largestValue,
+      naive: withNaive ? NaiveAttention.output(query, over: part) : nil)
+  }
+
+  /// A judge by the oracle's state, the largest |v| and the output of naive attention, if computed.
+  public init(state: AttentionState<Double>, largestValue: Double, naive: [Float]?) {
+    let expected = state.normalised()
+    self.expected = expected
+    self.largestValue = largestValue
     largestLogit = state.maximum.reduce(0) { $1 == -.infinity ? $0 : max($0, abs($1)) }
-    var largest: Float = 0
-    let (store, dim) = (part.store, part.store.headDim)
-    for index in part.range {
-      let (block, offset, _) = part.locate(index)
-      for head in 0..<store.kvHeads {
-        let start = store.layout.index(block: block, offset: offset, head: head)
-        store.values.withFloats(start..<start + dim) {
-          for value in $0 { largest = max(largest, abs(value)) }
-        }
-      }
-    }
-    largestValue = Double(largest)
-    naiveError = withNaive ? Self.errors(NaiveAttention.output(query, over: part), expected).max : nil
+    naiveError = naive.map { Self.errors($0, expected).max }
   }
 
   /// The bound on the error: the smaller of the two.

@@ -57,4 +57,19 @@ public struct KVPart: Sendable {
 
   /// The bytes of keys and values that attention over this part reads.
   public var bytes: Int { 2 * count * store.kvHeads * store.headDim * store.element.bytes }
+
+  /// The largest |v| among the part's tokens; 0 without any.
+  public var largestValue: Double {
+    var largest: Float = 0
+    for index in range {
+      let (block, offset, _) = locate(index)
+      for head in 0..<store.kvHeads {
+        let start = store.layout.index(block: block, offset: offset, head: head)
+        store.values.withFloats(start..<start + store.headDim) { row in
+          for value in row { largest = max(largest, abs(value)) }
+        }
+      }
+    }
+    return Double(largest)
+  }
 }

@@ -1,0 +1,9 @@
+import Foundation
+import Reference
+
+/// The backends that `validate kernel` tries, in the order in which they are shown.
+enum KernelBackends {
+  static let all: [any AttentionBackend] = [
+    CPUBackend(threads: ProcessInfo.processInfo.activeProcessorCount)
+  ]
+}
