@@ -46,7 +46,7 @@ let package = Package(
     .executableTarget(
       name: "infinite-sim",
       dependencies: [
-        "Sim", "Policies", "Workloads", "Results", "Reference",
+        "Sim", "Policies", "Workloads", "Results", "Reference", "ReferenceCUDA",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),

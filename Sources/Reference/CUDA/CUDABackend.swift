@@ -9,29 +9,35 @@ import Synchronization
 
 /// Partial attention and merge on the first NVIDIA GPU, by the kernels of `distattention.cu`.
 ///
-/// They are embedded as PTX and compiled by the driver when the backend is made. Calls from several threads wait for
-/// each other.
+/// They are embedded as PTX, which the driver compiles at the first use. Calls from several threads wait for each other.
 public final class CUDABackend: AttentionBackend {
   public let name = "cuda"
   public let elements: [ElementType] = [.fp16, .bf16]
-  public let availability: BackendAvailability
-  private let device: Mutex<CUDADevice?>
+  private let state = Mutex(State.unopened)
+  private let open: @Sendable () throws(CUDAError) -> CUDADevice
 
-  /// Opens the driver in the library that `library` names: by default the environment's `INFINITE_SIM_LIBCUDA`, or else
-  /// `libcuda.so.1`. What is missing is told by `availability`.
+  private enum State {
+    case unopened
+    case open(CUDADevice)
+    case missing(CUDAError)
+  }
+
+  /// Uses the driver in the library that `library` names: by default the environment's `INFINITE_SIM_LIBCUDA`, or else
+  /// `libcuda.so.1`. It is opened at the first use; what is missing is told by `availability`.
   public convenience init(library: String? = nil) { self.init(library: library, ptx: nil) }
 
   /// The same with kernels of another text, whose names `symbol` gives.
   init(library: String?, ptx: String?, symbol: @escaping @Sendable (String) -> String = { $0 }) {
     let fromEnvironment = getenv("INFINITE_SIM_LIBCUDA").map { String(cString: $0) }
-    do throws(CUDAError) {
-      let device = try CUDADevice(
+    open = { () throws(CUDAError) in
+      try CUDADevice(
         CUDADriver(library: library ?? fromEnvironment ?? CUDADriver.defaultLibrary), ptx: ptx, symbol: symbol)
-      availability = .available(device.description)
-      self.device = Mutex(device)
-    } catch {
-      availability = .unavailable(error.description)
-      device = Mutex(nil)
+    }
+  }
+
+  public var availability: BackendAvailability {
+    do { return .available(try withDevice { device throws(CUDAError) in device.description }) } catch {
+      return .unavailable("\(error)")
     }
   }
 
@@ -63,7 +69,7 @@ public final class CUDABackend: AttentionBackend {
   public func seconds(_ query: AttentionQuery, over parts: [KVPart], runs: Int) throws -> [Double] {
     try withDevice { device throws(CUDAError) in
       var calls: [PartialCall] = []
-      for part in parts { calls.append(try PartialCall(query, over: part, on: device)) }
+      for part in parts.prefix(max(runs, 1)) { calls.append(try PartialCall(query, over: part, on: device)) }
       // The first launch of a kernel loads it.
       try calls.first?.launch()
       var times: [Double] = []
@@ -99,13 +105,17 @@ public final class CUDABackend: AttentionBackend {
   }
 
   private func withDevice<R>(_ body: (CUDADevice) throws(CUDAError) -> sending R) throws -> R {
-    try device.withLock { device in
-      guard let device else {
-        guard case .unavailable(let reason) = availability else { throw CUDAError("no device") }
-        throw CUDAError(reason)
+    try state.withLock { state in
+      if case .unopened = state {
+        do throws(CUDAError) { state = .open(try open()) } catch { state = .missing(error) }
       }
-      try device.makeCurrent()
-      return try body(device)
+      switch state {
+      case .open(let device):
+        try device.makeCurrent()
+        return try body(device)
+      case .missing(let error): throw error
+      case .unopened: preconditionFailure("a driver that was opened is there or missing")
+      }
     }
   }
 }
