@@ -25,9 +25,6 @@ typedef float half_vf __attribute__((ext_vector_type(W / 2)));
 typedef int32_t vi __attribute__((ext_vector_type(W)));
 typedef uint32_t vu __attribute__((ext_vector_type(W)));
 
-#ifndef PREFETCH_LOCALITY
-#define PREFETCH_LOCALITY 2
-#endif
 #define INLINE static inline __attribute__((always_inline))
 
 enum { PAIR = 2 * W, MAX_ROWS = W / 2 };
@@ -317,6 +314,10 @@ typedef struct {
   int64_t positions[TILE];
   int64_t offsets[TILE];     // bytes from `keys` and `values` to a token's row; past the end, those of the last token
   const char *keys, *values;
+  // For prefetching: the heads that a tile is computed with (0: leave it to the processor), and the first one's rows.
+  int64_t heads, head_bytes, row_bytes;
+  const char *first_keys, *first_values;
+  int64_t used;  // rows asked for so far
 } tile_of_tokens;
 
 enum visibility { NOTHING, SOME, ALL };
@@ -392,16 +393,23 @@ INLINE float softmax(int has_low, int64_t tokens, row_of_logits *logits, float *
   return decay;
 }
 
-// Asks for rows [from, from + tokens) of a tile to come.
-INLINE void prefetch(dist_attention_element element, int64_t pairs, int tokens, const tile_of_tokens *next,
-                     int64_t from) {
-  const int64_t bytes = pairs * PAIR * width_of(element);
-#pragma unroll
-  for (int t = 0; t < tokens; ++t) {
-    const char *key = next->keys + next->offsets[from + t], *value = next->values + next->offsets[from + t];
-    for (int64_t line = 0; line < bytes; line += 64) {
-      __builtin_prefetch(key + line, 0, PREFETCH_LOCALITY);
-      __builtin_prefetch(value + line, 0, PREFETCH_LOCALITY);
+// Into the second-level cache: the first is too small for a tile to come.
+#define SECOND_LEVEL 2
+
+// Asks for the next tile while this one is computed: as many rows as are used, in the order in which they lie in memory,
+// all heads of a token before the next token.
+INLINE void prefetch(int tokens, const tile_of_tokens *next, int64_t used) {
+  if (next->heads == 0) return;
+  int64_t token = used / next->heads, head = used % next->heads;
+  for (int i = 0; i < tokens; ++i) {
+    const int64_t offset = next->offsets[token] + head * next->head_bytes;
+    for (int64_t line = 0; line < next->row_bytes; line += 64) {
+      __builtin_prefetch(next->first_keys + offset + line, 0, SECOND_LEVEL);
+      __builtin_prefetch(next->first_values + offset + line, 0, SECOND_LEVEL);
+    }
+    if (++head == next->heads) {
+      head = 0;
+      ++token;
     }
   }
 }
@@ -425,7 +433,7 @@ INLINE void block(dist_attention_element element, int rows, int64_t pairs, const
   const int is_double = element == DIST_ATTENTION_FP32;
   const int tokens = W / rows / (is_double ? 2 : 1);
   for (int64_t t = 0; t < tile->tokens; t += tokens) {
-    if (first == 0) prefetch(element, pairs, tokens, next, t);
+    if (first == 0) prefetch(tokens, next, next->used + t);
     // Tokens past the end repeat the last one, and are then masked.
     if (is_double) {
       vd product = products_double(rows, pairs, block_query, query_stride, tile->keys, tile->offsets + t);
@@ -557,20 +565,27 @@ static void chunk(const dist_attention_plan *plan, int64_t begin, int64_t end, i
   padded_copies copies;
   if (is_padded) memset(&copies, 0, sizeof copies);
 
-  // The same head's rows of the next tile are asked for while this one is computed.
+  // One stream of rows, read as fast as it comes, is what processors prefetch best by themselves.
+  const int is_stream =
+      call->token_stride == call->head_dim && call->block_tokens >= 4 * TILE && plan->rows_per_head == 1;
   tile_of_tokens tiles[2], padded;
+  for (int i = 0; i < 2; ++i) {
+    tiles[i].first_keys = (const char *)call->keys + head * head_bytes;
+    tiles[i].first_values = (const char *)call->values + head * head_bytes;
+    tiles[i].head_bytes = head_bytes;
+    tiles[i].row_bytes = call->head_dim * width_of(call->element);
+  }
   if (begin < end) locate(call, begin, end - begin < TILE ? end : begin + TILE, &tiles[0]);
   for (int here = 0; begin < end; begin += TILE, here ^= 1) {
     tile_of_tokens *tile = &tiles[here], *next = &tiles[here ^ 1];
-    if (begin + TILE < end) {
-      locate(call, begin + TILE, end - begin - TILE < TILE ? end : begin + 2 * TILE, next);
-    } else {
-      next = tile;
-    }
+    const int is_last = begin + TILE >= end;
+    if (!is_last) locate(call, begin + TILE, end - begin - TILE < TILE ? end : begin + 2 * TILE, next);
+    next->heads = is_last || is_stream ? 0 : head_end - head;
     for (int64_t h = head; h < head_end; ++h) {
-      tile->keys = next->keys = (const char *)call->keys + h * head_bytes;
-      tile->values = next->values = (const char *)call->values + h * head_bytes;
-      if (is_padded) copy_padded(tile, call->head_dim * width_of(call->element), &copies, &padded);
+      tile->keys = (const char *)call->keys + h * head_bytes;
+      tile->values = (const char *)call->values + h * head_bytes;
+      next->used = (h - head) * TILE;
+      if (is_padded) copy_padded(tile, tile->row_bytes, &copies, &padded);
       const tile_of_tokens *shown = is_padded ? &padded : tile;
       const char *query = plan->query + h * query_bytes;
       switch (call->element) {
