@@ -84,6 +84,10 @@ struct ValidateKernelCommand: ParsableCommand {
       switch backend.availability {
       case .unavailable(let reason): report.missing.append((backend.name, reason))
       case .available(let device):
+        if let refusal = validation.refusal(of: backend) {
+          report.missing.append((backend.name, refusal))
+          continue
+        }
         let bandwidth = try backend.readBandwidth(runs: 5)
         report.devices.append((backend.name, device, bandwidth))
         report.rows += try validation.rows(of: backend) { step in

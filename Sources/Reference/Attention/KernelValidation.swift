@@ -55,6 +55,14 @@ public struct KernelValidation: Sendable {
   /// The most memory that a validation holds: the widest format's cache and its paged copy's slack, bytes.
   public var memory: Int { heads.kvBytes(.fp32, tokens: context) * 5 / 4 + Self.rotated }
 
+  /// Why `backend` takes none of these calls (a head size), or nil if it does.
+  public func refusal(of backend: some AttentionBackend) -> String? {
+    guard let element = backend.elements.first else { return "no format" }
+    let query = AttentionQuery(
+      shape: heads, values: ElementBuffer(element, count: heads.rows * heads.headDim), isCausal: true)
+    return backend.refusal(query, over: KVCache.contiguous(element, heads, tokens: 1))
+  }
+
   /// The rows of `backend`, which must be available; `progress` is told what comes next.
   public func rows(
     of backend: some AttentionBackend, progress: (String) -> Void = { _ in }
