@@ -39,7 +39,8 @@ let package = Package(
       name: "Reference", dependencies: ["CDistAttention"], path: "Sources/Reference/Attention",
       swiftSettings: strict),
     .target(
-      name: "CUDAKernels", path: "Sources/Reference/CUDAKernels", exclude: ["distattention.cu", "distattention.ptx"]),
+      name: "CUDAKernels", path: "Sources/Reference/CUDAKernels",
+      exclude: ["distattention.cu", "distattention.ptx"]),
     .target(
       name: "ReferenceCUDA", dependencies: ["CUDAKernels", "Reference"], path: "Sources/Reference/CUDA",
       swiftSettings: strict),
@@ -52,7 +53,8 @@ let package = Package(
       swiftSettings: strict),
     .target(name: "PTXInterpreter", path: "Tests/PTX", swiftSettings: strict),
     .target(
-      name: "StandInDriver", dependencies: ["PTXInterpreter"], path: "Tests/StandInDriver", swiftSettings: strict),
+      name: "StandInDriver", dependencies: ["PTXInterpreter"], path: "Tests/StandInDriver",
+      swiftSettings: strict),
     .target(
       name: "TestSupport", dependencies: ["Sim", "Policies"], path: "Tests/TestSupport",
       swiftSettings: strict),

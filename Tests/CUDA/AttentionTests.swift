@@ -23,17 +23,25 @@ import Testing
         ("\(one.query.values.element)", true), ("head size \(one.query.shape.headDim)", true),
         ("no token", one.whole.count == 0), ("paged", one.whole.table.count > 1),
         ("several query tokens", one.query.shape.queries > 1), ("window", one.query.window != nil),
-        ("bias with -inf", one.query.bias != nil), ("an empty part", one.shares.contains { $0.part.count == 0 }),
+        ("bias with -inf", one.query.bias != nil),
+        ("an empty part", one.shares.contains { $0.part.count == 0 }),
         ("logits of 1,000 and more", judge.largestLogit >= 1000), ("group over 8", one.query.shape.group > 8),
       ]
       for (name, isSo) in properties where isSo { counts[name, default: 0] += 1 }
-      if let naive = judge.naiveBound, naive > 0 { nearestNaive = max(nearestNaive, verdict.maxError / naive) }
-      if judge.absoluteBound > 0 { nearestAbsolute = max(nearestAbsolute, verdict.maxError / judge.absoluteBound) }
-      if !verdict.isGood { failures.append("case \(index): \(verdict), \(one.query.shape), \(one.whole.count) tokens") }
+      if let naive = judge.naiveBound, naive > 0 {
+        nearestNaive = max(nearestNaive, verdict.maxError / naive)
+      }
+      if judge.absoluteBound > 0 {
+        nearestAbsolute = max(nearestAbsolute, verdict.maxError / judge.absoluteBound)
+      }
+      if !verdict.isGood {
+        failures.append("case \(index): \(verdict), \(one.query.shape), \(one.whole.count) tokens")
+      }
     }
     print("CUDA kernels in the interpreter: \(Self.shapes) random shapes:")
     for (name, count) in counts.sorted(by: { $0.key < $1.key }) { print("  \(count)\t\(name)") }
-    print("  largest error: \(nearestNaive) of twice the naive error, \(nearestAbsolute) of the absolute bound")
+    print(
+      "  largest error: \(nearestNaive) of twice the naive error, \(nearestAbsolute) of the absolute bound")
     #expect(failures.isEmpty, "\(failures.count): \(failures.prefix(5))")
   }
 
@@ -88,16 +96,22 @@ import Testing
     let text = try CompiledPTX.text("renamed.ptx")
     #expect(!text.contains("partial_") && !text.contains("merge_states") && !text.contains("shared_k"))
     let backend = CUDABackend(library: StandIn.library, ptx: text) {
-      $0.replacingOccurrences(of: "partial_", with: "walnut_").replacingOccurrences(of: "merge_states", with: "hazel")
+      $0.replacingOccurrences(of: "partial_", with: "walnut_").replacingOccurrences(
+        of: "merge_states", with: "hazel")
     }
     #expect(Self.failure(backend, (0..<30).map { ShapeCase($0) }) == nil)
   }
 
   /// Shapes for the kernels that planted bugs are compiled for, with several tiles and splits and not in whole ones.
-  private static let mutantCases = [(299, ElementType.bf16, 64, 4), (515, .bf16, 128, 7), (130, .fp16, 128, 1), (777, .bf16, 64, 3)]
-    .enumerated().flatMap { index, one in
-      (0..<6).map { ShapeCase(100 + 10 * index + $0, tokens: one.0, element: one.1, headDim: one.2, rows: one.3, hasBias: $0 == 0) }
+  private static let mutantCases = [
+    (299, ElementType.bf16, 64, 4), (515, .bf16, 128, 7), (130, .fp16, 128, 1), (777, .bf16, 64, 3),
+  ]
+  .enumerated().flatMap { index, one in
+    (0..<6).map {
+      ShapeCase(
+        100 + 10 * index + $0, tokens: one.0, element: one.1, headDim: one.2, rows: one.3, hasBias: $0 == 0)
     }
+  }
 
   @Test(needsCompilers, arguments: CompiledPTX.mutants)
   func `a planted bug is caught, and the source without one passes`(mutant: String) throws {

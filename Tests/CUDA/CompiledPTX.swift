@@ -23,4 +23,5 @@ enum CompiledPTX {
 }
 
 /// Skips, visibly, what needs compilers.
-let needsCompilers = ConditionTrait.enabled(if: !CompiledPTX.compilers.isEmpty, "no PTX: scripts/cuda install, compile")
+let needsCompilers = ConditionTrait.enabled(
+  if: !CompiledPTX.compilers.isEmpty, "no PTX: scripts/cuda install, compile")

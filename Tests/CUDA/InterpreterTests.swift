@@ -41,19 +41,23 @@ import Testing
   }
 
   /// Launches a block of 64 threads on 256 bytes of output and of input, and returns what was thrown.
-  private static func error(_ body: String, threads: Int = 64, blocks: Int = 1, bytes: Int = 16) -> PTXError? {
+  private static func error(_ body: String, threads: Int = 64, blocks: Int = 1, bytes: Int = 16) -> PTXError?
+  {
     do throws(PTXError) {
       let device = PTXDevice()
       let kernels = try device.load(module(body))
       let (out, inp) = (device.allocate(256), device.allocate(256))
       let zeros = [UInt8](repeating: 0, count: 256)
-      let written = zeros.withUnsafeBytes { bytes in Result { () throws(PTXError) in try device.write(bytes, to: inp) } }
+      let written = zeros.withUnsafeBytes { bytes in
+        Result { () throws(PTXError) in try device.write(bytes, to: inp) }
+      }
       try written.get()
       var parameters: [UInt8] = []
       for value in [out, inp] { withUnsafeBytes(of: value) { parameters += $0 } }
       guard let kernel = kernels["k"] else { return PTXError(.unknown, "no kernel") }
       try device.launch(
-        kernel, grid: Dimensions(blocks), block: Dimensions(threads), parameters: Array(parameters.prefix(bytes)),
+        kernel, grid: Dimensions(blocks), block: Dimensions(threads),
+        parameters: Array(parameters.prefix(bytes)),
         instructionLimit: 100_000)
       return nil
     } catch { return error }
@@ -87,7 +91,10 @@ import Testing
       "a write of what others still read"
     ),
     ("setp.lt.u32 %p1, %r1, 40; @%p1 bar.sync 0;", .synchronisation, "a barrier that half of a warp reaches"),
-    ("setp.lt.u32 %p1, %r1, 32; @%p1 bra L; bar.sync 0; L:", .synchronisation, "a barrier that one warp leaves out"),
+    (
+      "setp.lt.u32 %p1, %r1, 32; @%p1 bra L; bar.sync 0; L:", .synchronisation,
+      "a barrier that one warp leaves out"
+    ),
     (
       "setp.lt.u32 %p1, %r1, 8; @%p1 bra L; bar.warp.sync -1; L:", .synchronisation,
       "a barrier of the warp that some threads leave out, and end"
@@ -96,7 +103,10 @@ import Testing
       "and.b32 %r5, %r1, 1; setp.eq.s32 %p1, %r5, 0; @%p1 bra L; shfl.sync.bfly.b32 %r4, %r1, 1, 31, -1; bra M; L: "
         + "shfl.sync.bfly.b32 %r4, %r1, 2, 31, -1; M:", .synchronisation, "shuffles in both ways of a branch"
     ),
-    ("shfl.sync.idx.b32 %r4, %r1, 9, 31, 255;", .synchronisation, "a shuffle by threads that its mask leaves out"),
+    (
+      "shfl.sync.idx.b32 %r4, %r1, 9, 31, 255;", .synchronisation,
+      "a shuffle by threads that its mask leaves out"
+    ),
     ("L: bra L;", .aborted, "a loop without end"),
     ("trap;", .aborted, "a trap"),
     (
@@ -136,6 +146,8 @@ import Testing
   }
 
   @Test func `blocks that write one place race, whatever barriers they have`() {
-    #expect(Self.error("bar.sync 0; setp.eq.s32 %p1, %r1, 0; @%p1 st.global.u32 [%rd1], %r1;", blocks: 2)?.kind == .race)
+    #expect(
+      Self.error("bar.sync 0; setp.eq.s32 %p1, %r1, 0; @%p1 st.global.u32 [%rd1], %r1;", blocks: 2)?.kind
+        == .race)
   }
 }

@@ -6,7 +6,9 @@ import Testing
 
 @Suite(.serialized) struct LauncherTests {
   /// A call with a paged cache, GQA and bf16.
-  private static func call(tokens: Int, group: Int, headDim: Int = 128) -> (query: AttentionQuery, part: KVPart) {
+  private static func call(tokens: Int, group: Int, headDim: Int = 128) -> (
+    query: AttentionQuery, part: KVPart
+  ) {
     let shape = AttentionShape(queryHeads: group, kvHeads: 1, headDim: headDim)
     let part = KVCache.paged(.bf16, shape, tokens: tokens, blockTokens: 16, seed: 1)
     let tensors = RandomTensors(seed: 7)
@@ -90,20 +92,31 @@ import Testing
     ]
     try device.launch("read_memory", grid: (1, 1, 1), threads: 32, right)
     for arguments in wrong {
-      #expect(throws: CUDAError.self) { try device.launch("read_memory", grid: (1, 1, 1), threads: 32, arguments) }
+      #expect(throws: CUDAError.self) {
+        try device.launch("read_memory", grid: (1, 1, 1), threads: 32, arguments)
+      }
     }
     #expect(throws: CUDAError.self) { try device.launch("read_memory", grid: (0, 1, 1), threads: 32, right) }
-    #expect(throws: CUDAError.self) { try device.launch("read_memory", grid: (1, 65536, 1), threads: 32, right) }
-    #expect(throws: CUDAError.self) { try device.launch("read_memory", grid: (1, 1, 1), threads: 2048, right) }
-    #expect(throws: CUDAError.self) { try device.launch("partial_bf16_64_1", grid: (1, 1, 1), threads: 256, right) }
-    #expect(throws: CUDAError.self) { try device.launch("no_such_kernel", grid: (1, 1, 1), threads: 32, right) }
+    #expect(throws: CUDAError.self) {
+      try device.launch("read_memory", grid: (1, 65536, 1), threads: 32, right)
+    }
+    #expect(throws: CUDAError.self) {
+      try device.launch("read_memory", grid: (1, 1, 1), threads: 2048, right)
+    }
+    #expect(throws: CUDAError.self) {
+      try device.launch("partial_bf16_64_1", grid: (1, 1, 1), threads: 256, right)
+    }
+    #expect(throws: CUDAError.self) {
+      try device.launch("no_such_kernel", grid: (1, 1, 1), threads: 32, right)
+    }
   }
 
   @Test func `what the kernels do not take is refused with the reason`() throws {
     let shape = AttentionShape(queryHeads: 1, kvHeads: 1, headDim: 96)
     let query = AttentionQuery(shape: shape, values: ElementBuffer(.bf16, count: 96))
     let part = KVCache.contiguous(.bf16, shape, tokens: 3)
-    #expect(StandIn.backend.refusal(query, over: part) == "the kernels have 64 or 128 elements per head, not 96")
+    #expect(
+      StandIn.backend.refusal(query, over: part) == "the kernels have 64 or 128 elements per head, not 96")
     #expect(throws: CUDAError.self) { try StandIn.backend.partial(query, over: part) }
   }
 
@@ -128,10 +141,12 @@ import Testing
       let perToken = 1 / Double(part.count)
       print(
         String(
-          format: "CUDA kernel, bf16, d 128, G = %d, 8192 tokens: %.3f bytes read per KV byte (%.3f in sectors), "
+          format:
+            "CUDA kernel, bf16, d 128, G = %d, 8192 tokens: %.3f bytes read per KV byte (%.3f in sectors), "
             + "%.2f passes per 128 bytes of shared memory; per token %.1f warp instructions, %.2f shuffles, "
             + "%.2f warp barriers; %d block barriers; %.0f M thread instructions per second of this thread",
-          group, Double(counts.bytesRead) / Double(part.bytes), Double(counts.sectorsRead * 32) / Double(part.bytes),
+          group, Double(counts.bytesRead) / Double(part.bytes),
+          Double(counts.sectorsRead * 32) / Double(part.bytes),
           Double(counts.sharedPasses) / Double(counts.sharedPassesNeeded),
           Double(counts.warpInstructions) * perToken, Double(counts.shuffles) * perToken,
           Double(counts.warpBarriers) * perToken, counts.barriers,

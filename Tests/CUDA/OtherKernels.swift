@@ -54,7 +54,9 @@ struct OtherKernel {
 extension [UInt8] {
   func `as`<T: BitwiseCopyable>(_: T.Type) -> [T] {
     withUnsafeBytes { bytes in
-      (0..<count / MemoryLayout<T>.size).map { bytes.loadUnaligned(fromByteOffset: $0 * MemoryLayout<T>.size, as: T.self) }
+      (0..<count / MemoryLayout<T>.size).map {
+        bytes.loadUnaligned(fromByteOffset: $0 * MemoryLayout<T>.size, as: T.self)
+      }
     }
   }
 }
@@ -81,10 +83,13 @@ extension OtherKernel {
         output: [Int32](repeating: 0, count: 4),
         expected: (0..<4).map { ints[$0 * 256..<min($0 * 256 + 256, n)].reduce(0, &+) }),
       OtherKernel(
-        "warp_sum", grid: flat.0, block: flat.1, count: n, input: floats, output: [Float](repeating: 0, count: 32),
+        "warp_sum", grid: flat.0, block: flat.1, count: n, input: floats,
+        output: [Float](repeating: 0, count: 32),
         expected: (0..<32).map { warp in
           var sums = (0..<32).map { warp * 32 + $0 < n ? floats[warp * 32 + $0] : 0 }
-          for distance in [16, 8, 4, 2, 1] { for lane in 0..<distance { sums[lane] += sums[lane + distance] } }
+          for distance in [16, 8, 4, 2, 1] {
+            for lane in 0..<distance { sums[lane] += sums[lane + distance] }
+          }
           return sums[0]
         }),
       OtherKernel(
@@ -96,7 +101,8 @@ extension OtherKernel {
         output: [Int32](repeating: 0, count: 16),
         expected: (0..<16).map { bin in Int32(bytes.count { Int($0) % 16 == bin }) }),
       OtherKernel(
-        "transpose", grid: Dimensions(2, 2), block: Dimensions(16, 16), count: 31, input: Array(floats.prefix(961)),
+        "transpose", grid: Dimensions(2, 2), block: Dimensions(16, 16), count: 31,
+        input: Array(floats.prefix(961)),
         output: [Float](repeating: 0, count: 961), expected: (0..<961).map { floats[$0 % 31 * 31 + $0 / 31] }),
     ]
     let matrix = floats.prefix(576).map { Double($0) }
@@ -111,11 +117,14 @@ extension OtherKernel {
         }))
     kernels.append(
       OtherKernel(
-        "collatz", grid: flat.0, block: flat.1, count: n, input: words, output: [UInt32](repeating: 0, count: n),
+        "collatz", grid: flat.0, block: flat.1, count: n, input: words,
+        output: [UInt32](repeating: 0, count: n),
         expected: words.map { word -> UInt32 in
           var (value, count): (UInt64, UInt32) = (UInt64(word), 0)
           while value > 1 {
-            if value % 2 == 0 { value /= 2 } else {
+            if value % 2 == 0 {
+              value /= 2
+            } else {
               value = 3 * value + 1
               if value % 8 == 4 { count += 1 << 16 }
             }
@@ -125,11 +134,13 @@ extension OtherKernel {
         }))
     kernels.append(
       OtherKernel(
-        "bitonic_sort", grid: Dimensions(1), block: Dimensions(512), count: 500, input: Array(ints.prefix(500)),
+        "bitonic_sort", grid: Dimensions(1), block: Dimensions(512), count: 500,
+        input: Array(ints.prefix(500)),
         output: [Int32](repeating: 0, count: 500), expected: ints.prefix(500).sorted()))
     kernels.append(
       OtherKernel(
-        "bit_mixing", grid: flat.0, block: flat.1, count: n, input: longs, output: [UInt64](repeating: 0, count: n),
+        "bit_mixing", grid: flat.0, block: flat.1, count: n, input: longs,
+        output: [UInt64](repeating: 0, count: n),
         expected: longs.map { long -> UInt64 in
           var z = (long ^ (long >> 30)) &* 0xbf58_476d_1ce4_e5b9
           z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
@@ -145,7 +156,8 @@ extension OtherKernel {
     let pairs = ints.enumerated().map { $0.offset % 2 == 0 ? $0.element : $0.element % 50 }
     kernels.append(
       OtherKernel(
-        "divisions", grid: flat.0, block: flat.1, count: n / 2, input: pairs, output: [Int32](repeating: 0, count: 2 * n),
+        "divisions", grid: flat.0, block: flat.1, count: n / 2, input: pairs,
+        output: [Int32](repeating: 0, count: 2 * n),
         expected: (0..<n / 2).flatMap { i -> [Int32] in
           let (a, b) = (pairs[2 * i], pairs[2 * i + 1])
           let (c, d) = (Int16(truncatingIfNeeded: a), Int16(truncatingIfNeeded: b | 1))
@@ -159,7 +171,8 @@ extension OtherKernel {
     let primes: [Int32] = [2, 3, 5, 7, 11, 13, 17, 19]
     kernels.append(
       OtherKernel(
-        "tables", grid: flat.0, block: flat.1, count: n, input: words, output: [Int32](repeating: 0, count: n),
+        "tables", grid: flat.0, block: flat.1, count: n, input: words,
+        output: [Int32](repeating: 0, count: n),
         expected: words.map { word -> Int32 in
           var mine = [Int32](repeating: 0, count: 8)
           for k in 0..<8 {
@@ -179,7 +192,8 @@ extension OtherKernel {
     }
     kernels.append(
       OtherKernel(
-        "compaction", grid: flat.0, block: flat.1, count: n, input: words, output: blank, expected: positions))
+        "compaction", grid: flat.0, block: flat.1, count: n, input: words, output: blank, expected: positions)
+    )
     let halves = floats + [0, -0.0, 1e-8, 6e-8, 6.1e-5, 65504, 65519, 65520, 1e10, -.infinity]
     kernels.append(
       OtherKernel(
@@ -214,7 +228,8 @@ extension OtherKernel {
         }))
     kernels.append(
       OtherKernel(
-        "reversed", grid: Dimensions(1), block: Dimensions(96), dynamicSharedBytes: 4 * n, count: n, input: ints,
+        "reversed", grid: Dimensions(1), block: Dimensions(96), dynamicSharedBytes: 4 * n, count: n,
+        input: ints,
         output: [Int32](repeating: 0, count: n), expected: ints.reversed()))
     return kernels
   }

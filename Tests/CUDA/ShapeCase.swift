@@ -8,13 +8,19 @@ struct ShapeCase {
   let shares: [KVPartition.Share]
 
   /// `tokens` fixes the length; `element`, `headDim` and `rows` (per KV head) a kernel.
-  init(_ index: Int, tokens: Int? = nil, element: ElementType? = nil, headDim: Int? = nil, rows: Int? = nil, hasBias: Bool? = nil) {
+  init(
+    _ index: Int, tokens: Int? = nil, element: ElementType? = nil, headDim: Int? = nil, rows: Int? = nil,
+    hasBias: Bool? = nil
+  ) {
     var random = RandomNumbers(seed: 0xC0DA_0000 + UInt64(index))
     func chance(_ percent: Int) -> Bool { random.integer(1...100) <= percent }
     func pick<T>(_ choices: [T]) -> T { choices[random.integer(0...choices.count - 1)] }
 
     let element = element ?? [.fp16, .bf16][index % 2]
-    let count = tokens ?? (chance(15) ? pick([0, 1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 255, 256, 257]) : random.integer(1...600))
+    let count =
+      tokens
+      ?? (chance(15)
+        ? pick([0, 1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 255, 256, 257]) : random.integer(1...600))
     let queries = rows != nil || chance(75) ? 1 : random.integer(2...5)
     let kvHeads = random.integer(1...2)
     let group = rows ?? random.integer(1...9)
@@ -22,12 +28,14 @@ struct ShapeCase {
       queries: queries, queryHeads: kvHeads * group, kvHeads: kvHeads, headDim: headDim ?? pick([64, 128]))
     // ±10,000 in one of eight.
     let tensors = RandomTensors(
-      seed: UInt64(index), querySpread: chance(12) ? 2500 : pick([0.3, 1, 2, 4]), valueMean: pick([0, 0, 1, -3]))
+      seed: UInt64(index), querySpread: chance(12) ? 2500 : pick([0.3, 1, 2, 4]),
+      valueMean: pick([0, 0, 1, -3]))
     let isTokenMajor = chance(70)
     whole =
       chance(75)
       ? KVCache.paged(
-        element, shape, tokens: count, blockTokens: pick([1, 3, 8, 16, 16, 16, 32, 100]), isTokenMajor: isTokenMajor,
+        element, shape, tokens: count, blockTokens: pick([1, 3, 8, 16, 16, 16, 32, 100]),
+        isTokenMajor: isTokenMajor,
         seed: UInt64(index))
       : KVCache.contiguous(element, shape, tokens: count, isTokenMajor: isTokenMajor)
     tensors.fill(whole)

@@ -52,7 +52,9 @@ extension BlockRun {
   private func unary<T, R>(
     _ warp: Warp, _ i: UnsafePointer<Instruction>, _ active: UInt32, _ f: (T) -> R
   ) {
-    let (d, a): (UnsafeMutablePointer<R>, UnsafeMutablePointer<T>) = (warp.lanes(i.pointee.d), warp.lanes(i.pointee.a))
+    let (d, a): (UnsafeMutablePointer<R>, UnsafeMutablePointer<T>) = (
+      warp.lanes(i.pointee.d), warp.lanes(i.pointee.a)
+    )
     each(active) { d[$0] = f(a[$0]) }
   }
 
@@ -103,8 +105,12 @@ extension BlockRun {
     case .mad: ternary(warp, i, active) { (a: T, b: T, c: T) in a &* b &+ c }
     case .madHigh: ternary(warp, i, active) { (a: T, b: T, c: T) in a.multipliedFullWidth(by: b).high &+ c }
     // A division by zero gives an unspecified value.
-    case .div: binary(warp, i, active) { (a: T, b: T) in b == 0 ? ~0 : a.dividedReportingOverflow(by: b).partialValue }
-    case .rem: binary(warp, i, active) { (a: T, b: T) in b == 0 ? ~0 : a.remainderReportingOverflow(dividingBy: b).partialValue }
+    case .div:
+      binary(warp, i, active) { (a: T, b: T) in b == 0 ? ~0 : a.dividedReportingOverflow(by: b).partialValue }
+    case .rem:
+      binary(warp, i, active) { (a: T, b: T) in
+        b == 0 ? ~0 : a.remainderReportingOverflow(dividingBy: b).partialValue
+      }
     case .neg: unary(warp, i, active) { (a: T) -> T in 0 &- a }
     case .abs: unary(warp, i, active) { (a: T) -> T in a < 0 ? 0 &- a : a }
     case .min: binary(warp, i, active) { (a: T, b: T) in Swift.min(a, b) }
@@ -119,8 +125,10 @@ extension BlockRun {
     case .addPointer:
       let offset = T(truncatingIfNeeded: i.pointee.immediate)
       unary(warp, i, active) { (a: T) -> T in a &+ offset }
-    case .funnelLeft: bits32(warp, i, active) { a, b, c in c & 31 == 0 ? b : b << (c & 31) | a >> (32 - c & 31) }
-    case .funnelRight: bits32(warp, i, active) { a, b, c in c & 31 == 0 ? a : a >> (c & 31) | b << (32 - c & 31) }
+    case .funnelLeft:
+      bits32(warp, i, active) { a, b, c in c & 31 == 0 ? b : b << (c & 31) | a >> (32 - c & 31) }
+    case .funnelRight:
+      bits32(warp, i, active) { a, b, c in c & 31 == 0 ? a : a >> (c & 31) | b << (32 - c & 31) }
     case .lop3:
       let table = UInt32(i.pointee.immediate)
       bits32(warp, i, active) { a, b, c in
@@ -151,7 +159,8 @@ extension BlockRun {
         let (from, count) = (Int(position[lane] & 255), Int(length[lane] & 255))
         // Bits beyond the top are the sign of what is taken.
         let kept = Swift.min(count, T.bitWidth - Swift.min(from, T.bitWidth))
-        let sign: T = T.isSigned && count > 0 && a[lane] >> Swift.min(from + count - 1, T.bitWidth - 1) & 1 != 0 ? ~0 : 0
+        let sign: T =
+          T.isSigned && count > 0 && a[lane] >> Swift.min(from + count - 1, T.bitWidth - 1) & 1 != 0 ? ~0 : 0
         let field = kept >= T.bitWidth ? a[lane] : a[lane] >> from & ~(~0 << kept)
         d[lane] = kept >= T.bitWidth ? field : field | sign << kept
       }
@@ -162,7 +171,8 @@ extension BlockRun {
       let position = warp.lanes(i.pointee.b, UInt32.self)
       let length = warp.lanes(i.pointee.c, UInt32.self)
       each(active) { lane in
-        let mask: T = ~(~0 << T(truncatingIfNeeded: length[lane] & 255)) << T(truncatingIfNeeded: position[lane] & 255)
+        let mask: T =
+          ~(~0 << T(truncatingIfNeeded: length[lane] & 255)) << T(truncatingIfNeeded: position[lane] & 255)
         d[lane] = base[lane] & ~mask | field[lane] << T(truncatingIfNeeded: position[lane] & 255) & mask
       }
     default: preconditionFailure("the decoder lets no \(i.pointee.operation) of integers pass")
@@ -199,16 +209,28 @@ extension BlockRun {
     let is64 = i.pointee.type.bytes == 8
     switch i.pointee.operation {
     case .popc:
-      if is64 { unary(warp, i, active) { (a: UInt64) in UInt32(a.nonzeroBitCount) } } else { unary(warp, i, active) { (a: UInt32) in UInt32(a.nonzeroBitCount) } }
+      if is64 {
+        unary(warp, i, active) { (a: UInt64) in UInt32(a.nonzeroBitCount) }
+      } else {
+        unary(warp, i, active) { (a: UInt32) in UInt32(a.nonzeroBitCount) }
+      }
     case .clz:
-      if is64 { unary(warp, i, active) { (a: UInt64) in UInt32(a.leadingZeroBitCount) } } else { unary(warp, i, active) { (a: UInt32) in UInt32(a.leadingZeroBitCount) } }
+      if is64 {
+        unary(warp, i, active) { (a: UInt64) in UInt32(a.leadingZeroBitCount) }
+      } else {
+        unary(warp, i, active) { (a: UInt32) in UInt32(a.leadingZeroBitCount) }
+      }
     default:
       func reversed<T: FixedWidthInteger>(_ a: T) -> T {
         var result: T = 0
         for bit in 0..<T.bitWidth where a >> bit & 1 != 0 { result |= 1 << (T.bitWidth - 1 - bit) }
         return result
       }
-      if is64 { unary(warp, i, active) { (a: UInt64) in reversed(a) } } else { unary(warp, i, active) { (a: UInt32) in reversed(a) } }
+      if is64 {
+        unary(warp, i, active) { (a: UInt64) in reversed(a) }
+      } else {
+        unary(warp, i, active) { (a: UInt32) in reversed(a) }
+      }
     }
   }
 
@@ -240,7 +262,9 @@ extension BlockRun {
   private func compare(_ warp: Warp, _ i: UnsafePointer<Instruction>, _ active: UInt32) {
     @inline(__always)
     func mask<T>(_: T.Type, _ f: (T, T) -> Bool) -> UInt32 {
-      let (a, b): (UnsafeMutablePointer<T>, UnsafeMutablePointer<T>) = (warp.lanes(i.pointee.a), warp.lanes(i.pointee.b))
+      let (a, b): (UnsafeMutablePointer<T>, UnsafeMutablePointer<T>) = (
+        warp.lanes(i.pointee.a), warp.lanes(i.pointee.b)
+      )
       var mask: UInt32 = 0
       for lane in 0..<32 { mask |= (f(a[lane], b[lane]) ? 1 : 0) << UInt32(lane) }
       return mask
@@ -303,7 +327,9 @@ extension BlockRun {
     @inline(__always)
     func run<T>(_: T.Type) {
       let d: UnsafeMutablePointer<T> = warp.lanes(i.pointee.d)
-      let (a, b): (UnsafeMutablePointer<T>, UnsafeMutablePointer<T>) = (warp.lanes(i.pointee.a), warp.lanes(i.pointee.b))
+      let (a, b): (UnsafeMutablePointer<T>, UnsafeMutablePointer<T>) = (
+        warp.lanes(i.pointee.a), warp.lanes(i.pointee.b)
+      )
       each(active) { d[$0] = chosen >> UInt32($0) & 1 != 0 ? a[$0] : b[$0] }
     }
     switch i.pointee.type.registerBytes {
@@ -324,7 +350,9 @@ extension BlockRun {
     each(active) { lane in
       if isPack {
         var value: UInt64 = 0
-        for part in 0..<count { value |= get(warp, parts[part], Int(bits / 8), lane) << (bits * UInt64(part)) }
+        for part in 0..<count {
+          value |= get(warp, parts[part], Int(bits / 8), lane) << (bits * UInt64(part))
+        }
         set(warp, i.pointee.d, whole, lane, value)
       } else {
         let value = get(warp, i.pointee.a, whole, lane)
@@ -365,16 +393,22 @@ extension BlockRun {
     case .fma: ternary(warp, i, active) { (a: Float, b: Float, c: Float) in fmaf(a, b, c) }
     case .div: binary(warp, i, active) { (a: Float, b: Float) in a / b }
     // 2 ulp: PTX ISA, div.full and div.approx.
-    case .divApproximate: binary(warp, i, active) { (a: Float, b: Float) in Self.approximate(a / b, a, ulps: 2) }
+    case .divApproximate:
+      binary(warp, i, active) { (a: Float, b: Float) in Self.approximate(a / b, a, ulps: 2) }
     case .neg: unary(warp, i, active) { (a: UInt32) -> UInt32 in a ^ 0x8000_0000 }
     case .abs: unary(warp, i, active) { (a: UInt32) -> UInt32 in a & 0x7fff_ffff }
     // The other operand if one is a NaN, and -0 < +0.
     case .min: binary(warp, i, active) { (a: Float, b: Float) in Float.minimum(a, b) }
     case .max: binary(warp, i, active) { (a: Float, b: Float) in Float.maximum(a, b) }
     // Errors that the PTX ISA allows: ex2 2 ulp, rcp 1, rsqrt and sqrt 2^-22.4 or so, lg2, sin and cos absolute.
-    case .sqrt: unary(warp, i, active) { (a: Float) in isApproximate ? Self.approximate(a.squareRoot(), a, ulps: 2) : a.squareRoot() }
-    case .rsqrt: unary(warp, i, active) { (a: Float) in Self.approximate(Float(1 / Double(a).squareRoot()), a, ulps: 2) }
-    case .reciprocal: unary(warp, i, active) { (a: Float) in isApproximate ? Self.approximate(1 / a, a, ulps: 1) : 1 / a }
+    case .sqrt:
+      unary(warp, i, active) { (a: Float) in
+        isApproximate ? Self.approximate(a.squareRoot(), a, ulps: 2) : a.squareRoot()
+      }
+    case .rsqrt:
+      unary(warp, i, active) { (a: Float) in Self.approximate(Float(1 / Double(a).squareRoot()), a, ulps: 2) }
+    case .reciprocal:
+      unary(warp, i, active) { (a: Float) in isApproximate ? Self.approximate(1 / a, a, ulps: 1) : 1 / a }
     case .exp2:
       let flushes = i.pointee.flushes
       unary(warp, i, active) { (a: Float) in
@@ -507,7 +541,9 @@ extension BlockRun {
     if to == .f64 { return (isSigned ? Double(value) : Double(UInt64(bitPattern: value))).bitPattern }
     var result = isSigned ? Float(value) : Float(UInt64(bitPattern: value))
     if rounding == .rz {
-      let isAbove = isSigned ? abs(Double(result)) > abs(Double(value)) : Double(result) > Double(UInt64(bitPattern: value))
+      let isAbove =
+        isSigned
+        ? abs(Double(result)) > abs(Double(value)) : Double(result) > Double(UInt64(bitPattern: value))
       if isAbove { result = result > 0 ? result.nextDown : result.nextUp }
     }
     return UInt64(result.bitPattern)
@@ -520,7 +556,8 @@ extension BlockRun {
     switch exponent {
     case 0: return sign * fraction * 0x1p-24
     case 31: return fraction == 0 ? sign * .infinity : .nan
-    default: return sign * (1 + fraction * 0x1p-10) * Float(sign: .plus, exponent: exponent - 15, significand: 1)
+    default:
+      return sign * (1 + fraction * 0x1p-10) * Float(sign: .plus, exponent: exponent - 15, significand: 1)
     }
   }
 
@@ -532,7 +569,8 @@ extension BlockRun {
     if magnitude >= 65520 { return sign | 0x7c00 }
     // Units of the last place: 2^-24 below 2^-14, then ten bits below the leading one.
     let exponent = max(magnitude == 0 ? -14 : Int(magnitude.exponent), -14)
-    let units = (magnitude * Float(sign: .plus, exponent: 10 - exponent, significand: 1)).rounded(.toNearestOrEven)
+    let units = (magnitude * Float(sign: .plus, exponent: 10 - exponent, significand: 1)).rounded(
+      .toNearestOrEven)
     return sign | UInt16(exponent + 14) << 10 &+ UInt16(units)
   }
 }

@@ -105,11 +105,14 @@ extension BlockRun {
 
   @inline(__always)
   private func find(
-    _ address: UInt64, _ count: Int, _ space: Space, _ warp: Warp, _ lane: Int, _ pc: Int, _ order: inout Order
+    _ address: UInt64, _ count: Int, _ space: Space, _ warp: Warp, _ lane: Int, _ pc: Int,
+    _ order: inout Order
   ) throws(PTXError) -> Place {
     order.thread = UInt64(warp.index * 32 + lane)
     guard address % UInt64(count) == 0 else {
-      throw error(.memory, "thread \(order.thread) accesses \(count) bytes at \(hex(address)), which is not aligned", pc)
+      throw error(
+        .memory, "thread \(order.thread) accesses \(count) bytes at \(hex(address)), which is not aligned", pc
+      )
     }
     switch space {
     case .shared: return try findShared(address, count, pc, order)
@@ -127,14 +130,18 @@ extension BlockRun {
   }
 
   @inline(__always)
-  private func findShared(_ address: UInt64, _ count: Int, _ pc: Int, _ order: Order) throws(PTXError) -> Place {
+  private func findShared(_ address: UInt64, _ count: Int, _ pc: Int, _ order: Order) throws(PTXError)
+    -> Place
+  {
     guard address <= UInt64(sharedBytes), count <= sharedBytes - Int(address) else {
       throw error(
-        .memory, "thread \(order.thread) accesses shared memory at \(address), beyond its \(sharedBytes) bytes", pc)
+        .memory,
+        "thread \(order.thread) accesses shared memory at \(address), beyond its \(sharedBytes) bytes", pc)
     }
     let granule = Int(address) >> sharedShift
     return Place(
-      bytes: shared + Int(address), written: nil, writers: sharedWriters + granule, readers: sharedReaders + granule,
+      bytes: shared + Int(address), written: nil, writers: sharedWriters + granule,
+      readers: sharedReaders + granule,
       granules: max(1, count >> sharedShift), isShared: true)
   }
 
@@ -142,7 +149,10 @@ extension BlockRun {
     _ address: UInt64, _ count: Int, _ warp: Warp, _ lane: Int, _ pc: Int, _ order: Order
   ) throws(PTXError) -> Place {
     guard address <= UInt64(kernel.localBytes), count <= kernel.localBytes - Int(address) else {
-      throw error(.memory, "thread \(order.thread) accesses local memory at \(address), beyond its \(kernel.localBytes) bytes", pc)
+      throw error(
+        .memory,
+        "thread \(order.thread) accesses local memory at \(address), beyond its \(kernel.localBytes) bytes",
+        pc)
     }
     return Place(
       bytes: warp.local + lane * kernel.localBytes + Int(address), written: nil, writers: nil, readers: nil,
@@ -150,7 +160,9 @@ extension BlockRun {
   }
 
   @inline(__always)
-  private func findGlobal(_ address: UInt64, _ count: Int, _ pc: Int, _ order: Order) throws(PTXError) -> Place {
+  private func findGlobal(_ address: UInt64, _ count: Int, _ pc: Int, _ order: Order) throws(PTXError)
+    -> Place
+  {
     var index = hints[pc]
     if index >= viewCount || address &- views[index].base >= views[index].size {
       index = search(address)
@@ -159,14 +171,18 @@ extension BlockRun {
     guard index < viewCount, address &- views[index].base <= views[index].size &- UInt64(count),
       UInt64(count) <= views[index].size
     else {
-      throw error(.memory, "thread \(order.thread) accesses \(count) bytes of global memory at \(hex(address)), outside of any allocation", pc)
+      throw error(
+        .memory,
+        "thread \(order.thread) accesses \(count) bytes of global memory at \(hex(address)), outside of any allocation",
+        pc)
     }
     let view = views[index]
     let offset = Int(address &- view.base)
     let granule = offset >> globalShift
     return Place(
       bytes: view.bytes + offset, written: view.isWritten ? nil : view.written + offset,
-      writers: view.writers + granule, readers: view.readers + granule, granules: max(1, count >> globalShift),
+      writers: view.writers + granule, readers: view.readers + granule,
+      granules: max(1, count >> globalShift),
       isShared: false)
   }
 
@@ -203,7 +219,10 @@ extension BlockRun {
         throw error(.race, "thread \(order.thread) reads what an asynchronous copy has yet to bring", pc)
       }
       if !order.follows(writer) && !(isAtomic && writer & Access.atomic != 0) {
-        throw error(.race, "thread \(order.thread) reads what \(Access.describe(writer, in: order)) wrote, and no barrier is between them", pc)
+        throw error(
+          .race,
+          "thread \(order.thread) reads what \(Access.describe(writer, in: order)) wrote, and no barrier is between them",
+          pc)
       }
       readers[granule] = order.reading(record(readers + granule, place.isShared, order), at: order.now)
     }
@@ -222,10 +241,16 @@ extension BlockRun {
         throw error(.race, "thread \(order.thread) writes where an asynchronous copy is under way", pc)
       }
       if !order.follows(writer) && !(isAtomic && writer & Access.atomic != 0) {
-        throw error(.race, "thread \(order.thread) writes what \(Access.describe(writer, in: order)) wrote, and no barrier is between them", pc)
+        throw error(
+          .race,
+          "thread \(order.thread) writes what \(Access.describe(writer, in: order)) wrote, and no barrier is between them",
+          pc)
       }
       if !order.follows(reader) {
-        throw error(.race, "thread \(order.thread) writes what \(Access.describe(reader, in: order)) read, and no barrier is between them", pc)
+        throw error(
+          .race,
+          "thread \(order.thread) writes what \(Access.describe(reader, in: order)) read, and no barrier is between them",
+          pc)
       }
       writers[granule] = order.now << 16 | order.thread | (isAtomic ? Access.atomic : 0) | flag
     }
@@ -249,7 +274,9 @@ extension BlockRun {
         for byte in 0..<type.bytes {
           value |= UInt64(parameters[Int(address) + part * type.bytes + byte]) << UInt64(8 * byte)
         }
-        set(warp, vector[part], Int(i.pointee.destinationBytes), lane, UInt64(bitPattern: Self.extended(value, type)))
+        set(
+          warp, vector[part], Int(i.pointee.destinationBytes), lane,
+          UInt64(bitPattern: Self.extended(value, type)))
       }
     }
   }
@@ -296,7 +323,11 @@ extension BlockRun {
             i.pointee.atomic == .min ? min(old, operand) : max(old, operand)
           }
         }
-      if bytes == 4 { at.storeBytes(of: UInt32(truncatingIfNeeded: new), as: UInt32.self) } else { at.storeBytes(of: new, as: UInt64.self) }
+      if bytes == 4 {
+        at.storeBytes(of: UInt32(truncatingIfNeeded: new), as: UInt32.self)
+      } else {
+        at.storeBytes(of: new, as: UInt64.self)
+      }
       if i.pointee.operation == .atomic { set(warp, i.pointee.d, bytes, lane, old) }
     }
   }
@@ -314,7 +345,9 @@ extension BlockRun {
     defer { statistics += counted }
     for lane in 0..<32 where active & 1 << UInt32(lane) != 0 {
       let count = Int(counts[lane])
-      guard count <= size else { throw error(.memory, "an asynchronous copy of \(count) of \(size) bytes", pc) }
+      guard count <= size else {
+        throw error(.memory, "an asynchronous copy of \(count) of \(size) bytes", pc)
+      }
       var data = SIMD16<UInt8>(repeating: 0)
       guard sources[lane] % UInt64(size) == 0 else {
         throw error(.memory, "an asynchronous copy from \(hex(sources[lane])), which is not aligned", pc)
@@ -335,7 +368,8 @@ extension BlockRun {
       let target = try find(to, size, .shared, warp, lane, pc, &order)
       try checkWrite(target, size, pc, order, flag: Access.pending)
       warp.copies.append(
-        PendingCopy(lane: Int32(lane), bytes: Int32(size), to: Int(to), data: data, group: warp.committed[lane]))
+        PendingCopy(
+          lane: Int32(lane), bytes: Int32(size), to: Int(to), data: data, group: warp.committed[lane]))
     }
   }
 

@@ -118,8 +118,10 @@ final class BlockRun {
       guard let writers = allocation.writers, let readers = allocation.readers else { continue }
       (views + index).initialize(
         to: AllocationView(
-          base: allocation.base, size: UInt64(allocation.size), bytes: allocation.bytes, written: allocation.written,
-          isWritten: allocation.isWritten, isConstant: allocation.isConstant, writers: writers, readers: readers))
+          base: allocation.base, size: UInt64(allocation.size), bytes: allocation.bytes,
+          written: allocation.written,
+          isWritten: allocation.isWritten, isConstant: allocation.isConstant, writers: writers,
+          readers: readers))
     }
     shared = .allocate(capacity: max(sharedBytes, 1))
     let granules = sharedBytes >> sharedShift + 1
@@ -178,8 +180,12 @@ final class BlockRun {
     for constant in kernel.constants {
       switch constant.bytes {
       case 0: warp.lanes(Int32(constant.offset), UInt32.self)[0] = constant.value != 0 ? .max : 0
-      case 2: warp.lanes(Int32(constant.offset), UInt16.self).update(repeating: UInt16(truncatingIfNeeded: constant.value), count: 32)
-      case 4: warp.lanes(Int32(constant.offset), UInt32.self).update(repeating: UInt32(truncatingIfNeeded: constant.value), count: 32)
+      case 2:
+        warp.lanes(Int32(constant.offset), UInt16.self).update(
+          repeating: UInt16(truncatingIfNeeded: constant.value), count: 32)
+      case 4:
+        warp.lanes(Int32(constant.offset), UInt32.self).update(
+          repeating: UInt32(truncatingIfNeeded: constant.value), count: 32)
       default: warp.lanes(Int32(constant.offset), UInt64.self).update(repeating: constant.value, count: 32)
       }
     }
@@ -307,7 +313,8 @@ final class BlockRun {
         pc += 1
       case .barrier:
         guard active == mask else {
-          throw error(.synchronisation, "a barrier of the block under a predicate that threads of a warp differ in", pc)
+          throw error(
+            .synchronisation, "a barrier of the block under a predicate that threads of a warp differ in", pc)
         }
         guard mask == warp.live else {
           join(warp, Group(pc: pc, mask: mask, waits: true))
@@ -383,7 +390,9 @@ final class BlockRun {
     let masks = warp.lanes(instruction.pointee.vector.0, UInt32.self)
     let first = masks[rest.trailingZeroBitCount]
     var together: UInt32 = 0
-    for lane in 0..<32 where rest & 1 << UInt32(lane) != 0 && masks[lane] == first { together |= 1 << UInt32(lane) }
+    for lane in 0..<32 where rest & 1 << UInt32(lane) != 0 && masks[lane] == first {
+      together |= 1 << UInt32(lane)
+    }
     return together
   }
 
@@ -399,7 +408,9 @@ final class BlockRun {
       let together = alike(warp, instruction, rest)
       let members = masks[rest.trailingZeroBitCount]
       guard together & ~members == 0 else {
-        throw error(.synchronisation, "thread \((together & ~members).trailingZeroBitCount) is not in the mask it names", pc)
+        throw error(
+          .synchronisation,
+          "thread \((together & ~members).trailingZeroBitCount) is not in the mask it names", pc)
       }
       if members & expected & ~together != 0 { return false }
       rest &= ~together
@@ -424,7 +435,8 @@ final class BlockRun {
     var known = SIMD32<UInt64>(repeating: 0)
     for lane in 0..<32 where active & 1 << UInt32(lane) != 0 {
       for other in 0..<32 {
-        known[other] = max(known[other], active & 1 << UInt32(other) != 0 ? time : warp.laneTimes[lane * 32 + other])
+        known[other] = max(
+          known[other], active & 1 << UInt32(other) != 0 ? time : warp.laneTimes[lane * 32 + other])
       }
     }
     for lane in 0..<32 where active & 1 << UInt32(lane) != 0 {
@@ -434,7 +446,8 @@ final class BlockRun {
 
   func error(_ kind: PTXError.Kind, _ message: String, _ pc: Int) -> PTXError {
     PTXError(
-      kind, "\(kernel.name), block (\(ctaid.x), \(ctaid.y), \(ctaid.z)): \(message)", line: Int(program[pc].line))
+      kind, "\(kernel.name), block (\(ctaid.x), \(ctaid.y), \(ctaid.z)): \(message)",
+      line: Int(program[pc].line))
   }
 
   func hex(_ value: some BinaryInteger) -> String { "0x" + String(value, radix: 16) }

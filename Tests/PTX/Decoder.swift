@@ -39,7 +39,8 @@ extension KernelBuilder {
     var instruction = try decode(String(words[0]), &modifiers, operands, line)
     guard modifiers.words.isEmpty else {
       throw PTXError(
-        .unknown, "unknown opcode \(opcode): '.\(modifiers.words.joined(separator: "."))' is not known", line: line)
+        .unknown, "unknown opcode \(opcode): '.\(modifiers.words.joined(separator: "."))' is not known",
+        line: line)
     }
     if let guardName {
       let register = try self.register(.name(guardName.name), line)
@@ -67,8 +68,9 @@ extension KernelBuilder {
       instruction.type = try modifiers.type()
       guard types.contains(instruction.type), operands.count == count + 1 else { throw unknown }
       // Only the approximations flush; flushing arithmetic is not modelled.
-      if instruction.flushes, operation != .exp2 && operation != .log2 && operation != .rsqrt && operation != .reciprocal
-        && operation != .sqrt
+      if instruction.flushes,
+        operation != .exp2 && operation != .log2 && operation != .rsqrt && operation != .reciprocal
+          && operation != .sqrt
       {
         throw unknown
       }
@@ -92,13 +94,16 @@ extension KernelBuilder {
     case "rem": return try simple(&self, .rem, 2, in: integers)
     case "div":
       let isApproximate = modifiers.accept("approx") || modifiers.accept("full")
-      return try simple(&self, isApproximate ? .divApproximate : .div, 2, in: isApproximate ? [.f32] : integers.union(floats))
+      return try simple(
+        &self, isApproximate ? .divApproximate : .div, 2, in: isApproximate ? [.f32] : integers.union(floats))
     case "abs", "neg": return try simple(&self, name == "abs" ? .abs : .neg, 1, in: integers.union(floats))
     case "fma": return try simple(&self, .fma, 3, in: floats)
     case "mul", "mad":
       let isMad = name == "mad"
       if modifiers.accept("lo") { return try simple(&self, isMad ? .mad : .mul, isMad ? 3 : 2, in: integers) }
-      if modifiers.accept("hi") { return try simple(&self, isMad ? .madHigh : .mulHigh, isMad ? 3 : 2, in: integers) }
+      if modifiers.accept("hi") {
+        return try simple(&self, isMad ? .madHigh : .mulHigh, isMad ? 3 : 2, in: integers)
+      }
       if modifiers.accept("wide") {
         var instruction = Instruction(isMad ? .madWide : .mulWide, line: line)
         instruction.type = try modifiers.type()
@@ -113,7 +118,8 @@ extension KernelBuilder {
       return try simple(&self, isMad ? .fma : .mul, isMad ? 3 : 2, in: floats)
     case "sqrt", "rsqrt", "rcp", "ex2", "lg2", "sin", "cos":
       let operation: [String: Operation] = [
-        "sqrt": .sqrt, "rsqrt": .rsqrt, "rcp": .reciprocal, "ex2": .exp2, "lg2": .log2, "sin": .sin, "cos": .cos,
+        "sqrt": .sqrt, "rsqrt": .rsqrt, "rcp": .reciprocal, "ex2": .exp2, "lg2": .log2, "sin": .sin,
+        "cos": .cos,
       ]
       // The exact ones are those that round; the others err as the ISA allows.
       let isApproximate = modifiers.accept("approx")
@@ -156,7 +162,9 @@ extension KernelBuilder {
       instruction.c = try source(operands[operands.count - 1], .u32, line)
       return instruction
     case "lop3":
-      guard modifiers.accept("b32"), operands.count == 5, case .number(let table) = operands[4] else { throw unknown }
+      guard modifiers.accept("b32"), operands.count == 5, case .number(let table) = operands[4] else {
+        throw unknown
+      }
       var instruction = Instruction(.lop3, line: line)
       instruction.d = try destination(operands[0], bytes: 4, line)
       instruction.a = try source(operands[1], .b32, line)
@@ -204,9 +212,11 @@ extension KernelBuilder {
         instruction.immediate = Int(try Number.bits(count, .u32, line))
         return instruction
       }
-      guard modifiers.accept("ca") || modifiers.accept("cg"), modifiers.accept("shared"), modifiers.accept("global"),
+      guard modifiers.accept("ca") || modifiers.accept("cg"), modifiers.accept("shared"),
+        modifiers.accept("global"),
         operands.count == 3 || operands.count == 4, case .number(let count) = operands[2],
-        case .address(let to, let toOffset) = operands[0], case .address(let from, let fromOffset) = operands[1],
+        case .address(let to, let toOffset) = operands[0],
+        case .address(let from, let fromOffset) = operands[1],
         toOffset == 0, fromOffset == 0
       else { throw unknown }
       instruction.operation = .copyAsync
@@ -216,7 +226,9 @@ extension KernelBuilder {
       instruction.d = target.offset
       instruction.destinationBytes = UInt8(target.type.bytes)
       instruction.a = try source(.name(from), .u64, line)
-      instruction.b = try operands.count == 4 ? source(operands[3], .u32, line) : constant(UInt64(instruction.immediate), .u32)
+      instruction.b =
+        try operands.count == 4
+        ? source(operands[3], .u32, line) : constant(UInt64(instruction.immediate), .u32)
       return instruction
     case "shfl":
       guard modifiers.accept("sync"), modifiers.accept("b32"), operands.count == 5 else { throw unknown }
@@ -240,7 +252,8 @@ extension KernelBuilder {
       guard modifiers.accept("sync"), operands.count == 3 else { throw unknown }
       let isBallot = modifiers.accept("ballot")
       guard isBallot ? modifiers.accept("b32") : true else { throw unknown }
-      let operation: Operation? = isBallot ? .ballot : modifiers.accept("any") ? .voteAny : modifiers.accept("all") ? .voteAll : nil
+      let operation: Operation? =
+        isBallot ? .ballot : modifiers.accept("any") ? .voteAny : modifiers.accept("all") ? .voteAll : nil
       guard let operation, isBallot || modifiers.accept("pred") else { throw unknown }
       var instruction = Instruction(operation, line: line)
       instruction.d = try destination(operands[0], bytes: isBallot ? 4 : 0, line)
@@ -266,7 +279,9 @@ extension KernelBuilder {
       }
       _ = modifiers.accept("cta")
       // A barrier of all threads of the block; named barriers of some of them are not modelled.
-      guard modifiers.accept("sync"), operands.count == 1, case .number("0") = operands[0] else { throw unknown }
+      guard modifiers.accept("sync"), operands.count == 1, case .number("0") = operands[0] else {
+        throw unknown
+      }
       // `barrier` without `.aligned` lets the threads of a warp arrive on their own.
       if name == "barrier", !modifiers.accept("aligned") { throw unknown }
       return Instruction(.barrier, line: line)
@@ -349,7 +364,9 @@ extension KernelBuilder {
     instruction.combination = modifiers.first(Combination.init(rawValue:))
     let type = try modifiers.type()
     instruction.type = type
-    guard operands.count == (instruction.combination == nil ? 3 : 4), type.bytes >= 2, type != .f16, type != .bf16 else {
+    guard operands.count == (instruction.combination == nil ? 3 : 4), type.bytes >= 2, type != .f16,
+      type != .bf16
+    else {
       throw PTXError(.unknown, "unknown opcode \(modifiers.opcode)", line: line)
     }
     if case .pair(let first, let second) = operands[0] {
@@ -426,7 +443,8 @@ extension KernelBuilder {
     }
     let count = modifiers.accept("v2") ? 2 : modifiers.accept("v4") ? 4 : 1
     let type = try modifiers.type()
-    guard operands.count == 2, type.bytes > 0, case .address(let base, let offset) = operands[isLoad ? 1 : 0] else {
+    guard operands.count == 2, type.bytes > 0, case .address(let base, let offset) = operands[isLoad ? 1 : 0]
+    else {
       throw unknown
     }
     instruction.type = type
@@ -438,7 +456,9 @@ extension KernelBuilder {
     for part in parts {
       if case .name = part {
         let register = try self.register(part, line)
-        guard register.offset < 0 || register.type.bytes >= type.bytes, register.type != .pred else { throw unknown }
+        guard register.offset < 0 || register.type.bytes >= type.bytes, register.type != .pred else {
+          throw unknown
+        }
         instruction.destinationBytes = UInt8(register.type.bytes)
         offsets.append(register.offset)
       } else {

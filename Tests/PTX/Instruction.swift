@@ -80,11 +80,15 @@ struct Instruction {
 public struct Kernel: Sendable {
   /// A parameter: where it lies among the bytes of all, and its size.
   public struct Parameter: Hashable, Sendable {
+    /// From the first byte of all.
     public var offset: Int
+    /// Its size.
     public var bytes: Int
   }
 
+  /// As in the text.
   public var name: String
+  /// In their order.
   public internal(set) var parameters: [Parameter] = []
   /// Bytes of static shared memory.
   public internal(set) var sharedBytes = 0

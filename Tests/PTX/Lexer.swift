@@ -16,7 +16,10 @@ struct Lexer {
     var (at, line) = (0, 1)
 
     func slice(_ range: Range<Int>) -> Substring {
-      text[utf8.index(utf8.startIndex, offsetBy: range.lowerBound)..<utf8.index(utf8.startIndex, offsetBy: range.upperBound)]
+      text[
+        utf8.index(
+          utf8.startIndex, offsetBy: range.lowerBound)..<utf8.index(
+            utf8.startIndex, offsetBy: range.upperBound)]
     }
     while at < bytes.count {
       let byte = bytes[at]

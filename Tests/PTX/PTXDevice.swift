@@ -1,15 +1,20 @@
 /// The size of a grid or of a block.
 public struct Dimensions: Hashable, Sendable {
+  /// The extents, at least 1 each.
   public var x: Int
+  /// As `x`.
   public var y: Int
+  /// As `x`.
   public var z: Int
 
+  /// A size of one to three extents.
   public init(_ x: Int, _ y: Int = 1, _ z: Int = 1) {
     self.x = x
     self.y = y
     self.z = z
   }
 
+  /// Blocks, or threads.
   public var count: Int { x * y * z }
 }
 
@@ -18,13 +23,17 @@ public final class PTXDevice {
   private let memory = DeviceMemory()
   private var time: UInt64 = 1
 
-  /// The limits that every GPU from sm_80 on has: threads of a block, extents of a block and of a grid, shared memory of
-  /// a block without asking for more (CUDA C++ Programming Guide, technical specifications per compute capability).
+  /// The most threads of a block. (This and the next three: CUDA C++ Programming Guide, technical specifications per
+  /// compute capability; shared memory without asking for more.)
   public static let maxThreads = 1024
+  /// The largest extents of a block.
   public static let maxBlock = Dimensions(1024, 1024, 64)
+  /// The largest extents of a grid.
   public static let maxGrid = Dimensions(Int(Int32.max), 65535, 65535)
+  /// The most shared memory of a block, in bytes.
   public static let maxSharedBytes = 48 << 10
 
+  /// A device without memory or modules.
   public init() {}
 
   // MARK: - Memory
@@ -55,8 +64,10 @@ public final class PTXDevice {
   }
 
   private func find(_ address: UInt64, _ count: Int) throws(PTXError) -> (Allocation, Int) {
-    guard let allocation = memory.find(address), Int(address - allocation.base) + count <= allocation.size else {
-      throw PTXError(.memory, "\(count) bytes at 0x\(String(address, radix: 16)) are not within an allocation")
+    guard let allocation = memory.find(address), Int(address - allocation.base) + count <= allocation.size
+    else {
+      throw PTXError(
+        .memory, "\(count) bytes at 0x\(String(address, radix: 16)) are not within an allocation")
     }
     return (allocation, Int(address - allocation.base))
   }
@@ -89,17 +100,22 @@ public final class PTXDevice {
       throw refuse("\(parameters.count) bytes of parameters, expected \(kernel.parameterBytes)")
     }
     for (extent, most) in [
-      (grid.x, Self.maxGrid.x), (grid.y, Self.maxGrid.y), (grid.z, Self.maxGrid.z), (block.x, Self.maxBlock.x),
-      (block.y, Self.maxBlock.y), (block.z, Self.maxBlock.z), (block.count, kernel.maxThreads ?? Self.maxThreads),
+      (grid.x, Self.maxGrid.x), (grid.y, Self.maxGrid.y), (grid.z, Self.maxGrid.z),
+      (block.x, Self.maxBlock.x),
+      (block.y, Self.maxBlock.y), (block.z, Self.maxBlock.z),
+      (block.count, kernel.maxThreads ?? Self.maxThreads),
     ] where !(1...most).contains(extent) {
       throw refuse("grid \(grid) of blocks \(block): \(extent) is not in 1...\(most)")
     }
     guard (0...Self.maxSharedBytes).contains(kernel.sharedBytes + dynamicSharedBytes) else {
-      throw refuse("\(kernel.sharedBytes) + \(dynamicSharedBytes) bytes of shared memory, at most \(Self.maxSharedBytes)")
+      throw refuse(
+        "\(kernel.sharedBytes) + \(dynamicSharedBytes) bytes of shared memory, at most \(Self.maxSharedBytes)"
+      )
     }
     let run = BlockRun(
       kernel, memory: memory, parameters: parameters, grid: grid, block: block,
-      dynamicSharedBytes: dynamicSharedBytes, time: time, isDetailed: isDetailed, instructionLimit: instructionLimit)
+      dynamicSharedBytes: dynamicSharedBytes, time: time, isDetailed: isDetailed,
+      instructionLimit: instructionLimit)
     defer { time = run.time + 1 }
     for z in 0..<grid.z {
       for y in 0..<grid.y {

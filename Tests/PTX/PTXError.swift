@@ -16,16 +16,20 @@ public struct PTXError: Error, Hashable, CustomStringConvertible {
     case aborted
   }
 
+  /// What went wrong, coarsely.
   public var kind: Kind
+  /// The same in words, with the kernel and block.
   public var message: String
   /// Line of the PTX text, from 1; 0 if there is none.
   public var line: Int
 
+  /// An error at a line of the text, or at none.
   public init(_ kind: Kind, _ message: String, line: Int = 0) {
     self.kind = kind
     self.message = message
     self.line = line
   }
 
+  /// Line, kind and message.
   public var description: String { line > 0 ? "line \(line): \(kind): \(message)" : "\(kind): \(message)" }
 }

@@ -63,7 +63,9 @@ struct Parser {
     let name = String(try next().text)
     var count = 1
     while accept("[") {
-      if accept("]") { count = 0 } else {
+      if accept("]") {
+        count = 0
+      } else {
         count *= try integer()
         try expect("]")
       }
@@ -102,15 +104,20 @@ struct Parser {
   // MARK: - Kernels
 
   private mutating func kernel() throws(PTXError) -> Kernel {
-    var builder = KernelBuilder(name: String(try next().text), addresses: addresses, moduleShared: moduleShared)
+    var builder = KernelBuilder(
+      name: String(try next().text), addresses: addresses, moduleShared: moduleShared)
     try expect("(")
     while !accept(")") {
       try expect(".param")
       var align = 0
       while true {
-        if accept(".align") { align = try integer() } else if accept(".ptr") {
+        if accept(".align") {
+          align = try integer()
+        } else if accept(".ptr") {
           if [".global", ".shared", ".const"].contains(peek) { _ = try next() }
-        } else { break }
+        } else {
+          break
+        }
       }
       let type = try self.type()
       let name = String(try next().text)
@@ -293,7 +300,8 @@ enum Number {
       return type == .f32 ? UInt64(Float(value).bitPattern) : value.bitPattern
     }
     let magnitude =
-      digits.hasPrefix("0x") || digits.hasPrefix("0X") ? UInt64(digits.dropFirst(2), radix: 16) : UInt64(digits)
+      digits.hasPrefix("0x") || digits.hasPrefix("0X")
+      ? UInt64(digits.dropFirst(2), radix: 16) : UInt64(digits)
     guard let magnitude else { throw PTXError(.unknown, "'\(text)' is not a number", line: line) }
     switch type {
     case .f32: return UInt64((isNegative ? -Float(magnitude) : Float(magnitude)).bitPattern)

@@ -40,9 +40,9 @@ private struct Driver: ~Copyable {
   var handle: UInt = 0x1000
   /// Why a thread's last call failed.
   var reasons: [UInt: String] = [:]
-  /// What the launches did since it was last asked for, and whether passes over banks are counted.
-  var statistics = LaunchStatistics()
-  var isDetailed = false
+  /// What a thread's launches did since it last asked, and the threads that want passes over banks counted.
+  var statistics: [UInt: LaunchStatistics] = [:]
+  var detailed: Set<UInt> = []
 
   mutating func newHandle() -> UInt {
     handle += 16
@@ -87,6 +87,7 @@ private func call(
   }
 }
 
+/// As in `cuda.h`.
 @_cdecl("cuInit")
 public func cuInit(_ flags: UInt32) -> Int32 {
   guard flags == 0 else { return Code.invalidValue.rawValue }
@@ -94,6 +95,7 @@ public func cuInit(_ flags: UInt32) -> Int32 {
   return 0
 }
 
+/// As in `cuda.h`.
 @_cdecl("cuDriverGetVersion")
 public func cuDriverGetVersion(_ version: UnsafeMutablePointer<Int32>) -> Int32 {
   // The oldest driver that takes PTX ISA 7.8.
@@ -101,6 +103,7 @@ public func cuDriverGetVersion(_ version: UnsafeMutablePointer<Int32>) -> Int32 
   return 0
 }
 
+/// As in `cuda.h`.
 @_cdecl("cuDeviceGetCount")
 public func cuDeviceGetCount(_ count: UnsafeMutablePointer<Int32>) -> Int32 {
   call(needsContext: false) { _ in
@@ -109,6 +112,7 @@ public func cuDeviceGetCount(_ count: UnsafeMutablePointer<Int32>) -> Int32 {
   }
 }
 
+/// As in `cuda.h`.
 @_cdecl("cuDeviceGet")
 public func cuDeviceGet(_ device: UnsafeMutablePointer<Int32>, _ index: Int32) -> Int32 {
   call(needsContext: false) { _ in
@@ -117,6 +121,7 @@ public func cuDeviceGet(_ device: UnsafeMutablePointer<Int32>, _ index: Int32) -
   }
 }
 
+/// As in `cuda.h`.
 @_cdecl("cuDeviceGetName")
 public func cuDeviceGetName(_ name: UnsafeMutablePointer<CChar>, _ size: Int32, _ device: Int32) -> Int32 {
   call(needsContext: false) { _ in
@@ -127,8 +132,11 @@ public func cuDeviceGetName(_ name: UnsafeMutablePointer<CChar>, _ size: Int32, 
   }
 }
 
+/// As in `cuda.h`.
 @_cdecl("cuDeviceGetAttribute")
-public func cuDeviceGetAttribute(_ value: UnsafeMutablePointer<Int32>, _ attribute: Int32, _ device: Int32) -> Int32 {
+public func cuDeviceGetAttribute(_ value: UnsafeMutablePointer<Int32>, _ attribute: Int32, _ device: Int32)
+  -> Int32
+{
   call(needsContext: false) { _ in
     guard device == 0 else { return .invalidDevice }
     // Compute capability 8.0, and few multiprocessors: enough for several splits of small parts.
@@ -142,6 +150,7 @@ public func cuDeviceGetAttribute(_ value: UnsafeMutablePointer<Int32>, _ attribu
   }
 }
 
+/// As in `cuda.h`.
 @_cdecl("cuDeviceTotalMem_v2")
 public func cuDeviceTotalMem(_ bytes: UnsafeMutablePointer<Int>, _ device: Int32) -> Int32 {
   call(needsContext: false) { _ in
@@ -156,8 +165,10 @@ public func cuDeviceTotalMem(_ bytes: UnsafeMutablePointer<Int>, _ device: Int32
 
 private let context: UInt = 0xc0de
 
+/// As in `cuda.h`.
 @_cdecl("cuDevicePrimaryCtxRetain")
-public func cuDevicePrimaryCtxRetain(_ result: UnsafeMutablePointer<OpaquePointer?>, _ device: Int32) -> Int32 {
+public func cuDevicePrimaryCtxRetain(_ result: UnsafeMutablePointer<OpaquePointer?>, _ device: Int32) -> Int32
+{
   call(needsContext: false) { driver in
     guard device == 0 else { return .invalidDevice }
     driver.retained += 1
@@ -166,6 +177,7 @@ public func cuDevicePrimaryCtxRetain(_ result: UnsafeMutablePointer<OpaquePointe
   }
 }
 
+/// As in `cuda.h`.
 @_cdecl("cuDevicePrimaryCtxRelease_v2")
 public func cuDevicePrimaryCtxRelease(_ device: Int32) -> Int32 {
   call(needsContext: false) { driver in
@@ -175,6 +187,7 @@ public func cuDevicePrimaryCtxRelease(_ device: Int32) -> Int32 {
   }
 }
 
+/// As in `cuda.h`.
 @_cdecl("cuCtxSetCurrent")
 public func cuCtxSetCurrent(_ handle: OpaquePointer?) -> Int32 {
   call(needsContext: false) { driver in
@@ -184,11 +197,13 @@ public func cuCtxSetCurrent(_ handle: OpaquePointer?) -> Int32 {
   }
 }
 
+/// As in `cuda.h`.
 @_cdecl("cuCtxSynchronize")
 public func cuCtxSynchronize() -> Int32 { call { _ in .success } }
 
 // MARK: - Modules
 
+/// As in `cuda.h`.
 @_cdecl("cuModuleLoadDataEx")
 public func cuModuleLoadDataEx(
   _ module: UnsafeMutablePointer<OpaquePointer?>, _ image: UnsafeRawPointer, _ count: UInt32,
@@ -216,6 +231,7 @@ public func cuModuleLoadDataEx(
   }
 }
 
+/// As in `cuda.h`.
 @_cdecl("cuModuleUnload")
 public func cuModuleUnload(_ module: OpaquePointer?) -> Int32 {
   call { driver in
@@ -223,6 +239,7 @@ public func cuModuleUnload(_ module: OpaquePointer?) -> Int32 {
   }
 }
 
+/// As in `cuda.h`.
 @_cdecl("cuModuleGetFunction")
 public func cuModuleGetFunction(
   _ function: UnsafeMutablePointer<OpaquePointer?>, _ module: OpaquePointer?, _ name: UnsafePointer<CChar>
@@ -240,9 +257,11 @@ public func cuModuleGetFunction(
   }
 }
 
+/// As in `cuda.h`.
 @_cdecl("cuFuncGetParamInfo")
 public func cuFuncGetParamInfo(
-  _ function: OpaquePointer?, _ index: Int, _ offset: UnsafeMutablePointer<Int>, _ size: UnsafeMutablePointer<Int>?
+  _ function: OpaquePointer?, _ index: Int, _ offset: UnsafeMutablePointer<Int>,
+  _ size: UnsafeMutablePointer<Int>?
 ) -> Int32 {
   call { driver in
     guard let kernel = driver.functions[UInt(bitPattern: function)] else { return .invalidHandle }
@@ -255,6 +274,7 @@ public func cuFuncGetParamInfo(
 
 // MARK: - Memory
 
+/// As in `cuda.h`.
 @_cdecl("cuMemAlloc_v2")
 public func cuMemAlloc(_ address: UnsafeMutablePointer<UInt64>, _ bytes: Int) -> Int32 {
   call { driver in
@@ -264,11 +284,13 @@ public func cuMemAlloc(_ address: UnsafeMutablePointer<UInt64>, _ bytes: Int) ->
   }
 }
 
+/// As in `cuda.h`.
 @_cdecl("cuMemFree_v2")
 public func cuMemFree(_ address: UInt64) -> Int32 {
   call { driver in driver.device.free(address) ? .success : .invalidValue }
 }
 
+/// As in `cuda.h`.
 @_cdecl("cuMemcpyHtoD_v2")
 public func cuMemcpyHtoD(_ address: UInt64, _ source: UnsafeRawPointer, _ bytes: Int) -> Int32 {
   call { driver throws(PTXError) in
@@ -277,6 +299,7 @@ public func cuMemcpyHtoD(_ address: UInt64, _ source: UnsafeRawPointer, _ bytes:
   }
 }
 
+/// As in `cuda.h`.
 @_cdecl("cuMemcpyDtoH_v2")
 public func cuMemcpyDtoH(_ target: UnsafeMutableRawPointer, _ address: UInt64, _ bytes: Int) -> Int32 {
   call { driver throws(PTXError) in
@@ -285,6 +308,7 @@ public func cuMemcpyDtoH(_ target: UnsafeMutableRawPointer, _ address: UInt64, _
   }
 }
 
+/// As in `cuda.h`.
 @_cdecl("cuMemsetD8_v2")
 public func cuMemsetD8(_ address: UInt64, _ value: UInt8, _ bytes: Int) -> Int32 {
   call { driver throws(PTXError) in
@@ -298,9 +322,11 @@ public func cuMemsetD8(_ address: UInt64, _ value: UInt8, _ bytes: Int) -> Int32
 
 // MARK: - Launches
 
+/// As in `cuda.h`.
 @_cdecl("cuLaunchKernel")
 public func cuLaunchKernel(
-  _ function: OpaquePointer?, _ gridX: UInt32, _ gridY: UInt32, _ gridZ: UInt32, _ blockX: UInt32, _ blockY: UInt32,
+  _ function: OpaquePointer?, _ gridX: UInt32, _ gridY: UInt32, _ gridZ: UInt32, _ blockX: UInt32,
+  _ blockY: UInt32,
   _ blockZ: UInt32, _ sharedBytes: UInt32, _ stream: OpaquePointer?,
   _ parameters: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
   _ extra: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
@@ -308,23 +334,27 @@ public func cuLaunchKernel(
   call { driver throws(PTXError) in
     guard let kernel = driver.functions[UInt(bitPattern: function)] else { return .invalidHandle }
     // Only a packed buffer says how much was passed; CU_LAUNCH_PARAM_BUFFER_POINTER is 1, _SIZE 2, _END 0.
-    guard stream == nil, parameters == nil, let extra, Int(bitPattern: extra[0]) == 1, Int(bitPattern: extra[2]) == 2,
+    guard stream == nil, parameters == nil, let extra, Int(bitPattern: extra[0]) == 1,
+      Int(bitPattern: extra[2]) == 2,
       extra[4] == nil, let size = extra[3]?.load(as: Int.self), let buffer = extra[1] ?? extra[3]
     else {
-      driver.reasons[thisThread()] = "the stand-in takes arguments in one packed buffer and the default stream only"
+      driver.reasons[thisThread()] =
+        "the stand-in takes arguments in one packed buffer and the default stream only"
       return .invalidValue
     }
     let bytes = Array(UnsafeRawBufferPointer(start: buffer, count: size))
-    driver.statistics += try driver.device.launch(
+    driver.statistics[thisThread(), default: LaunchStatistics()] += try driver.device.launch(
       kernel, grid: Dimensions(Int(gridX), Int(gridY), Int(gridZ)),
-      block: Dimensions(Int(blockX), Int(blockY), Int(blockZ)), dynamicSharedBytes: Int(sharedBytes), parameters: bytes,
-      isDetailed: driver.isDetailed)
+      block: Dimensions(Int(blockX), Int(blockY), Int(blockZ)), dynamicSharedBytes: Int(sharedBytes),
+      parameters: bytes,
+      isDetailed: driver.detailed.contains(thisThread()))
     return .success
   }
 }
 
 // MARK: - Events: the host's clock, since launches run while they are called
 
+/// As in `cuda.h`.
 @_cdecl("cuEventCreate")
 public func cuEventCreate(_ event: UnsafeMutablePointer<OpaquePointer?>, _ flags: UInt32) -> Int32 {
   call { driver in
@@ -335,6 +365,7 @@ public func cuEventCreate(_ event: UnsafeMutablePointer<OpaquePointer?>, _ flags
   }
 }
 
+/// As in `cuda.h`.
 @_cdecl("cuEventRecord")
 public func cuEventRecord(_ event: OpaquePointer?, _ stream: OpaquePointer?) -> Int32 {
   call { driver in
@@ -346,17 +377,20 @@ public func cuEventRecord(_ event: OpaquePointer?, _ stream: OpaquePointer?) -> 
   }
 }
 
+/// As in `cuda.h`.
 @_cdecl("cuEventSynchronize")
 public func cuEventSynchronize(_ event: OpaquePointer?) -> Int32 {
   call { driver in driver.events[UInt(bitPattern: event)] == nil ? .invalidHandle : .success }
 }
 
+/// As in `cuda.h`.
 @_cdecl("cuEventElapsedTime")
 public func cuEventElapsedTime(
   _ milliseconds: UnsafeMutablePointer<Float>, _ start: OpaquePointer?, _ end: OpaquePointer?
 ) -> Int32 {
   call { driver in
-    guard let start = driver.events[UInt(bitPattern: start)], let end = driver.events[UInt(bitPattern: end)], let start,
+    guard let start = driver.events[UInt(bitPattern: start)], let end = driver.events[UInt(bitPattern: end)],
+      let start,
       let end
     else { return .invalidHandle }
     milliseconds.pointee = Float(end - start)
@@ -364,13 +398,17 @@ public func cuEventElapsedTime(
   }
 }
 
+/// As in `cuda.h`.
 @_cdecl("cuEventDestroy_v2")
 public func cuEventDestroy(_ event: OpaquePointer?) -> Int32 {
-  call { driver in driver.events.removeValue(forKey: UInt(bitPattern: event)) == nil ? .invalidHandle : .success }
+  call { driver in
+    driver.events.removeValue(forKey: UInt(bitPattern: event)) == nil ? .invalidHandle : .success
+  }
 }
 
 // MARK: - Errors
 
+/// As in `cuda.h`.
 @_cdecl("cuGetErrorName")
 public func cuGetErrorName(_ code: Int32, _ name: UnsafeMutablePointer<UnsafePointer<CChar>?>) -> Int32 {
   guard let known = Code(rawValue: code) else { return Code.invalidValue.rawValue }
@@ -378,6 +416,7 @@ public func cuGetErrorName(_ code: Int32, _ name: UnsafeMutablePointer<UnsafePoi
   return 0
 }
 
+/// As in `cuda.h`.
 @_cdecl("cuGetErrorString")
 public func cuGetErrorString(_ code: Int32, _ text: UnsafeMutablePointer<UnsafePointer<CChar>?>) -> Int32 {
   guard Code(rawValue: code) != nil else { return Code.invalidValue.rawValue }
@@ -387,19 +426,19 @@ public func cuGetErrorString(_ code: Int32, _ text: UnsafeMutablePointer<UnsafeP
 
 // MARK: - Not of CUDA
 
-/// What launches did since the last call: warp and thread instructions, shuffles, block and warp barriers, bytes and
+/// What this thread's launches did since its last call: warp and thread instructions, shuffles, block and warp barriers, bytes and
 /// sectors read from global memory, bytes written, passes over the banks of shared memory and those needed (if
 /// `isDetailed` was set before). `isDetailed` is for the launches to come.
 @_cdecl("standInStatistics")
 public func standInStatistics(_ counts: UnsafeMutablePointer<Int>, _ isDetailed: Bool) {
   shared.withLock { driver in
-    let all = driver.statistics
+    let all = driver.statistics.removeValue(forKey: thisThread()) ?? LaunchStatistics()
     let values = [
-      all.warpInstructions, all.threadInstructions, all.shuffles, all.barriers, all.warpBarriers, all.globalBytesRead,
+      all.warpInstructions, all.threadInstructions, all.shuffles, all.barriers, all.warpBarriers,
+      all.globalBytesRead,
       all.globalSectorsRead, all.globalBytesWritten, all.sharedPasses, all.sharedPassesNeeded,
     ]
     for (index, value) in values.enumerated() { counts[index] = value }
-    driver.statistics = LaunchStatistics()
-    driver.isDetailed = isDetailed
+    if isDetailed { driver.detailed.insert(thisThread()) } else { driver.detailed.remove(thisThread()) }
   }
 }

@@ -31,7 +31,8 @@ public final class CUDABackend: AttentionBackend {
     let fromEnvironment = getenv("INFINITE_SIM_LIBCUDA").map { String(cString: $0) }
     open = { () throws(CUDAError) in
       try CUDADevice(
-        CUDADriver(library: library ?? fromEnvironment ?? CUDADriver.defaultLibrary), ptx: ptx, symbol: symbol)
+        CUDADriver(library: library ?? fromEnvironment ?? CUDADriver.defaultLibrary), ptx: ptx, symbol: symbol
+      )
     }
   }
 
@@ -58,7 +59,8 @@ public final class CUDABackend: AttentionBackend {
     return try withDevice { device throws(CUDAError) in
       let merge = MergeCall(
         parts: states.count, rows: states[0].rows, headDim: states[0].headDim,
-        output: try device.buffer(states.flatMap(\.output)), maximum: try device.buffer(states.flatMap(\.maximum)),
+        output: try device.buffer(states.flatMap(\.output)),
+        maximum: try device.buffer(states.flatMap(\.maximum)),
         sum: try device.buffer(states.flatMap(\.sum)))
       let merged = try StateBuffers(parts: 1, rows: merge.rows, headDim: merge.headDim, on: device)
       try merge.launch(into: merged, on: device)
@@ -97,7 +99,8 @@ public final class CUDABackend: AttentionBackend {
         best = min(
           best,
           try device.seconds { () throws(CUDAError) in
-            try device.launch("read_memory", grid: (8 * device.multiprocessors, 1, 1), threads: 256, arguments)
+            try device.launch(
+              "read_memory", grid: (8 * device.multiprocessors, 1, 1), threads: 256, arguments)
           })
       }
       return Double(bytes) / best

@@ -76,7 +76,9 @@ final class CUDADevice {
     var options: [Int32] = [5, 6]
     var log = [CChar](repeating: 0, count: 8192)
     let code = log.withUnsafeMutableBytes { buffer in
-      var values: [UnsafeMutableRawPointer?] = [buffer.baseAddress, UnsafeMutableRawPointer(bitPattern: buffer.count)]
+      var values: [UnsafeMutableRawPointer?] = [
+        buffer.baseAddress, UnsafeMutableRawPointer(bitPattern: buffer.count),
+      ]
       if let ptx { return driver.loadModule(&module, ptx, 2, &options, &values) }
       return driver.loadModule(&module, dist_attention_ptx(), 2, &options, &values)
     }
@@ -149,7 +151,8 @@ final class CUDADevice {
           UnsafeMutableRawPointer(size), nil,
         ]
         return driver.launch(
-          function, UInt32(grid.x), UInt32(grid.y), UInt32(grid.z), UInt32(threads), 1, 1, 0, nil, nil, &extra)
+          function, UInt32(grid.x), UInt32(grid.y), UInt32(grid.z), UInt32(threads), 1, 1, 0, nil, nil, &extra
+        )
       }
     }
     try driver.check(code, "cuLaunchKernel of \(name)")
@@ -169,11 +172,14 @@ final class CUDADevice {
   }
 
   /// Asks the driver, if it can tell, whether the kernel's parameters lie where the arguments do.
-  private func check(_ arguments: KernelArguments, _ name: String, _ function: CUDADriver.Handle) throws(CUDAError) {
+  private func check(_ arguments: KernelArguments, _ name: String, _ function: CUDADriver.Handle)
+    throws(CUDAError)
+  {
     guard let parameterInfo = driver.parameterInfo else { return }
     for (index, expected) in arguments.layout.enumerated() {
       var (offset, size) = (0, 0)
-      try driver.check(parameterInfo(function, index, &offset, &size), "cuFuncGetParamInfo of \(name), \(index)")
+      try driver.check(
+        parameterInfo(function, index, &offset, &size), "cuFuncGetParamInfo of \(name), \(index)")
       guard offset == expected.offset, size == expected.size else {
         throw CUDAError("parameter \(index) of \(name) has \(size) bytes at \(offset), not \(expected)")
       }

@@ -6,6 +6,7 @@
 
 /// Why CUDA cannot be used, or what failed.
 public struct CUDAError: Error, Hashable, CustomStringConvertible {
+  /// The reason, in one sentence.
   public let description: String
 
   init(_ description: String) { self.description = description }
@@ -54,7 +55,8 @@ struct CUDADriver: @unchecked Sendable {
   let errorName: @convention(c) (Int32, UnsafeMutablePointer<UnsafePointer<CChar>?>) -> Int32
   let errorString: @convention(c) (Int32, UnsafeMutablePointer<UnsafePointer<CChar>?>) -> Int32
   /// Since CUDA 12.4: the offset and size of a kernel's parameter. Nil in an older driver.
-  let parameterInfo: (@convention(c) (Handle?, Int, UnsafeMutablePointer<Int>, UnsafeMutablePointer<Int>?) -> Int32)?
+  let parameterInfo:
+    (@convention(c) (Handle?, Int, UnsafeMutablePointer<Int>, UnsafeMutablePointer<Int>?) -> Int32)?
 
   /// The library's name where nothing else is said.
   static let defaultLibrary = "libcuda.so.1"

@@ -123,7 +123,8 @@ struct PartialCall {
       while end < blocks.count, blocks[end] == blocks[end - 1] + 1 { end += 1 }
       let from = Int(blocks[start]) * size
       try device.copy(
-        UnsafeRawBufferPointer(rebasing: store.bytes[from..<from + (end - start) * size]), to: buffer, at: start * size)
+        UnsafeRawBufferPointer(rebasing: store.bytes[from..<from + (end - start) * size]), to: buffer,
+        at: start * size)
       start = end
     }
     return buffer

@@ -2,7 +2,7 @@
 //
 // The algebra.  A part of the cache gives a row (a query token and head) the state (MA, m, e):
 //
-//     m = max s_t      e = sum exp(s_t - m)      MA[c] = sum exp(s_t - m) V[t][c]      s_t = q . K[t] / sqrt(d)
+//     m = max s_t      e = sum exp(s_t - m)      MA[c] = sum exp(s_t - m) V[t][c]      s_t = scale q . K[t] + bias_t
 //
 // over the part's visible tokens t; (0, -inf, 0) if there are none. Logarithms are natural. States merge in any order,
 // and MA / e of the whole is attention. The same merge is used here between the warps of a block, and by `merge_states`
@@ -39,7 +39,7 @@ static constexpr u32 WARPS = 4;
 static constexpr u32 TILE = 16;  // tokens that a warp takes at once
 static constexpr u32 ALL = 0xffffffffu;
 
-/// What one launch is about; `LaunchShape` in CUDABackend has the same fields in the same order. Strides in elements.
+/// What one launch is about. `LaunchShape` in LaunchPlan.swift has the same fields in the same order. Strides: elements.
 struct Shape {
   u64 block_stride;   // from one block of the cache to the next
   u64 token_stride;   // from one token to the next within a block
