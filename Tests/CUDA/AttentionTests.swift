@@ -8,7 +8,7 @@ import Testing
 @Suite struct AttentionTests {
   /// INFINITE_SIM_CUDA_SHAPES sets how many.
   private static var shapes: Int {
-    ProcessInfo.processInfo.environment["INFINITE_SIM_CUDA_SHAPES"].flatMap(Int.init) ?? 600
+    ProcessInfo.processInfo.environment["INFINITE_SIM_CUDA_SHAPES"].flatMap(Int.init) ?? 1000
   }
 
   @Test func `the embedded kernels are within both bounds over random shapes`() throws {
