@@ -57,7 +57,7 @@ let package = Package(
       name: "ReferenceTests", dependencies: ["Reference", "Sim"], exclude: ["Fixtures"], swiftSettings: strict
     ),
     .testTarget(
-      name: "CommandTests", dependencies: ["infinite-sim", "Results", "Sim", "Workloads"],
+      name: "CommandTests", dependencies: ["infinite-sim", "Reference", "Results", "Sim", "Workloads"],
       swiftSettings: strict),
   ]
 )
