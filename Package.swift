@@ -72,7 +72,7 @@ let package = Package(
       name: "CUDATests", dependencies: ["PTXInterpreter", "Reference", "ReferenceCUDA"], path: "Tests/CUDA",
       exclude: ["clang_cuda.h", "kernels.cu", "mutants.json"], swiftSettings: strict),
     .testTarget(
-      name: "CommandTests", dependencies: ["infinite-sim", "Results", "Sim", "Workloads"],
+      name: "CommandTests", dependencies: ["infinite-sim", "Reference", "Results", "Sim", "Workloads"],
       swiftSettings: strict),
   ]
 )

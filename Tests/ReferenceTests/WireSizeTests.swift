@@ -4,11 +4,11 @@ import Testing
 
 @Suite struct WireSizeTests {
   @Test(arguments: ModelCatalog.all)
-  func `The simulator charges for the bytes that the kernels' queries and states have`(_ model: ModelSpec)
-    throws
-  {
-    for tp in [1, 2, 4, 8] where model.queryHeads % tp == 0 && model.kvHeads % tp == 0 {
-      let costs = try InstanceCosts.of(model, tp: tp)
+  func `The simulator charges for the bytes that queries, states and caches have`(_ model: ModelSpec) throws {
+    let hardware = HardwareCatalog.a100Measured
+    for tp in InstanceShape.legalTP(model: model, maximum: 8) where model.kvHeads % tp == 0 {
+      let costs = try InstanceCosts(
+        model: model, hardware: hardware, shape: InstanceShape(tp: tp, pp: 1), wiring: .inOneNode(hardware))
       let shape = AttentionShape(
         queryHeads: model.queryHeads / tp, kvHeads: model.kvHeads / tp, headDim: model.headDim)
       #expect(costs.queryBytes == shape.queryBytes(.bf16))
