@@ -6,9 +6,14 @@ import Testing
 @testable import ReferenceCUDA
 
 @Suite struct AttentionTests {
-  /// INFINITE_SIM_CUDA_SHAPES sets how many.
+  /// INFINITE_SIM_CUDA_SHAPES sets how many. `./test` is in release; in debug the interpreter is slow.
   private static var shapes: Int {
-    ProcessInfo.processInfo.environment["INFINITE_SIM_CUDA_SHAPES"].flatMap(Int.init) ?? 1000
+    #if DEBUG
+      let usual = 20
+    #else
+      let usual = 1000
+    #endif
+    return ProcessInfo.processInfo.environment["INFINITE_SIM_CUDA_SHAPES"].flatMap(Int.init) ?? usual
   }
 
   @Test func `the embedded kernels are within both bounds over random shapes`() throws {

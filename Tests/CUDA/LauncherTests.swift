@@ -111,6 +111,21 @@ import Testing
     }
   }
 
+  @Test func `the stand-in fails what it does not know, and checks a launch itself`() throws {
+    let handle = try #require(dlopen(StandIn.library, RTLD_NOW))
+    #expect(dlsym(handle, "cuInit") != nil && dlsym(handle, "cuStreamCreate") == nil)
+    let device = try CUDADevice(CUDADriver(library: StandIn.library))
+    let driver = device.driver
+    var value: Int32 = 0
+    #expect(driver.deviceAttribute(&value, 999, 0) != 0 && driver.device(&value, 1) != 0)
+    let stranger = OpaquePointer(bitPattern: 0x123_4560)
+    var function: CUDADriver.Handle?
+    #expect(driver.function(&function, stranger, "merge_states") != 0)
+    #expect(driver.free(0x1234) != 0 && driver.copyToDevice(0x1234, [UInt8](repeating: 0, count: 4), 4) != 0)
+    #expect(driver.launch(stranger, 1, 1, 1, 32, 1, 1, 0, nil, nil, nil) != 0)
+    #expect(driver.recordEvent(stranger, nil) != 0)
+  }
+
   @Test func `what the kernels do not take is refused with the reason`() throws {
     let shape = AttentionShape(queryHeads: 1, kvHeads: 1, headDim: 96)
     let query = AttentionQuery(shape: shape, values: ElementBuffer(.bf16, count: 96))

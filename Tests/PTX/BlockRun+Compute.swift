@@ -384,7 +384,7 @@ extension BlockRun {
   // MARK: - Floating point
 
   private func float(_ warp: Warp, _ i: UnsafePointer<Instruction>, _ active: UInt32) {
-    let isApproximate = i.pointee.saturates
+    let isApproximate = i.pointee.isApproximate
     switch i.pointee.operation {
     case .mov: unary(warp, i, active) { (a: UInt32) -> UInt32 in a }
     case .add: binary(warp, i, active) { (a: Float, b: Float) in a + b }
@@ -400,7 +400,8 @@ extension BlockRun {
     // The other operand if one is a NaN, and -0 < +0.
     case .min: binary(warp, i, active) { (a: Float, b: Float) in Float.minimum(a, b) }
     case .max: binary(warp, i, active) { (a: Float, b: Float) in Float.maximum(a, b) }
-    // Errors that the PTX ISA allows: ex2 2 ulp, rcp 1, rsqrt and sqrt 2^-22.4 or so, lg2, sin and cos absolute.
+    // PTX ISA: ex2.approx errs by 2 units in the last place, rcp.approx by 1; the others' errors, near 2^-22 relative or
+    // absolute, are taken as 1 or 2 units.
     case .sqrt:
       unary(warp, i, active) { (a: Float) in
         isApproximate ? Self.approximate(a.squareRoot(), a, ulps: 2) : a.squareRoot()

@@ -125,7 +125,7 @@ extension KernelBuilder {
       let isApproximate = modifiers.accept("approx")
       var instruction = try simple(&self, operation[name] ?? .sqrt, 1, in: isApproximate ? [.f32] : floats)
       guard isApproximate || name == "sqrt" || name == "rcp" else { throw unknown }
-      instruction.saturates = isApproximate
+      instruction.isApproximate = isApproximate
       return instruction
     case "and", "or", "xor":
       return try simple(&self, name == "and" ? .and : name == "or" ? .or : .xor, 2, in: bits)
@@ -393,12 +393,11 @@ extension KernelBuilder {
   ) throws(PTXError) -> Instruction {
     var instruction = Instruction(.cvt, line: line)
     instruction.rounding = modifiers.first(Rounding.init(rawValue:))
-    instruction.saturates = modifiers.accept("sat")
     instruction.type = try modifiers.type()
     instruction.sourceType = try modifiers.type()
     let types = (instruction.type, instruction.sourceType)
     let isKnown =
-      types.0.bytes > 0 && types.1.bytes > 0 && types.1 != .bf16 && !instruction.saturates
+      types.0.bytes > 0 && types.1.bytes > 0 && types.1 != .bf16
       && (types.0 != .bf16 || types.1 == .f32 && instruction.rounding == .rn)
       && (types.0 != .f16 || types.1 == .f32 && instruction.rounding == .rn || types.1 == .f16)
       // Other roundings of a result that has no exact form are not modelled.

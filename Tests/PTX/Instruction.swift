@@ -66,7 +66,8 @@ struct Instruction {
   var combinedIsNegated = false
   var rounding: Rounding?
   var flushes = false
-  var saturates = false
+  /// Whether it errs as an approximation may.
+  var isApproximate = false
   var isVolatile = false
   var atomic: AtomicOperation = .add
 

@@ -38,7 +38,7 @@ struct LaunchPlan {
     let rows = query.shape.group * query.shape.queries
     tileRows = Self.tileSizes.first { $0 >= rows } ?? 8
     tiles = (rows + tileRows - 1) / tileRows
-    // Four blocks of 128 threads on a multiprocessor hide latency; 256 tokens are four tiles for each warp.
+    // Assumed: four blocks of 128 threads on a multiprocessor hide latency; 256 tokens are four tiles for each warp.
     let wanted = (4 * multiprocessors + query.shape.kvHeads * tiles - 1) / (query.shape.kvHeads * tiles)
     let most = (part.count + 255) / 256
     let split = max(64, (part.count / max(1, min(wanted, most)) + 63) / 64 * 64)
