@@ -15,6 +15,8 @@ let package = Package(
     .library(name: "Sim", targets: ["Sim"]),
     .library(name: "Policies", targets: ["Policies"]),
     .library(name: "Workloads", targets: ["Workloads"]),
+    // Not for use: a driver of a GPU that is an interpreter, for tests (docs/cuda.md).
+    .library(name: "StandInDriver", type: .dynamic, targets: ["StandInDriver"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
@@ -32,12 +34,26 @@ let package = Package(
       name: "Results",
       dependencies: ["Sim", .product(name: "GRDB", package: "GRDB.swift")],
       swiftSettings: strict),
+    .target(name: "CDistAttention", path: "Sources/Reference/CPUKernel"),
+    .target(
+      name: "Reference", dependencies: ["CDistAttention"], path: "Sources/Reference/Attention",
+      swiftSettings: strict),
+    .target(
+      name: "CUDAKernels", path: "Sources/Reference/CUDAKernels",
+      exclude: ["distattention.cu", "distattention.ptx"]),
+    .target(
+      name: "ReferenceCUDA", dependencies: ["CUDAKernels", "Reference"], path: "Sources/Reference/CUDA",
+      swiftSettings: strict),
     .executableTarget(
       name: "infinite-sim",
       dependencies: [
-        "Sim", "Policies", "Workloads", "Results",
+        "Sim", "Policies", "Workloads", "Results", "Reference", "ReferenceCUDA",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
+      swiftSettings: strict),
+    .target(name: "PTXInterpreter", path: "Tests/PTX", swiftSettings: strict),
+    .target(
+      name: "StandInDriver", dependencies: ["PTXInterpreter"], path: "Tests/StandInDriver",
       swiftSettings: strict),
     .target(
       name: "TestSupport", dependencies: ["Sim", "Policies"], path: "Tests/TestSupport",
@@ -50,7 +66,13 @@ let package = Package(
     .testTarget(name: "WorkloadsTests", dependencies: ["Workloads"], swiftSettings: strict),
     .testTarget(name: "ResultsTests", dependencies: ["Results"], swiftSettings: strict),
     .testTarget(
-      name: "CommandTests", dependencies: ["infinite-sim", "Results", "Sim", "Workloads"],
+      name: "ReferenceTests", dependencies: ["Reference", "Sim"], exclude: ["Fixtures"], swiftSettings: strict
+    ),
+    .testTarget(
+      name: "CUDATests", dependencies: ["PTXInterpreter", "Reference", "ReferenceCUDA"], path: "Tests/CUDA",
+      exclude: ["clang_cuda.h", "kernels.cu", "mutants.json"], swiftSettings: strict),
+    .testTarget(
+      name: "CommandTests", dependencies: ["infinite-sim", "Reference", "Results", "Sim", "Workloads"],
       swiftSettings: strict),
   ]
 )

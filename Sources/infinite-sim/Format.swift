@@ -54,3 +54,6 @@ func markdownTable(_ rows: [[String]], leftColumns: Set<Int> = [0]) -> String {
   }
   return line(heading) + "|" + rule.joined(separator: "|") + "|\n" + rows.dropFirst().map(line).joined()
 }
+
+/// 0.0000123 as "1.2e-05".
+func scientific(_ value: Double) -> String { String(format: "%.1e", value) }

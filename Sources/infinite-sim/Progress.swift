@@ -63,17 +63,8 @@ struct LoopTiming {
     [
       "loop_s": .double(loopSeconds),
       "requests_per_s": .double(loopSeconds > 0 ? Double(requests) / loopSeconds : 0),
-      "peak_rss_mb": .optional(Self.peakResidentMegabytes),
+      "peak_rss_mb": .optional(PeakMemory.bytes.map { Double($0) / 1e6 }),
     ]
-  }
-
-  /// The most memory that the process had resident, in 10⁶ bytes: VmHWM, which Linux alone has.
-  private static var peakResidentMegabytes: Double? {
-    guard let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
-      let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
-      let kibibytes = line.split(separator: " ").dropFirst().first.flatMap({ Double($0) })
-    else { return nil }
-    return kibibytes * 1024 / 1e6
   }
 }
 

@@ -3,13 +3,6 @@ import Foundation
 import Results
 import Sim
 
-/// `infinite-sim validate`: the cost model against measurements.
-struct ValidateCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "validate", abstract: "Hold the cost model against measurements.",
-    subcommands: [ValidateEngineCommand.self])
-}
-
 /// `infinite-sim validate engine`: whole iterations and KV capacities.
 struct ValidateEngineCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

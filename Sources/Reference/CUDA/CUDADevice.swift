@@ -1,0 +1,228 @@
+import CUDAKernels
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// The first GPU with our kernels loaded: memory, launches, times. Not for several threads at once.
+final class CUDADevice {
+  let driver: CUDADriver
+  /// "NVIDIA A100-SXM4-40GB, sm_80, driver for CUDA 12.4".
+  let description: String
+  let multiprocessors: Int
+  /// Bytes of its memory.
+  let memory: Int
+  private let index: Int32
+  private let context: CUDADriver.Handle?
+  private var module: CUDADriver.Handle?
+  private var functions: [String: CUDADriver.Handle] = [:]
+
+  private let symbol: @Sendable (String) -> String
+
+  /// The kernels are those of `ptx`, or the embedded ones; `symbol` gives a kernel's name in it.
+  init(
+    _ driver: CUDADriver, ptx: String? = nil, symbol: @escaping @Sendable (String) -> String = { $0 }
+  ) throws(CUDAError) {
+    self.driver = driver
+    self.symbol = symbol
+    try driver.check(driver.initialise(0), "cuInit")
+    var (count, version): (Int32, Int32) = (0, 0)
+    try driver.check(driver.deviceCount(&count), "cuDeviceGetCount")
+    guard count > 0 else { throw CUDAError("the CUDA driver sees no GPU") }
+    try driver.check(driver.driverVersion(&version), "cuDriverGetVersion")
+    var index: Int32 = 0
+    try driver.check(driver.device(&index, 0), "cuDeviceGet")
+    self.index = index
+
+    var name = [CChar](repeating: 0, count: 256)
+    try driver.check(driver.deviceName(&name, Int32(name.count), index), "cuDeviceGetName")
+    func attribute(_ number: Int32) throws(CUDAError) -> Int {
+      var value: Int32 = 0
+      try driver.check(driver.deviceAttribute(&value, number, index), "cuDeviceGetAttribute(\(number))")
+      return Int(value)
+    }
+    // CUdevice_attribute in cuda.h: 75 and 76 are the compute capability, 16 the number of multiprocessors.
+    let (major, minor) = (try attribute(75), try attribute(76))
+    multiprocessors = try attribute(16)
+    var memory = 0
+    try driver.check(driver.totalMemory(&memory, index), "cuDeviceTotalMem")
+    self.memory = memory
+    let text = String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    description = "\(text), sm_\(major)\(minor), driver for CUDA \(version / 1000).\(version % 1000 / 10)"
+    guard major >= 8 else { throw CUDAError("\(description): the kernels need sm_80 or newer (cp.async)") }
+
+    var context: CUDADriver.Handle?
+    try driver.check(driver.retainContext(&context, index), "cuDevicePrimaryCtxRetain")
+    self.context = context
+    try makeCurrent()
+    try loadKernels(ptx)
+  }
+
+  deinit {
+    _ = driver.setContext(context)
+    _ = driver.unloadModule(module)
+    _ = driver.releaseContext(index)
+  }
+
+  /// Contexts belong to threads: to be called on whichever thread works with the device next.
+  func makeCurrent() throws(CUDAError) {
+    try driver.check(driver.setContext(context), "cuCtxSetCurrent")
+  }
+
+  private func loadKernels(_ ptx: String?) throws(CUDAError) {
+    // CUjit_option in cuda.h: 5 is the buffer for errors, 6 its size.
+    var options: [Int32] = [5, 6]
+    var log = [CChar](repeating: 0, count: 8192)
+    let code = log.withUnsafeMutableBytes { buffer in
+      var values: [UnsafeMutableRawPointer?] = [
+        buffer.baseAddress, UnsafeMutableRawPointer(bitPattern: buffer.count),
+      ]
+      if let ptx { return driver.loadModule(&module, ptx, 2, &options, &values) }
+      return driver.loadModule(&module, dist_attention_ptx(), 2, &options, &values)
+    }
+    let text = String(decoding: log.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    try driver.check(code, "cuModuleLoadDataEx of the kernels' PTX\(text.isEmpty ? "" : ": " + text)")
+  }
+
+  // MARK: - Memory
+
+  /// Device memory that is freed with the object.
+  final class Buffer {
+    let address: CUDADriver.Address
+    let bytes: Int
+    private let driver: CUDADriver
+
+    fileprivate init(_ driver: CUDADriver, bytes: Int) throws(CUDAError) {
+      var address: CUDADriver.Address = 0
+      try driver.check(driver.allocate(&address, max(bytes, 1)), "cuMemAlloc of \(bytes) bytes")
+      self.address = address
+      self.bytes = bytes
+      self.driver = driver
+    }
+
+    deinit { _ = driver.free(address) }
+  }
+
+  func buffer(bytes: Int) throws(CUDAError) -> Buffer { try Buffer(driver, bytes: bytes) }
+
+  /// A buffer with a copy of `values`.
+  func buffer<T: BitwiseCopyable>(_ values: [T]) throws(CUDAError) -> Buffer {
+    let buffer = try self.buffer(bytes: values.count * MemoryLayout<T>.stride)
+    let code = values.withUnsafeBytes { bytes in
+      bytes.baseAddress.map { bytes.isEmpty ? 0 : driver.copyToDevice(buffer.address, $0, bytes.count) } ?? 0
+    }
+    try driver.check(code, "cuMemcpyHtoD")
+    return buffer
+  }
+
+  func copy(_ bytes: UnsafeRawBufferPointer, to buffer: Buffer, at offset: Int) throws(CUDAError) {
+    precondition(offset + bytes.count <= buffer.bytes, "a copy fits its buffer")
+    guard let base = bytes.baseAddress, !bytes.isEmpty else { return }
+    try driver.check(driver.copyToDevice(buffer.address + UInt64(offset), base, bytes.count), "cuMemcpyHtoD")
+  }
+
+  /// `count` floats from the start of a buffer.
+  func floats(_ buffer: Buffer, count: Int) throws(CUDAError) -> [Float] {
+    var values = [Float](repeating: .nan, count: count)
+    let code = values.withUnsafeMutableBytes { bytes in
+      bytes.baseAddress.map { driver.copyToHost($0, buffer.address, bytes.count) } ?? 0
+    }
+    try driver.check(code, "cuMemcpyDtoH")
+    return values
+  }
+
+  // MARK: - Launches
+
+  /// Queues a kernel. Throws if its parameters are not those given.
+  func launch(
+    _ name: String, grid: (x: Int, y: Int, z: Int), threads: Int, _ arguments: KernelArguments
+  ) throws(CUDAError) {
+    let function = try self.function(name)
+    try check(arguments, name, function)
+    var bytes = arguments.bytes
+    var size = bytes.count
+    let code = bytes.withUnsafeMutableBytes { buffer in
+      withUnsafeMutablePointer(to: &size) { size in
+        // CU_LAUNCH_PARAM_BUFFER_POINTER, _SIZE and _END in cuda.h.
+        var extra: [UnsafeMutableRawPointer?] = [
+          UnsafeMutableRawPointer(bitPattern: 1), buffer.baseAddress, UnsafeMutableRawPointer(bitPattern: 2),
+          UnsafeMutableRawPointer(size), nil,
+        ]
+        return driver.launch(
+          function, UInt32(grid.x), UInt32(grid.y), UInt32(grid.z), UInt32(threads), 1, 1, 0, nil, nil, &extra
+        )
+      }
+    }
+    try driver.check(code, "cuLaunchKernel of \(name)")
+  }
+
+  func synchronise() throws(CUDAError) {
+    try driver.check(driver.synchronise(), "cuCtxSynchronize")
+  }
+
+  private func function(_ name: String) throws(CUDAError) -> CUDADriver.Handle {
+    if let function = functions[name] { return function }
+    var function: CUDADriver.Handle?
+    try driver.check(driver.function(&function, module, symbol(name)), "cuModuleGetFunction of \(name)")
+    guard let function else { throw CUDAError("the driver gave no function for \(name)") }
+    functions[name] = function
+    return function
+  }
+
+  /// Asks the driver, if it can tell, whether the kernel's parameters lie where the arguments do.
+  private func check(_ arguments: KernelArguments, _ name: String, _ function: CUDADriver.Handle)
+    throws(CUDAError)
+  {
+    guard let parameterInfo = driver.parameterInfo else { return }
+    for (index, expected) in arguments.layout.enumerated() {
+      var (offset, size) = (0, 0)
+      try driver.check(
+        parameterInfo(function, index, &offset, &size), "cuFuncGetParamInfo of \(name), \(index)")
+      guard offset == expected.offset, size == expected.size else {
+        throw CUDAError("parameter \(index) of \(name) has \(size) bytes at \(offset), not \(expected)")
+      }
+    }
+    var (offset, size) = (0, 0)
+    guard parameterInfo(function, arguments.layout.count, &offset, &size) != 0 else {
+      throw CUDAError("\(name) has more than \(arguments.layout.count) parameters")
+    }
+  }
+
+  // MARK: - Times
+
+  /// Seconds that the device needs for what `work` queues.
+  func seconds(_ work: () throws(CUDAError) -> Void) throws(CUDAError) -> Double {
+    var events: [CUDADriver.Handle?] = []
+    defer { for event in events { _ = driver.destroyEvent(event) } }
+    for _ in 0..<2 {
+      var event: CUDADriver.Handle?
+      try driver.check(driver.createEvent(&event, 0), "cuEventCreate")
+      events.append(event)
+    }
+    try driver.check(driver.recordEvent(events[0], nil), "cuEventRecord")
+    try work()
+    try driver.check(driver.recordEvent(events[1], nil), "cuEventRecord")
+    try driver.check(driver.synchroniseEvent(events[1]), "cuEventSynchronize")
+    var milliseconds: Float = 0
+    try driver.check(driver.elapsed(&milliseconds, events[0], events[1]), "cuEventElapsedTime")
+    return Double(milliseconds) / 1000
+  }
+}
+
+/// A kernel's arguments, laid out as C lays out its parameters.
+struct KernelArguments {
+  private(set) var bytes: [UInt8] = []
+  private(set) var layout: [(offset: Int, size: Int)] = []
+
+  mutating func append<T: BitwiseCopyable>(_ value: T) {
+    let alignment = MemoryLayout<T>.alignment
+    bytes += Array(repeating: 0, count: (alignment - bytes.count % alignment) % alignment)
+    layout.append((bytes.count, MemoryLayout<T>.size))
+    withUnsafeBytes(of: value) { bytes += $0 }
+  }
+
+  /// A buffer's address; 0 for none.
+  mutating func append(_ buffer: CUDADevice.Buffer?) { append(buffer?.address ?? 0) }
+}
