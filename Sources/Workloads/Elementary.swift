@@ -47,7 +47,9 @@ enum Elementary {
     if x > 0.25 { x = 0.5 - x }
     let angle = 2 * Double.pi * x
     var sum = 1.0
-    for term in stride(from: 20.0, through: 2.0, by: -2.0) { sum = 1 - sum * angle * angle / (term * (term + 1)) }
+    for term in stride(from: 20.0, through: 2.0, by: -2.0) {
+      sum = 1 - sum * angle * angle / (term * (term + 1))
+    }
     return sign * angle * sum
   }
 

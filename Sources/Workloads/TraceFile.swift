@@ -95,7 +95,8 @@ public final class TraceFile: RequestSource {
 
   /// One pass over all rows, checked and thrown away, without a digest: what a benchmark times.
   public static func countRows(path: String, options: TraceOptions = .unchanged) throws(TraceError) -> Int {
-    var rows = try RowReader(path: path, settings: try options.rowSettings(isFirstPass: true), digesting: false)
+    var rows = try RowReader(
+      path: path, settings: try options.rowSettings(isFirstPass: true), digesting: false)
     while try rows.next() != nil {}
     return rows.rows
   }

@@ -27,6 +27,8 @@ public struct TraceOptions: Hashable, Sendable {
   public var seed: UInt64 = 0
   /// Seconds of a client pool whose windows are taken; `nil` takes all.
   public var poolSpan: ClosedRange<Int>?
+  /// Rows may be in any order of time: all are read into memory, at most 20,000,000, and sorted.
+  public var sorts = false
   /// Whether `TraceFile.record()` gives what a trace says beyond arrival and lengths.
   public var keepsDetails = false
 
@@ -81,6 +83,7 @@ public struct TraceOptions: Hashable, Sendable {
     }
     return RowSettings(
       format: format, isLenient: isLenient, arrivals: arrivals, arrivalSeed: seed, poolSpan: poolSpan,
+      sorts: sorts,
       keepsDetails: keepsDetails, isFirstPass: isFirstPass)
   }
 }

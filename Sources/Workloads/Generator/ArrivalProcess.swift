@@ -179,7 +179,8 @@ struct ArrivalSampler {
       piece = (index + 1 < steps.count ? steps[index + 1].start : 1e9, steps[index].rate)
     case .ramp(let first, let last, let span):
       let share = (Double(pieces) + 0.5) / 256
-      piece = pieces < 256
+      piece =
+        pieces < 256
         ? (span * Double(pieces + 1) / 256, first + (last - first) * share) : (1e9, last)
     case .modulated(let rate, let scales):
       for index in scales.indices where factors[index].end <= start {

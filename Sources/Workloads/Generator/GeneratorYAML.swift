@@ -96,7 +96,8 @@ private struct YAMLReader {
   }
 
   func number(_ node: Node, _ name: String, _ range: ClosedRange<Double>) throws(TraceError) -> Double {
-    guard let text = node.scalar?.string, let value = Double(text), value.isFinite, range.contains(value) else {
+    guard let text = node.scalar?.string, let value = Double(text), value.isFinite, range.contains(value)
+    else {
       throw fault(
         node, name, quoted((node.scalar?.string ?? "no number").utf8),
         "a number from \(range.lowerBound) to \(range.upperBound)")
@@ -278,7 +279,8 @@ private struct YAMLReader {
     case "on_off":
       try require(inner, only: ["on_rate", "off_rate", "on_s", "off_s"])
       return .onOff(
-        onRate: try number(inner, "on_rate", rates), offRate: try number(inner, "off_rate", orNone, default: 0),
+        onRate: try number(inner, "on_rate", rates),
+        offRate: try number(inner, "off_rate", orNone, default: 0),
         on: try number(inner, "on_s", 1e-3...1e6), off: try number(inner, "off_s", 1e-3...1e6))
     case "diurnal":
       try require(inner, only: ["rate", "amplitude", "period_s"])
@@ -336,7 +338,9 @@ private struct YAMLReader {
       try ordered()
     }
     func ordered() throws(TraceError) {
-      guard low <= high else { throw fault(map.node, join(map.name, "min"), "\(low)", "at most max, \(high)") }
+      guard low <= high else {
+        throw fault(map.node, join(map.name, "min"), "\(low)", "at most max, \(high)")
+      }
     }
     func clamped(_ base: LengthDistribution) -> LengthDistribution {
       map.values["min"] == nil && map.values["max"] == nil ? base : .clamped(base, low, high)

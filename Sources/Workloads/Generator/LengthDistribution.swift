@@ -43,11 +43,12 @@ public indirect enum LengthDistribution: Hashable, Sendable {
   /// Cumulative shares of a Zipf distribution.
   public struct ZipfTable: Hashable, Sendable {
     let first: Int
+    let exponent: Double
     let cumulative: [Double]
 
     /// `count` from 1 to 1,000,000; `exponent` from 0 to 20.
     public init(first: Int, count: Int, exponent: Double) {
-      self.first = first
+      (self.first, self.exponent) = (first, exponent)
       var sum = 0.0
       cumulative = (1...count).map { rank in
         sum += Elementary.pow(Double(rank), -exponent)

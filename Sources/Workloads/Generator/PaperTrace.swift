@@ -21,7 +21,9 @@ public struct PaperTrace: Hashable, Sendable {
 
   /// Longest request of each trace, in tokens. 60K and the first and last of the long ones are the paper's.
   /// Assumed: the four between (280K, 480K, 600K, 1,200K), from a note of low confidence on the trace table.
-  public static let maxima = [60_000, 60_000, 60_000, 200_000, 280_000, 480_000, 600_000, 1_200_000, 2_000_000]
+  public static let maxima = [
+    60_000, 60_000, 60_000, 200_000, 280_000, 480_000, 600_000, 1_200_000, 2_000_000,
+  ]
   /// Assumed: means. Short traces have the same, so that only the deviation differs; long ones grow with the
   /// range.
   public static let means: [Double] = [6_000, 6_000, 6_000, 12_000, 14_000, 18_000, 20_000, 30_000, 40_000]
@@ -49,7 +51,8 @@ public struct PaperTrace: Hashable, Sendable {
       (100...most / 2).contains(self.mean), "mean-tokens", "\(self.mean)", "100 to \(Int(most / 2)) tokens")
     try check((0.1...6).contains(self.spread), "spread", "\(self.spread)", "0.1 to 6 times the mean")
     try check(
-      (0.001...0.5).contains(self.outputShare), "output-share", "\(self.outputShare)", "a share from 0.001 to 0.5")
+      (0.001...0.5).contains(self.outputShare), "output-share", "\(self.outputShare)",
+      "a share from 0.001 to 0.5")
     try check(ArrivalProcess.rates.contains(rate), "rate", "\(rate)", "0.000001 to 1000000 per second")
     try check(
       (1...WorkloadSpec.maximumRequests).contains(requests), "requests", "\(requests)",
@@ -79,7 +82,8 @@ public struct PaperTrace: Hashable, Sendable {
     let most = Double(Self.maxima[number])
     let grid = 2_000
     let base = base
-    let logs = (0..<grid).map { Elementary.ln(max(base.value(at: (Double($0) + 0.5) / Double(grid)), 1)) }.sorted()
+    let logs = (0..<grid).map { Elementary.ln(max(base.value(at: (Double($0) + 0.5) / Double(grid)), 1)) }
+      .sorted()
     func lengths(_ a: Double, _ b: Double) -> [Double] {
       logs.map { min(max(Elementary.exp(min(max(a + b * $0, -600), 600)), 1), most) }
     }

@@ -63,7 +63,8 @@ public struct SessionSpec: Hashable, Sendable {
   public var maximumPrompt: Int
 
   public init(
-    turns: LengthDistribution, think: LengthDistribution, service: Double = 0, maximumPrompt: Int = 100_000_000
+    turns: LengthDistribution, think: LengthDistribution, service: Double = 0,
+    maximumPrompt: Int = 100_000_000
   ) {
     (self.turns, self.think, self.service, self.maximumPrompt) = (turns, think, service, maximumPrompt)
   }

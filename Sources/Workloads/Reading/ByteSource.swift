@@ -109,7 +109,8 @@ struct ByteSource: ~Copyable {
   }
 
   private func damaged(_ found: String, _ line: Int) -> TraceError {
-    .malformed(path: path, line: line, column: nil, found: found, expected: "the whole of what was compressed")
+    .malformed(
+      path: path, line: line, column: nil, found: found, expected: "the whole of what was compressed")
   }
 }
 

@@ -242,7 +242,8 @@ struct ConversationParser {
               tokens = Self.tokens(of: value.text)
             case "tokens":
               let digits = String(decoding: value.text, as: UTF8.self)
-              guard value.kind == .number, let count = Int(digits), (0...RowRules.maximumTokens).contains(count)
+              guard value.kind == .number, let count = Int(digits),
+                (0...RowRules.maximumTokens).contains(count)
               else {
                 throw JSONScanner.Fault(
                   found: quoted(value.text),
@@ -267,12 +268,15 @@ struct ConversationParser {
     }
   }
 
-  private mutating func add(_ speaker: String, _ tokens: Int, _ context: inout Int) throws(JSONScanner.Fault) {
+  private mutating func add(_ speaker: String, _ tokens: Int, _ context: inout Int) throws(JSONScanner.Fault)
+  {
     if Self.modelNames.contains(speaker.lowercased()), context > 0, tokens > 0 {
       var details = TraceDetails()
       details.session = session
       details.turn = turns.count + 1
-      if !turns.isEmpty { details.prefixTokens = turns[turns.count - 1].prompt + turns[turns.count - 1].output }
+      if !turns.isEmpty {
+        details.prefixTokens = turns[turns.count - 1].prompt + turns[turns.count - 1].output
+      }
       turns.append(ConversationTurn(prompt: context, output: tokens, details: details))
     }
     context += tokens

@@ -10,6 +10,8 @@ struct RowSettings: Hashable, Sendable {
   var arrivalSeed: UInt64 = 0
   /// Windows of a client pool.
   var poolSpan: ClosedRange<Int>?
+  /// Rows may be in any order of time: all are read into memory and sorted.
+  var sorts = false
   var keepsDetails = false
   /// Whether this is the pass that validates: checks what later passes need not check again.
   var isFirstPass = false
@@ -72,7 +74,9 @@ struct RowReader: ~Copyable {
   /// `unreadable`, also for a file without any row.
   @inline(__always)
   mutating func next() throws(TraceError) -> TraceRequest? {
-    if input.lines != nil, format.times != .perSession { return try nextLine() }
+    if input.lines != nil, sorted == nil, format.times != .perSession, !settings.sorts {
+      return try nextLine()
+    }
     return try nextOther()
   }
 
@@ -135,7 +139,7 @@ struct RowReader: ~Copyable {
   @inline(never)
   private mutating func nextOther() throws(TraceError) -> TraceRequest? {
     if input.objects != nil { return try nextTurn() }
-    if sorted == nil { sorted = try sortSessions() }
+    if sorted == nil { sorted = try format.times == .perSession ? sortSessions() : sortRows() }
     guard position < sorted!.count else { return nil }
     let record = sorted![position]
     position += 1
@@ -225,6 +229,41 @@ struct RowReader: ~Copyable {
     return order.map { index in
       var record = all[index]
       record.request.arrival = SimTime(picoseconds: (record.request.arrival - first).picoseconds)
+      return record
+    }
+  }
+
+  /// All rows of a file whose rows are in any order, by arrival; ties in the file's order.
+  private mutating func sortRows() throws(TraceError) -> [TraceRecord] {
+    var all: [(since: Int64, record: TraceRecord)] = []
+    while let line = try input.lines!.next() {
+      do throws(RowFault) {
+        let row = try row(line)
+        guard let instant = row.arrival else {
+          throw RowFault(
+            rethrowing: .invalidOption(name: "sort", found: "a format without times", expected: "times"))
+        }
+        if origin == nil { origin = instant }
+        guard let since = instant.since(origin!), all.count < Self.maximumSorted else {
+          throw misplaced(instant)
+        }
+        // Accepted like a row in order, so that ids and sessions are seen to.
+        var placed = row
+        placed.arrival = origin
+        previous = 0
+        var request = try accept(placed)
+        request.arrival = .zero
+        all.append((since, TraceRecord(request, details)))
+      } catch { try handle(error) }
+    }
+    guard let earliest = all.map(\.since).min() else { throw noRows() }
+    let order = all.indices.sorted { (all[$0].since, $0) < (all[$1].since, $1) }
+    guard all[order[order.count - 1]].since - earliest <= Instant.longestSpan else {
+      throw .invalidOption(name: "sort", found: "more than 100 days", expected: "a span of at most 100 days")
+    }
+    return order.map { index in
+      var record = all[index].record
+      record.request.arrival = SimTime(picoseconds: all[index].since - earliest)
       return record
     }
   }

@@ -162,7 +162,8 @@ struct RowRules {
     if fields.has(.hitBlocks), let size = format.blockTokens {
       let (hits, blocks) = (try integer(fields, .hitBlocks), try integer(fields, .hashBlocks))
       guard hits <= blocks else {
-        throw fault(.hitBlocks, quoted(fields[.hitBlocks]), "at most the blocks of the prompt", .contradiction)
+        throw fault(
+          .hitBlocks, quoted(fields[.hitBlocks]), "at most the blocks of the prompt", .contradiction)
       }
       row.details.prefixTokens = min(hits * size, row.prompt)
     }
@@ -220,7 +221,9 @@ struct RowRules {
   private func integer(_ fields: borrowing Fields, _ role: Role) throws(RowFault) -> Int {
     let text = fields[role]
     var value = 0
-    guard !text.isEmpty, text.count <= 18, fields.strings & role.bit == 0 else { throw badInteger(text, role) }
+    guard !text.isEmpty, text.count <= 18, fields.strings & role.bit == 0 else {
+      throw badInteger(text, role)
+    }
     for byte in text {
       guard let digit = decimalDigit(byte) else { throw badInteger(text, role) }
       value = value * 10 + Int(digit)
