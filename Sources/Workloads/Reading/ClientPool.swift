@@ -69,7 +69,7 @@ struct ClientPool {
   }
 
   /// All requests of the windows that begin in `span` (all if `nil`), by arrival.
-  func draw(seed: UInt64, span: ClosedRange<Int>?, limit: Int) throws(TraceError) -> [TraceRecord] {
+  func draw(seed: UInt64, span: ClosedRange<Int>?, limit: Int) throws(TraceError) -> SortedRows {
     var all: [(time: Double, client: Int, prompt: Int, output: Int)] = []
     for client in clients {
       let draws = RandomDraws(seed: seed, name: "pool-\(client.number)")
@@ -112,14 +112,17 @@ struct ClientPool {
     }
     all.sort { ($0.time, $0.client) < ($1.time, $1.client) }
     let first = all[0].time
-    return all.map { row in
-      var details = TraceDetails()
-      details.session = row.client
-      let microseconds = Int64(((row.time - first) * 1e6).rounded())
-      return TraceRecord(
-        TraceRequest(
-          arrival: .zero + .microseconds(microseconds), prompt: row.prompt, output: row.output), details)
-    }
+    return SortedRows(
+      requests: all.map { row in
+        let microseconds = Int64(((row.time - first) * 1e6).rounded())
+        return TraceRequest(
+          arrival: .zero + .microseconds(microseconds), prompt: row.prompt, output: row.output)
+      },
+      details: all.map { row in
+        var details = TraceDetails()
+        details.session = row.client
+        return details
+      })
   }
 
   // MARK: Files

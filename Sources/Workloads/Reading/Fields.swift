@@ -17,6 +17,8 @@ struct Fields: ~Copyable {
   var present: UInt32 = 0
   /// The roles that a JSON row gives as a string, as bits.
   var strings: UInt32 = 0
+  /// Numbers in the array of hashes, if they are already known to be whole ones; else −1.
+  var hashCount = -1
 
   init() {
     slices = .allocate(capacity: Role.allCases.count)

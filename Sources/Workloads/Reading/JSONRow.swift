@@ -102,6 +102,38 @@ struct JSONScanner {
     }
   }
 
+  /// Passes over an array of whole numbers, one blank at most between them, and counts them; anything else
+  /// is left for `value`, and −1 returned. A shortcut: most of a long line is such an array.
+  @inline(__always)
+  mutating func wholeNumbers() -> (text: Bytes, count: Int) {
+    skipBlanks()
+    let start = position
+    let none = (text: Bytes(start: nil, count: 0), count: -1)
+    guard position < end, base[position] == UInt8(ascii: "[") else { return none }
+    var place = position + 1
+    var count = 0
+    while place < end {
+      let first = place
+      while place < end, base[place] &- UInt8(ascii: "0") <= 9 { place += 1 }
+      let digits = place - first
+      // No leading zero, no more than 19 digits.
+      guard digits > 0, digits <= 19, digits == 1 || base[first] != UInt8(ascii: "0"), place < end else {
+        return none
+      }
+      count += 1
+      if base[place] == UInt8(ascii: ",") {
+        place += 1
+        if place < end, base[place] == 0x20 { place += 1 }
+      } else if base[place] == UInt8(ascii: "]") {
+        position = place + 1
+        return (Bytes(start: base + start, count: position - start), count)
+      } else {
+        return none
+      }
+    }
+    return none
+  }
+
   @inline(__always)
   private mutating func number() throws(Fault) {
     if base[position] == UInt8(ascii: "-") { position += 1 }
@@ -261,6 +293,7 @@ struct JSONRow {
   func cut(_ line: Bytes, into fields: inout Fields) throws(RowFault) {
     fields.present = 0
     fields.strings = 0
+    fields.hashCount = -1
     var scanner = JSONScanner(line)
     do throws(JSONScanner.Fault) {
       try scanner.require(UInt8(ascii: "{"), "an object")
@@ -269,11 +302,21 @@ struct JSONRow {
         repeat {
           let name = try scanner.string()
           try scanner.require(UInt8(ascii: ":"), "a colon")
-          let value = try scanner.value()
           let index = find(name, guess)
+          let role = index >= 0 ? keys[index].role : .ignored
+          if role == .hashes, fields.present & role.bit == 0 {
+            let list = scanner.wholeNumbers()
+            if list.count >= 0 {
+              guess = index + 1
+              fields.present |= role.bit
+              fields[role] = list.text
+              fields.hashCount = list.count
+              continue
+            }
+          }
+          let value = try scanner.value()
           guard index >= 0 else { continue }
           guess = index + 1
-          let role = keys[index].role
           if role == .ignored || value.kind == .literal && value.text.first == UInt8(ascii: "n") { continue }
           guard fields.present & role.bit == 0 else {
             throw JSONScanner.Fault(found: "the key \(quoted(name)) twice", expected: "each key once")

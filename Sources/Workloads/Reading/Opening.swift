@@ -8,7 +8,7 @@ struct Opening {
   /// A UTF-8 byte order mark comes first.
   var hasMark = false
   /// The requests of a client pool, which is no file of rows, and its digest.
-  var pool: [TraceRecord]?
+  var pool: SortedRows?
   var poolDigest: SHA256?
 
   /// Reads as far as needed: a line, or two where two formats share a header.

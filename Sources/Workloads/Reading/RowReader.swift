@@ -46,7 +46,7 @@ struct RowReader: ~Copyable {
   private var ids: Set<Int64> = []
   private var clock: ArrivalSampler
   /// Requests of a source that is sorted first.
-  private var sorted: [TraceRecord]?
+  private var sorted: SortedRows?
   private var position = 0
   private let path: String
 
@@ -140,12 +140,11 @@ struct RowReader: ~Copyable {
   private mutating func nextOther() throws(TraceError) -> TraceRequest? {
     if input.objects != nil { return try nextTurn() }
     if sorted == nil { sorted = try format.times == .perSession ? sortSessions() : sortRows() }
-    guard position < sorted!.count else { return nil }
-    let record = sorted![position]
+    guard position < sorted!.requests.count else { return nil }
+    if !sorted!.details.isEmpty { details = sorted!.details[position] }
     position += 1
     rows = position
-    details = record.details
-    return record.request
+    return sorted!.requests[position - 1]
   }
 
   /// Turns of a conversation that are not yet handed out.
@@ -170,16 +169,20 @@ struct RowReader: ~Copyable {
 
   /// All rows of a file whose times count from the start of each session, by arrival; ties in the file's
   /// order.
-  private mutating func sortSessions() throws(TraceError) -> [TraceRecord] {
+  private mutating func sortSessions() throws(TraceError) -> SortedRows {
     struct Session {
-      var number: Int
       var start: Int64
-      var origin: Instant
       var last: Int64
       var turns: Int
     }
-    var known: [String: Session] = [:]
-    var all: [TraceRecord] = []
+    var numbers: [String: Int] = [:]
+    var sessions: [Session] = []
+    var current = -1
+    var currentName: [UInt8] = []
+    var places: [SortedPlace] = []
+    var lengths: [(prompt: Int32, output: Int32)] = []
+    var details: [TraceDetails] = []
+    let origin = Instant(seconds: 0, picoseconds: 0)
     while true {
       let line: Bytes?
       do { line = try input.lines!.next() } catch {
@@ -190,51 +193,65 @@ struct RowReader: ~Copyable {
       }
       guard let line else { break }
       do throws(RowFault) {
-        let row = try row(line)
-        guard let name = row.sessionName, let instant = row.arrival else { continue }
-        var session =
-          known[name]
-          ?? Session(
-            number: known.count, start: known.isEmpty ? 0 : clock.next(),
-            origin: Instant(seconds: 0, picoseconds: 0), last: 0, turns: 0)
-        guard let since = instant.since(session.origin), since <= Instant.longestSpan - session.start else {
-          throw rules.fault(
-            .arrival, "\(instant.seconds) s", "a time within 100 days of the first", .badTime)
+        var row = try row(line)
+        let (session, agent) = (fields[.session], fields[.agent])
+        // Rows of a session usually stand together: only then are names compared, not looked up.
+        if current < 0 || !Self.isName(currentName, session, agent) {
+          currentName = session + [UInt8(ascii: "/")] + agent
+          let name = String(decoding: currentName, as: UTF8.self)
+          current = numbers[name] ?? sessions.count
+          if current == sessions.count {
+            numbers[name] = current
+            sessions.append(Session(start: current == 0 ? 0 : clock.next(), last: 0, turns: 0))
+          }
         }
-        guard since >= session.last else {
-          throw rules.fault(
-            .arrival, "\(instant.seconds) s", "a time not before the session's row above", .timeGoingBack)
+        let known = sessions[current]
+        guard let since = row.arrival?.since(origin), since <= Instant.longestSpan - known.start else {
+          throw rules.fault(.arrival, quoted(fields[.arrival]), "a time within 100 days", .badTime)
         }
-        guard all.count < Self.maximumSorted else {
+        guard since >= known.last else {
+          throw rules.fault(
+            .arrival, quoted(fields[.arrival]), "a time not before the session's row above", .timeGoingBack)
+        }
+        guard places.count < Self.maximumSorted else {
           throw rules.fault(.session, "more than \(Self.maximumSorted) rows", "fewer", .badNumber)
         }
-        session.last = since
-        session.turns += 1
-        known[name] = session
-        var details = row.details
-        details.session = session.number
-        details.turn = session.turns
-        all.append(
-          TraceRecord(
-            TraceRequest(
-              arrival: SimTime(picoseconds: session.start + since), prompt: row.prompt, output: row.output),
-            settings.keepsDetails ? details : TraceDetails()))
+        sessions[current].last = since
+        sessions[current].turns += 1
+        places.append(SortedPlace(arrival: known.start + since, index: Int32(places.count)))
+        lengths.append((Int32(row.prompt), Int32(row.output)))
+        if settings.keepsDetails {
+          row.details.session = current
+          row.details.turn = known.turns + 1
+          details.append(row.details)
+        }
       } catch { try handle(error) }
     }
-    guard !all.isEmpty else { throw noRows() }
-    let order = all.indices.sorted {
-      (all[$0].request.arrival, $0) < (all[$1].request.arrival, $1)
-    }
-    let first = all[order[0]].request.arrival
-    return order.map { index in
-      var record = all[index]
-      record.request.arrival = SimTime(picoseconds: (record.request.arrival - first).picoseconds)
-      return record
+    guard !places.isEmpty else { throw noRows() }
+    SortedPlace.sort(&places)
+    let first = places[0].arrival
+    return SortedRows(
+      requests: places.map { place in
+        let length = lengths[Int(place.index)]
+        return TraceRequest(
+          arrival: SimTime(picoseconds: place.arrival - first), prompt: Int(length.prompt),
+          output: Int(length.output))
+      },
+      details: details.isEmpty ? [] : places.map { details[Int($0.index)] })
+  }
+
+  /// Whether `name` is "session/agent".
+  private static func isName(_ name: [UInt8], _ session: Bytes, _ agent: Bytes) -> Bool {
+    guard name.count == session.count + 1 + agent.count else { return false }
+    return name.withUnsafeBufferPointer { name in
+      memcmp(name.baseAddress!, session.baseAddress!, session.count) == 0
+        && (agent.isEmpty
+          || memcmp(name.baseAddress! + session.count + 1, agent.baseAddress!, agent.count) == 0)
     }
   }
 
   /// All rows of a file whose rows are in any order, by arrival; ties in the file's order.
-  private mutating func sortRows() throws(TraceError) -> [TraceRecord] {
+  private mutating func sortRows() throws(TraceError) -> SortedRows {
     var all: [(since: Int64, record: TraceRecord)] = []
     while let line = try input.lines!.next() {
       do throws(RowFault) {
@@ -261,11 +278,13 @@ struct RowReader: ~Copyable {
     guard all[order[order.count - 1]].since - earliest <= Instant.longestSpan else {
       throw .invalidOption(name: "sort", found: "more than 100 days", expected: "a span of at most 100 days")
     }
-    return order.map { index in
-      var record = all[index].record
-      record.request.arrival = SimTime(picoseconds: all[index].since - earliest)
-      return record
-    }
+    return SortedRows(
+      requests: order.map { index in
+        var request = all[index].record.request
+        request.arrival = SimTime(picoseconds: all[index].since - earliest)
+        return request
+      },
+      details: settings.keepsDetails ? order.map { all[$0].record.details } : [])
   }
 
   // MARK: Faults
@@ -298,6 +317,13 @@ struct RowReader: ~Copyable {
       path: path, line: lineNumber + 1, column: nil, found: "the end of the file",
       expected: "at least one row")
   }
+}
+
+/// Requests that had to be sorted, in memory: 24 bytes each, and their details if they are kept.
+struct SortedRows {
+  var requests: [TraceRequest]
+  /// As many as requests, or none.
+  var details: [TraceDetails]
 }
 
 /// Numbers for the sessions of a trace, in order of appearance.

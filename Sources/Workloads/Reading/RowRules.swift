@@ -119,9 +119,8 @@ struct RowRules {
     if fields.has(.session), !isBlank(fields, .session) {
       if format.hasNumberedSessions {
         row.details.session = try integer(fields, .session)
-      } else if keepsDetails || format.times == .perSession {
+      } else if keepsDetails {
         row.sessionName = String(decoding: fields[.session], as: UTF8.self)
-        if fields.has(.agent) { row.sessionName! += "/" + String(decoding: fields[.agent], as: UTF8.self) }
       }
     } else if format.times == .perSession {
       throw fault(.session, "\"\"", "the name of a session", .badNumber)
@@ -175,7 +174,9 @@ struct RowRules {
     }
     let expected = (row.prompt + size - 1) / size
     if keepsDetails { row.details.hashes.reserveCapacity(expected) }
-    let count = try hashes(fields[.hashes], keeping: &row.details.hashes)
+    let count =
+      keepsDetails || fields.hashCount < 0
+      ? try hashes(fields[.hashes], keeping: &row.details.hashes) : fields.hashCount
     guard count == expected else {
       throw fault(
         .hashes, "\(count) blocks", "\(expected) for \(row.prompt) tokens in blocks of \(size)",
