@@ -295,6 +295,7 @@ struct JSONRow {
     fields.strings = 0
     fields.hashCount = -1
     var scanner = JSONScanner(line)
+    var current = -1
     do throws(JSONScanner.Fault) {
       try scanner.require(UInt8(ascii: "{"), "an object")
       if !scanner.take(UInt8(ascii: "}")) {
@@ -303,6 +304,7 @@ struct JSONRow {
           let name = try scanner.string()
           try scanner.require(UInt8(ascii: ":"), "a colon")
           let index = find(name, guess)
+          current = index
           let role = index >= 0 ? keys[index].role : .ignored
           if role == .hashes, fields.present & role.bit == 0 {
             let list = scanner.wholeNumbers()
@@ -324,12 +326,15 @@ struct JSONRow {
           fields.present |= role.bit
           if value.kind == .string { fields.strings |= role.bit }
           fields[role] = value.text
+          current = -1
         } while scanner.take(UInt8(ascii: ","))
         try scanner.require(UInt8(ascii: "}"), "a comma or }")
       }
       try scanner.requireEnd()
     } catch {
-      throw RowFault(column: nil, found: error.found, expected: error.expected, reason: .badJSON)
+      throw RowFault(
+        column: current >= 0 ? format.columns[current].name : nil, found: error.found, expected: error.expected,
+        reason: .badJSON)
     }
     if scanner.hasNonASCII, String(validating: line, as: UTF8.self) == nil {
       throw RowFault(
