@@ -93,12 +93,13 @@ public final class TraceFile: RequestSource {
     return records
   }
 
-  /// One pass over all rows, checked and thrown away, without a digest: what a benchmark times.
-  public static func countRows(path: String, options: TraceOptions = .unchanged) throws(TraceError) -> Int {
-    var rows = try RowReader(
-      path: path, settings: try options.rowSettings(isFirstPass: true), digesting: false)
+  /// One pass over all rows, checked and thrown away, without a digest: all that a reader does, and no more.
+  public static func countRows(
+    path: String, options: TraceOptions = .unchanged
+  ) throws(TraceError) -> (format: TraceFormat, count: RowCount) {
+    var rows = try RowReader(path: path, settings: try options.rowSettings(isFirstPass: true), digesting: false)
     while try rows.next() != nil {}
-    return rows.rows
+    return (rows.format, RowCount(read: rows.rows, skipped: rows.skipped, firstSkipped: rows.firstSkipped))
   }
 }
 

@@ -36,18 +36,20 @@ struct TraceCheck: ParsableCommand {
 
   @Argument(help: "Trace.") var path: String
   @OptionGroup var reading: ReadingOptions
-  @Flag(help: "Print one JSON line on stderr: read_s, rows_per_s, of a second pass without digest.")
+  @Flag(help: "Only read and validate, without digest, and print one JSON line on stderr: read_s, rows_per_s.")
   var timing = false
 
   func run() throws {
     let options = try reading.apply(to: .unchanged)
-    let trace = try TraceFile.open(path: path, options: options)
-    try writeToStandardOutput("\(trace.format.name): \(trace.count.text)\n")
-    guard timing else { return }
+    guard timing else {
+      let trace = try TraceFile.open(path: path, options: options)
+      return try writeToStandardOutput("\(trace.format.name): \(trace.count.text)\n")
+    }
     let begin = ContinuousClock.now
-    let rows = try TraceFile.countRows(path: path, options: options)
+    let (format, count) = try TraceFile.countRows(path: path, options: options)
     let seconds = (ContinuousClock.now - begin) / .seconds(1)
-    let line: JSON = ["read_s": .double(seconds), "rows_per_s": .double(Double(rows) / seconds)]
+    try writeToStandardOutput("\(format.name): \(count.text)\n")
+    let line: JSON = ["read_s": .double(seconds), "rows_per_s": .double(Double(count.read) / seconds)]
     writeToStandardError(line.text + "\n")
   }
 }

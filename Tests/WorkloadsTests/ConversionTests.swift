@@ -42,7 +42,8 @@ import Testing
       let file = try open(path)
       #expect(try file.allRecords() == records, "seed \(seed)")
       _ = try TraceConversion(to: .plainJSONL).run(file, to: again)
-      #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == Data(contentsOf: URL(fileURLWithPath: again)))
+      #expect(
+        try Data(contentsOf: URL(fileURLWithPath: path)) == Data(contentsOf: URL(fileURLWithPath: again)))
       // All but the block identities, which CSV has no room for.
       let csv = scratch.folder + "/c.csv"
       _ = try TraceConversion(to: .plain, dropping: [.hashes]).run(file, to: csv)
@@ -66,7 +67,8 @@ import Testing
         let back = try TraceFile.open(path: path, options: FormatFixtures.options(target.name))
         #expect(rows == requests.count)
         let read = try back.all()
-        #expect(read.map(\.prompt).sorted() == requests.map(\.prompt).sorted(), "\(source.name) to \(target.name)")
+        #expect(
+          read.map(\.prompt).sorted() == requests.map(\.prompt).sorted(), "\(source.name) to \(target.name)")
         if target.times != .none, target.clock != .milliseconds {
           #expect(read == requests, "\(source.name) to \(target.name)")
         }
@@ -84,8 +86,10 @@ import Testing
       ("bailian", .plain, [.hashes]), ("bailian", .burstGPT, [.hashes, .id, .turn]),
       ("agentic", .vidur, [.class, .prefix, .session, .think, .turn]), ("plain", .mooncake, [.times]),
       ("plain", .lengths, [.times]), ("burstgpt", .azure2024, [.class]), ("servegen", .vidur, [.session]),
-      ("vidur", .plain, []), ("vidur", .azure2023, []), ("vidur", .burstGPT, []), ("mooncake", .plainJSONL, []),
-      ("bailian", .plainJSONL, []), ("agentic", .plain, []), ("agentic", .plainJSONL, []), ("bailian", .bailian, []),
+      ("vidur", .plain, []), ("vidur", .azure2023, []), ("vidur", .burstGPT, []),
+      ("mooncake", .plainJSONL, []),
+      ("bailian", .plainJSONL, []), ("agentic", .plain, []), ("agentic", .plainJSONL, []),
+      ("bailian", .bailian, []),
       ("mooncake", .mooncake, []), ("servegen", .serveGen, []),
     ]
     for (source, target, lost) in cases {
@@ -97,7 +101,8 @@ import Testing
         #expect(lost.isEmpty, "\(source) to \(target.name)")
         #expect(try open(path).all() == file.all(), "\(source) to \(target.name)")
       } catch let error as LossyConversion {
-        #expect(error.lost == lost.sorted { $0.rawValue < $1.rawValue }, "\(source) to \(target.name): \(error)")
+        #expect(
+          error.lost == lost.sorted { $0.rawValue < $1.rawValue }, "\(source) to \(target.name): \(error)")
         #expect(!FileManager.default.fileExists(atPath: path))
         _ = try TraceConversion(to: target, dropping: Set(lost)).run(file, to: path)
       }
@@ -127,4 +132,3 @@ import Testing
     }
   }
 }
-

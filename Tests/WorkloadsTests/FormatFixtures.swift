@@ -100,12 +100,12 @@ enum FormatFixtures {
   static let pool = (
     trace: "0,0.05,1.5,Gamma,0.44,45.0\n600,0,0,,0,0\n1200,0.1,1,Weibull,1.2,10.0\n",
     dataset: """
-      {
-        "0": {"input_tokens": "{}", "output_tokens": "{}"},
-        "1200": {"input_tokens": "{143: 0.25, 148: 0.75}", "output_tokens": "{3: 1.0}"}
-      }
+    {
+      "0": {"input_tokens": "{}", "output_tokens": "{}"},
+      "1200": {"input_tokens": "{143: 0.25, 148: 0.75}", "output_tokens": "{3: 1.0}"}
+    }
 
-      """
+    """
   )
 
   /// Writes the fixture of `format` and returns its path.

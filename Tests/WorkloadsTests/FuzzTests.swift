@@ -7,7 +7,9 @@ import Testing
 /// Hostile files: whatever the bytes, a reader reads or throws an error with a line, soon and in little memory.
 @Suite struct FuzzTests {
   private func outcome(_ path: String, _ options: TraceOptions) -> (rows: Int?, error: TraceError?) {
-    do { return (try TraceFile.open(path: path, options: options).count.all, nil) } catch { return (nil, error) }
+    do { return (try TraceFile.open(path: path, options: options).count.all, nil) } catch {
+      return (nil, error)
+    }
   }
 
   private func checkLine(_ error: TraceError?, _ what: String) {
@@ -27,25 +29,30 @@ import Testing
       [0], [0xFF], [0xC3, 0x28], Array("\r".utf8), Array("\n".utf8), Array("\r\n\n".utf8), Array("\"".utf8),
       Array("\\".utf8), Array("{".utf8), Array("[".utf8), Array("]".utf8), Array("}".utf8), Array(",".utf8),
       Array("-".utf8), Array("99999999999999999999999999".utf8), Array("1e400".utf8), [0xEF, 0xBB, 0xBF],
-      Array("null".utf8), Array(String(repeating: "[", count: 500).utf8), Array("\\u12".utf8), Array(" ".utf8),
+      Array("null".utf8), Array(String(repeating: "[", count: 500).utf8), Array("\\u12".utf8),
+      Array(" ".utf8),
     ]
     for (format, text) in FormatFixtures.texts {
       for seed in 0..<250 as Range<UInt64> {
         let draws = RandomDraws(seed: seed, name: format)
-        func pick(_ bound: Int, _ ordinal: Int) -> Int { min(Int(draws.unit(0, ordinal) * Double(bound)), bound - 1) }
+        func pick(_ bound: Int, _ ordinal: Int) -> Int {
+          min(Int(draws.unit(0, ordinal) * Double(bound)), bound - 1)
+        }
         var bytes = Array(text.utf8)
         for change in 0...pick(3, 0) {
           let place = pick(bytes.count + 1, 10 * change + 1)
           switch pick(4, 10 * change + 2) {
           case 0: bytes.removeLast(bytes.count - place)
-          case 1 where place < bytes.count: bytes[place] = UInt8(truncatingIfNeeded: pick(256, 10 * change + 3))
+          case 1 where place < bytes.count:
+            bytes[place] = UInt8(truncatingIfNeeded: pick(256, 10 * change + 3))
           case 2 where place < bytes.count: bytes.remove(at: place)
           default: bytes.insert(contentsOf: inserts[pick(inserts.count, 10 * change + 4)], at: place)
           }
         }
         let path = try scratch.file(bytes, named: "fuzz")
         for options in [
-          FormatFixtures.options(format), FormatFixtures.options(nil), FormatFixtures.options(nil, lenient: true),
+          FormatFixtures.options(format), FormatFixtures.options(nil),
+          FormatFixtures.options(nil, lenient: true),
         ] {
           checkLine(outcome(path, options).error, "\(format), seed \(seed)")
         }
@@ -71,11 +78,14 @@ import Testing
       let good = try TraceFile.open(
         path: FormatFixtures.write(format, in: scratch), options: FormatFixtures.options(format)
       ).allRecords()
-      var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { $0.filter { $0 != "\r" } }
+      var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map {
+        $0.filter { $0 != "\r" }
+      }
       for index in lines.indices where index % 2 == 0 && index < lines.count - 1 { lines[index] += "\r" }
       let path = try scratch.file("\u{FEFF}" + lines.joined(separator: "\n"))
       #expect(
-        try TraceFile.open(path: path, options: FormatFixtures.options(format)).allRecords() == good, "\(format)")
+        try TraceFile.open(path: path, options: FormatFixtures.options(format)).allRecords() == good,
+        "\(format)")
     }
   }
 
@@ -90,7 +100,8 @@ import Testing
       }
     }
     let header = "arrival_s,input_tokens,output_tokens\n"
-    try refused([0xFF, 0xFE] + Array(header.utf16).flatMap { [UInt8($0 & 255), UInt8($0 >> 8)] }, 1, "UTF-16")
+    try refused(
+      [0xFF, 0xFE] + Array(header.utf16).flatMap { [UInt8($0 & 255), UInt8($0 >> 8)] }, 1, "UTF-16")
     try refused(Array((header + "0,1,").utf8) + [0xE9, 0x0A], 2, "Latin-1")
     let row = "\"arrival_s\": 0, \"input_tokens\": 1, \"output_tokens\": 1"
     let deep = String(repeating: "[", count: 100_000) + String(repeating: "]", count: 100_000)
@@ -123,24 +134,25 @@ import Testing
   func longLine() throws {
     let scratch = try Scratch()
     let starts = [
-      "arrival_s,input_tokens,output_tokens\n0,1,1\n", "{\"arrival_s\": 0, \"input_tokens\": 1, \"output_tokens\": 1}\n",
+      "arrival_s,input_tokens,output_tokens\n0,1,1\n",
+      "{\"arrival_s\": 0, \"input_tokens\": 1, \"output_tokens\": 1}\n",
     ]
-    for start in starts {
+    for (start, expected) in zip(starts, [3, 2]) {
       let path = try scratch.file(start + "7")
       // A hole: a billion bytes without a line end that take no room on the disk.
       let file = try #require(FileHandle(forUpdatingAtPath: path))
       try file.truncate(atOffset: 1_000_000_000)
       try file.close()
       let before = peak
-      guard case .malformed(_, 2, _, let found, _) = outcome(path, .unchanged).error else {
-        Issue.record("a line of 1 GB was read")
+      guard case .malformed(_, expected, _, let found, _) = outcome(path, .unchanged).error else {
+        Issue.record("a line of 1 GB: \(outcome(path, .unchanged))")
         continue
       }
       #expect(found.contains("a line of more than"))
       var lenient = FormatFixtures.options(nil, lenient: true)
       lenient.maximumSkippedShare = 0.5
       // Without the digest of a billion bytes, which only takes time.
-      #expect(try TraceFile.countRows(path: path, options: lenient) == 1)
+      #expect(try TraceFile.countRows(path: path, options: lenient).count.read == 1)
       #expect(peak - before < 64_000_000)
     }
   }

@@ -8,7 +8,9 @@ import Testing
 
 /// What the formats say, beyond arrival and lengths, and how files are read in other ways.
 @Suite struct ReadingFormatsTests {
-  private func records(_ format: String, _ text: String? = nil, _ change: (inout TraceOptions) -> Void = { _ in })
+  private func records(
+    _ format: String, _ text: String? = nil, _ change: (inout TraceOptions) -> Void = { _ in }
+  )
     throws -> [TraceRecord]
   {
     let scratch = try Scratch()
@@ -33,7 +35,8 @@ import Testing
     #expect(all[1].request.arrival.picoseconds == 886_000_000_000)
   }
 
-  @Test("Agents' rows are merged by time, with sessions, think times and prefixes; api_time_s changes nothing")
+  @Test(
+    "Agents' rows are merged by time, with sessions, think times and prefixes; api_time_s changes nothing")
   func agentic() throws {
     let all = try records("agentic")
     #expect(all.map(\.request.prompt) == [71_175, 9_000, 100, 72_762])
@@ -42,7 +45,9 @@ import Testing
     #expect(all[3].details.think == .seconds(12) && all[3].details.prefixTokens == 1112 * 64)
     let text = FormatFixtures.text("agentic").replacing("7.34", with: "999").replacing("9.19", with: "")
     #expect(try records("agentic", text) == all)
-    let spread = try records("agentic") { $0.arrivals = ArrivalProcess(gaps: .fixed, pattern: .constant(rate: 0.1)) }
+    let spread = try records("agentic") {
+      $0.arrivals = ArrivalProcess(gaps: .fixed, pattern: .constant(rate: 0.1))
+    }
     #expect(spread.map(\.request.arrival.seconds) == [0, 10, 19, 23.5])
   }
 
@@ -71,7 +76,8 @@ import Testing
     #expect(try records("infinitebench").map(\.request.output) == [5, 6])
     let scratch = try Scratch()
     let path = try FormatFixtures.write("narrativeqa", in: scratch)
-    guard case .malformed(_, 1, "story_word_count", _, _) = traceError({ _ = try TraceFile.open(path: path) }) else {
+    guard case .malformed(_, 1, "story_word_count", _, _) = traceError({ _ = try TraceFile.open(path: path) })
+    else {
       Issue.record("words were taken for tokens")
       return
     }
@@ -120,7 +126,10 @@ import Testing
       file.count.skipped == [.noOutput: 1, .badNumber: 1, .timeGoingBack: 1, .fieldCount: 1, .badTime: 1])
     #expect(file.count.text.hasPrefix("95 read + 5 skipped (no-output 1"))
     options.maximumSkippedShare = 0.0499
-    guard case .tooManySkipped(_, let count, 0.0499) = traceError({ _ = try TraceFile.open(path: path, options: options) })
+    guard
+      case .tooManySkipped(_, let count, 0.0499) = traceError({
+        _ = try TraceFile.open(path: path, options: options)
+      })
     else {
       Issue.record("too many skipped rows were accepted")
       return
@@ -143,7 +152,8 @@ import Testing
     for row in 0..<600 {
       // 3 s buckets, three milliseconds off either way.
       let time = row / 10 * 3000 + (row % 10 == 0 ? 2 : 0)
-      text += "{\"timestamp\": \(max(time, 0)), \"input_length\": \(row + 1), \"output_length\": 1, \"hash_ids\": "
+      text +=
+        "{\"timestamp\": \(max(time, 0)), \"input_length\": \(row + 1), \"output_length\": 1, \"hash_ids\": "
       text += "[\((0...(row / 512)).map(String.init).joined(separator: ", "))]}\n"
     }
     // Within a bucket the recorded times must not fall.
@@ -219,7 +229,8 @@ import Testing
       for index in bytes.count / 2..<bytes.count / 2 + 40 { damaged[index] ^= 0x5A }
       for bad in [Array(bytes.dropLast(bytes.count / 3)), damaged, Array(bytes.prefix(6))] {
         let path = try scratch.file(bad)
-        guard case .malformed(_, let line, _, _, _) = traceError({ _ = try TraceFile.open(path: path) }) else {
+        guard case .malformed(_, let line, _, _, _) = traceError({ _ = try TraceFile.open(path: path) })
+        else {
           Issue.record("a damaged file was read")
           continue
         }

@@ -12,7 +12,8 @@ import Testing
     var testDescription: String { format }
   }
 
-  private static func numbers(_ old: String, _ line: Int, _ column: String) -> [(String, String, Int, String)] {
+  private static func numbers(_ old: String, _ line: Int, _ column: String) -> [(String, String, Int, String)]
+  {
     ["0", "-1", "1.5", "x", "", "99999999999999999999", "100000001", " 7"].map { new in
       (old, old.replacing(/[0-9]+/, with: new, maxReplacements: 1), line, column)
     }
@@ -63,7 +64,8 @@ import Testing
     Table(
       format: "agentic",
       cases: numbers("72762,296", 3, "in_tokens") + [
-        ("72762,296", "72762,0", 3, "out_tokens"), ("19.0,n", "1e9,n", 3, "t_s"), ("19.0,n", "soon,n", 3, "t_s"),
+        ("72762,296", "72762,0", 3, "out_tokens"), ("19.0,n", "1e9,n", 3, "t_s"),
+        ("19.0,n", "soon,n", 3, "t_s"),
         ("1136,1112", "1136,1137", 3, "prefix_hit_blocks"), ("1136,1112", "x,1112", 3, "hash_blocks"),
         ("9.19,12.0", "9.19,later", 3, "think_time_s"), ("trace_2,main", ",main", 5, "session"),
       ]),
@@ -79,19 +81,24 @@ import Testing
       ]),
     Table(
       format: "mooncake",
-      cases: numbers("513, \"output", 2, "input_length").filter { $0.1.first != "," && !$0.1.hasPrefix(" ") } + [
-        ("3000", "\"3000\"", 2, "timestamp"), ("3000", "-1", 2, "timestamp"), ("26,", "0,", 2, "output_length"),
-        ("[46, 2353]", "[46]", 2, "hash_ids"), ("[46, 2353]", "[46, 1.5]", 2, "hash_ids"),
-        ("[46, 2353]", "[46, -3]", 2, "hash_ids"), ("[46, 2353]", "\"46\"", 2, "hash_ids"),
-        ("[46, 2353]", "[46, [2]]", 2, "hash_ids"), ("[46, 2353]", "[46, 99999999999999999999]", 2, "hash_ids"),
-        ("\"hash_ids\"", "\"hash_idz\"", 2, "hash_ids"), ("\"timestamp\"", "\"time\"", 2, "timestamp"),
-      ]),
+      cases: numbers("513, \"output", 2, "input_length").filter { $0.1.first != "," && !$0.1.hasPrefix(" ") }
+        + [
+          ("3000", "\"3000\"", 2, "timestamp"), ("3000", "-1", 2, "timestamp"),
+          ("26,", "0,", 2, "output_length"),
+          ("[46, 2353]", "[46]", 2, "hash_ids"), ("[46, 2353]", "[46, 1.5]", 2, "hash_ids"),
+          ("[46, 2353]", "[46, -3]", 2, "hash_ids"), ("[46, 2353]", "\"46\"", 2, "hash_ids"),
+          ("[46, 2353]", "[46, [2]]", 2, "hash_ids"),
+          ("[46, 2353]", "[46, 99999999999999999999]", 2, "hash_ids"),
+          ("\"hash_ids\"", "\"hash_idz\"", 2, "hash_ids"), ("\"timestamp\"", "\"time\"", 2, "timestamp"),
+        ]),
     Table(
       format: "bailian",
       cases: [
-        ("\"chat_id\": 160", "\"chat_id\": 159", 2, "chat_id"), ("\"chat_id\": 160", "\"chat_id\": \"a\"", 2, "chat_id"),
+        ("\"chat_id\": 160", "\"chat_id\": 159", 2, "chat_id"),
+        ("\"chat_id\": 160", "\"chat_id\": \"a\"", 2, "chat_id"),
         (": 159, \"time", ": -2, \"time", 2, "parent_chat_id"), ("62,", "61,", 2, "timestamp"),
-        ("62,", "true,", 2, "timestamp"), (": 16,", ": 17,", 2, "hash_ids"), (": 16,", ": 0,", 2, "input_length"),
+        ("62,", "true,", 2, "timestamp"), (": 16,", ": 17,", 2, "hash_ids"),
+        (": 16,", ": 0,", 2, "input_length"),
         (": 2, \"type", ": 0, \"type", 2, "output_length"), ("\"search\"", "7", 2, "type"),
         ("\"turn\": 2", "\"turn\": 1.5", 2, "turn"), ("\"turn\": 2", "\"turm\": 2", 2, "turn"),
         ("[1089]", "[x]", 2, "hash_ids"), ("[1089]", "{}", 2, "hash_ids"),
@@ -100,9 +107,12 @@ import Testing
       format: "plain-jsonl",
       cases: [
         ("1.5", "\"1.5\"", 2, "arrival_s"), ("1.5", "-1", 2, "arrival_s"), ("33", "0", 2, "input_tokens"),
-        ("33", "33.0", 2, "input_tokens"), ("33", "\"33\"", 2, "input_tokens"), ("33", "[33]", 2, "input_tokens"),
-        (": 6", ": 0", 2, "output_tokens"), (": 6", ": null", 2, "output_tokens"), ("\"chat\"", "7", 2, "class"),
-        ("\"class\": \"chat\"", "\"session\": -1", 2, "session"), ("\"class\": \"chat\"", "\"turn\": \"1\"", 2, "turn"),
+        ("33", "33.0", 2, "input_tokens"), ("33", "\"33\"", 2, "input_tokens"),
+        ("33", "[33]", 2, "input_tokens"),
+        (": 6", ": 0", 2, "output_tokens"), (": 6", ": null", 2, "output_tokens"),
+        ("\"chat\"", "7", 2, "class"),
+        ("\"class\": \"chat\"", "\"session\": -1", 2, "session"),
+        ("\"class\": \"chat\"", "\"turn\": \"1\"", 2, "turn"),
         ("\"class\": \"chat\"", "\"think_s\": \"1\"", 2, "think_s"),
         ("\"class\": \"chat\"", "\"prefix_tokens\": 34", 2, "prefix_tokens"),
         ("\"class\": \"chat\"", "\"hash_ids\": [1]", 2, "hash_ids"),
@@ -174,11 +184,14 @@ import Testing
   static let poolCases: [(isTrace: Bool, old: String, new: String, line: Int, column: String)] = [
     (true, "1200,", "600,", 3, "time"), (true, "1200,", "x,", 3, "time"), (true, "0.1,", "-0.1,", 3, "rate"),
     (true, "0.1,", "inf,", 3, "rate"), (true, ",1,Weibull", ",-1,Weibull", 3, "cv"),
-    (true, "Weibull", "Pareto", 3, "pattern"), (true, "1.2,", "0,", 3, "shape"), (true, "1.2,", "nan,", 3, "shape"),
+    (true, "Weibull", "Pareto", 3, "pattern"), (true, "1.2,", "0,", 3, "shape"),
+    (true, "1.2,", "nan,", 3, "shape"),
     (true, ",10.0", ",x", 3, "scale"), (true, ",10.0", "", 3, "time"),
-    (false, "{143: 0.25", "{143: 0.5", 3, "input_tokens"), (false, "{143: 0.25", "{143.5: 0.25", 3, "input_tokens"),
+    (false, "{143: 0.25", "{143: 0.5", 3, "input_tokens"),
+    (false, "{143: 0.25", "{143.5: 0.25", 3, "input_tokens"),
     (false, "{3: 1.0}", "{3: 2.0}", 3, "output_tokens"), (false, "\"{3: 1.0}\"", "{}", 3, "output_tokens"),
-    (false, "\"1200\"", "\"noon\"", 3, "time"), (false, "output_tokens\": \"{3", "outputs\": \"{3", 3, "output_tokens"),
+    (false, "\"1200\"", "\"noon\"", 3, "time"),
+    (false, "output_tokens\": \"{3", "outputs\": \"{3", 3, "output_tokens"),
   ]
 
   @Test("Every bad row of a client pool is refused with its line and its column")
@@ -188,7 +201,8 @@ import Testing
     for bad in Self.poolCases {
       let (name, good) =
         bad.isTrace
-        ? ("chunk-7-trace.csv", FormatFixtures.pool.trace) : ("chunk-7-dataset.json", FormatFixtures.pool.dataset)
+        ? ("chunk-7-trace.csv", FormatFixtures.pool.trace)
+        : ("chunk-7-dataset.json", FormatFixtures.pool.dataset)
       let range = try #require(good.range(of: bad.old, options: .backwards), "\(bad.old)")
       _ = try scratch.file(good.replacingCharacters(in: range, with: bad.new), named: "pool/\(name)")
       let error = traceError { _ = try TraceFile.open(path: folder) }

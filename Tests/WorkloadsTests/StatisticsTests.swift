@@ -64,13 +64,15 @@ enum PublicData {
   @Test("Agentic sessions: ten rows without output, prompts of some 122K tokens up to 0.9M, 96 % prefix")
   func agentic() throws {
     guard let path = PublicData.trace("agentic_coding_sessions.csv") else { return }
-    guard case .malformed(_, 2688, "out_tokens", _, _) = traceError({ _ = try TraceFile.open(path: path) }) else {
+    guard case .malformed(_, 2688, "out_tokens", _, _) = traceError({ _ = try TraceFile.open(path: path) })
+    else {
       Issue.record("a row without output was accepted")
       return
     }
     guard let (file, s) = try statistics("agentic_coding_sessions.csv", lenient: true) else { return }
     #expect(file.count.all == 24_015 && file.count.skipped == [.noOutput: 10])
-    #expect((s.prompts.mean / 122_000 - 1).magnitude < 0.03 && (850_000...900_000).contains(s.prompts.maximum))
+    #expect(
+      (s.prompts.mean / 122_000 - 1).magnitude < 0.03 && (850_000...900_000).contains(s.prompts.maximum))
     let hits = try #require(s.prefixes.tokenHitRate)
     #expect((hits * 100).rounded() == 96)
   }
@@ -78,10 +80,12 @@ enum PublicData {
   @Test("Every public file reads, length sources with --lenient only, with the rows that it has")
   func everyFile() throws {
     let files: [(String, String, Int, Bool)] = [
-      ("w1_azure_conv_clip4096.csv", "plain", 19_366, false), ("vidur_splitwise_conv.csv", "vidur", 19_366, false),
+      ("w1_azure_conv_clip4096.csv", "plain", 19_366, false),
+      ("vidur_splitwise_conv.csv", "vidur", 19_366, false),
       ("servegen_sample_m-large_day3_15h-16h_scale0.05.csv", "servegen", 18_229, false),
       ("etalon_sharegpt_8k_filtered_stats_llama2_tokenizer.csv", "vidur-lengths", 30_731, false),
-      ("apexplus_lmsys_05.csv", "plain", 1_024, false), ("narrativeqa_story_lengths.csv", "narrativeqa", 1_572, true),
+      ("apexplus_lmsys_05.csv", "plain", 1_024, false),
+      ("narrativeqa_story_lengths.csv", "narrativeqa", 1_572, true),
       ("longbench_v1_task_lengths.csv", "longbench", 21, true),
       ("infinitebench_task_lengths.csv", "infinitebench", 12, true),
     ]
@@ -105,7 +109,8 @@ enum PublicData {
         seed: 4, requests: 60_000,
         classes: [
           RequestClass(
-            name: "a", source: .open(ArrivalProcess(gaps: gaps, pattern: .constant(rate: 10))), prompt: .fixed(5),
+            name: "a", source: .open(ArrivalProcess(gaps: gaps, pattern: .constant(rate: 10))),
+            prompt: .fixed(5),
             output: .fixed(6))
         ])
       var s = TraceStatistics()
@@ -124,7 +129,10 @@ enum PublicData {
   func percentiles() {
     var counts = LengthCounts()
     for length in [3, 1, 2, 70_000, 4, 5, 6, 7, 8, 1_000_000] { counts.add(length) }
-    #expect(counts.percentiles([0.1, 0.5, 0.8, 0.81, 0.9, 0.99, 1]) == [1, 5, 8, 70_000, 70_000, 1_000_000, 1_000_000])
+    #expect(
+      counts.percentiles([0.1, 0.5, 0.8, 0.81, 0.9, 0.99, 1]) == [
+        1, 5, 8, 70_000, 70_000, 1_000_000, 1_000_000,
+      ])
     #expect(counts.mean == 107_003.6 && counts.maximum == 1_000_000)
   }
 

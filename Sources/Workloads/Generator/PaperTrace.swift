@@ -18,6 +18,8 @@ public struct PaperTrace: Hashable, Sendable {
   public let rate: Double
   public let requests: Int
   public let seed: UInt64
+  /// The total lengths.
+  private let totals: [LengthDistribution.Quantile]
 
   /// Longest request of each trace, in tokens. 60K and the first and last of the long ones are the paper's.
   /// Assumed: the four between (280K, 480K, 600K, 1,200K), from a note of low confidence on the trace table.
@@ -26,10 +28,10 @@ public struct PaperTrace: Hashable, Sendable {
   ]
   /// Assumed: means. Short traces have the same, so that only the deviation differs; long ones grow with the
   /// range.
-  public static let means: [Double] = [6_000, 6_000, 6_000, 12_000, 14_000, 18_000, 20_000, 30_000, 40_000]
+  public static let means: [Double] = [6_000, 6_000, 6_000, 12_000, 16_000, 24_000, 30_000, 50_000, 80_000]
   /// Assumed: deviations over means. The paper says that they fall from trace 0 to 2 and that ranges grow from
   /// 3 to 8.
-  public static let spreads = [1.6, 1.1, 0.7, 1.8, 2.1, 2.6, 2.9, 3.6, 4.2]
+  public static let spreads = [1.6, 1.1, 0.7, 1.8, 1.9, 2.1, 2.2, 2.4, 2.6]
 
   /// Throws `invalidOption` for a parameter out of range or a mean and spread that the range cannot have.
   public init(
@@ -57,7 +59,8 @@ public struct PaperTrace: Hashable, Sendable {
     try check(
       (1...WorkloadSpec.maximumRequests).contains(requests), "requests", "\(requests)",
       "1 to \(WorkloadSpec.maximumRequests)")
-    let (_, reachedMean, reachedSpread) = shaped
+    let (points, reachedMean, reachedSpread) = Self.shape(most: most, mean: self.mean, spread: self.spread)
+    totals = points
     try check(
       (reachedMean / self.mean - 1).magnitude < 0.02 && (reachedSpread / self.spread - 1).magnitude < 0.05,
       "spread", "a mean of \(self.mean) and a spread of \(self.spread)",
@@ -67,9 +70,8 @@ public struct PaperTrace: Hashable, Sendable {
   /// Chat, documents and the service, before they are shaped to mean and spread. Assumed: weights; chat as
   /// ShareGPT (median 600 tokens, σ 1.2); documents as L-Eval (evenly on a logarithmic scale from 2.7K to 210K,
   /// the range that LoongServe reports of it); the service as a power law (α 1.1) that fills the range.
-  private var base: LengthDistribution {
-    let most = Double(Self.maxima[number])
-    return .mixture([
+  private static func base(_ most: Double) -> LengthDistribution {
+    .mixture([
       .init(weight: 0.6, distribution: .clamped(.lognormal(median: 600, sigma: 1.2), 1, 4_000)),
       .init(weight: 0.25, distribution: .logUniform(2_700, min(210_000, most))),
       .init(weight: 0.15, distribution: .clamped(.pareto(minimum: 1_000, alpha: 1.1), 1_000, most)),
@@ -77,23 +79,25 @@ public struct PaperTrace: Hashable, Sendable {
   }
 
   /// The mixture's quantiles x, sorted, turned into a·x^b, cut to the range, with a and b such that mean and
-  /// spread are those asked for; and what they came to.
-  private var shaped: (points: [LengthDistribution.Quantile], mean: Double, spread: Double) {
-    let most = Double(Self.maxima[number])
-    let grid = 2_000
-    let base = base
+  /// spread are those asked for; and what they came to. The longest of a thousand is `most`: the range is
+  /// filled.
+  private static func shape(
+    most: Double, mean wanted: Double, spread: Double
+  ) -> (points: [LengthDistribution.Quantile], mean: Double, spread: Double) {
+    let grid = 1_000
+    let base = base(most)
     let logs = (0..<grid).map { Elementary.ln(max(base.value(at: (Double($0) + 0.5) / Double(grid)), 1)) }
       .sorted()
     func lengths(_ a: Double, _ b: Double) -> [Double] {
-      logs.map { min(max(Elementary.exp(min(max(a + b * $0, -600), 600)), 1), most) }
+      logs.dropLast().map { min(max(Elementary.exp(min(max(a + b * $0, -600), 600)), 1), most) } + [most]
     }
     func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(grid) }
     /// The logarithm of a that gives the mean for this b.
     func level(_ b: Double) -> Double {
       var (low, high) = (-100.0, 100.0)
-      for _ in 0..<60 {
+      for _ in 0..<40 {
         let middle = (low + high) / 2
-        if mean(lengths(middle, b)) < self.mean { low = middle } else { high = middle }
+        if mean(lengths(middle, b)) < wanted { low = middle } else { high = middle }
       }
       return (low + high) / 2
     }
@@ -109,7 +113,8 @@ public struct PaperTrace: Hashable, Sendable {
     let b = (low + high) / 2
     let values = lengths(level(b), b)
     let points = values.enumerated().map { index, value in
-      LengthDistribution.Quantile(share: (Double(index) + 0.5) / Double(grid), value: value)
+      LengthDistribution.Quantile(
+        share: index == grid - 1 ? 1 : (Double(index) + 0.5) / Double(grid), value: value)
     }
     return (points, mean(values), cv(values))
   }
@@ -119,8 +124,8 @@ public struct PaperTrace: Hashable, Sendable {
   /// the paper's open-loop rates suggest.
   public var spec: WorkloadSpec {
     let most = Double(Self.maxima[number])
-    let longestOutput = max((most * min(outputShare * 4, 0.5)).rounded(.down), 1)
-    let prompt = shaped.points.map { point in
+    let longestOutput = max(min(mean * outputShare * 20, most / 2).rounded(.down), 1)
+    let prompt = totals.map { point in
       LengthDistribution.Quantile(
         share: point.share, value: min(max(point.value * (1 - outputShare), 1), most - longestOutput))
     }

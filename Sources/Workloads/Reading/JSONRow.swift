@@ -333,7 +333,8 @@ struct JSONRow {
       try scanner.requireEnd()
     } catch {
       throw RowFault(
-        column: current >= 0 ? format.columns[current].name : nil, found: error.found, expected: error.expected,
+        column: current >= 0 ? format.columns[current].name : nil, found: error.found,
+        expected: error.expected,
         reason: .badJSON)
     }
     if scanner.hasNonASCII, String(validating: line, as: UTF8.self) == nil {
