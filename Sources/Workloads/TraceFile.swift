@@ -97,7 +97,8 @@ public final class TraceFile: RequestSource {
   public static func countRows(
     path: String, options: TraceOptions = .unchanged
   ) throws(TraceError) -> (format: TraceFormat, count: RowCount) {
-    var rows = try RowReader(path: path, settings: try options.rowSettings(isFirstPass: true), digesting: false)
+    var rows = try RowReader(
+      path: path, settings: try options.rowSettings(isFirstPass: true), digesting: false)
     while try rows.next() != nil {}
     return (rows.format, RowCount(read: rows.rows, skipped: rows.skipped, firstSkipped: rows.firstSkipped))
   }

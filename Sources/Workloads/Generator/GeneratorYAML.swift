@@ -442,8 +442,8 @@ private struct YAMLReader {
       throw fault(map.values["field"]!, join(map.name, "field"), quoted(field.utf8), "prompt or output")
     }
     let file = try word(map, "path")
-    let folder = (path as NSString).deletingLastPathComponent
-    let whole = file.hasPrefix("/") || folder.isEmpty ? file : folder + "/" + file
+    let folder = path.lastIndex(of: "/").map { path[...$0] } ?? ""
+    let whole = file.hasPrefix("/") ? file : folder + file
     var options = TraceOptions.unchanged
     if map.values["format"] != nil { options.format = try word(map, "format") }
     let trace = try TraceFile.open(path: whole, options: options)

@@ -138,7 +138,7 @@ struct ClientPool {
       return !number.isEmpty && number.utf8.allSatisfy { decimalDigit($0) != nil }
     }
     guard isFolder.boolValue else {
-      return isTrace((path as NSString).lastPathComponent) ? [path] : []
+      return isTrace(path.split(separator: "/").last.map(String.init) ?? path) ? [path] : []
     }
     guard let names = try? FileManager.default.contentsOfDirectory(atPath: path) else {
       throw .unreadable(path: path, reason: "the folder cannot be listed")
