@@ -22,6 +22,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
     .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
   ],
   targets: [
     .target(
@@ -29,7 +30,12 @@ let package = Package(
       dependencies: [.product(name: "HeapModule", package: "swift-collections")],
       swiftSettings: strict),
     .target(name: "Policies", dependencies: ["Sim"], swiftSettings: strict),
-    .target(name: "Workloads", dependencies: ["Sim"], swiftSettings: strict),
+    .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
+    .target(
+      name: "Workloads",
+      dependencies: ["Sim", "CZlib", "CZstd", .product(name: "Yams", package: "Yams")],
+      swiftSettings: strict),
     .target(
       name: "Results",
       dependencies: ["Sim", .product(name: "GRDB", package: "GRDB.swift")],
@@ -63,7 +69,8 @@ let package = Package(
     .testTarget(
       name: "PoliciesTests", dependencies: ["Policies", "TestSupport", "Workloads"],
       swiftSettings: strict),
-    .testTarget(name: "WorkloadsTests", dependencies: ["Workloads"], swiftSettings: strict),
+    .testTarget(
+      name: "WorkloadsTests", dependencies: ["Workloads", "Sim", "CZlib", "CZstd"], swiftSettings: strict),
     .testTarget(name: "ResultsTests", dependencies: ["Results"], swiftSettings: strict),
     .testTarget(
       name: "ReferenceTests", dependencies: ["Reference", "Sim"], exclude: ["Fixtures"], swiftSettings: strict

@@ -36,14 +36,14 @@ require_swift() {
   fi
 }
 
-# SQLite's header and library; on macOS they come with the SDK.
-require_sqlite() {
+# require_header FILE PACKAGE: a C library's header; on macOS SQLite and zlib come with the SDK.
+require_header() {
   [ "$(uname -s)" = Linux ] || return 0
   local folder
   for folder in /usr/include /usr/local/include ${CPATH:+${CPATH//:/ }}; do
-    [ ! -f "$folder/sqlite3.h" ] || return 0
+    [ ! -f "$folder/$1" ] || return 0
   done
-  install libsqlite3-dev "SQLite's header (sqlite3.h)"
+  install "$2" "the header $1"
 }
 
 # command_or_install COMMAND PACKAGE
@@ -52,4 +52,6 @@ command_or_install() {
 }
 
 require_swift
-require_sqlite
+require_header sqlite3.h libsqlite3-dev
+require_header zlib.h zlib1g-dev
+require_header zstd.h libzstd-dev

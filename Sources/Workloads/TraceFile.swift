@@ -5,32 +5,36 @@ import Sim
 ///     let trace = try TraceFile.open(path: "trace.csv", options: TraceOptions(limit: 1_000))
 ///     while let request = try trace.next() { … }
 ///
-/// Memory does not grow with the file. A class, because a place in a file has identity: two holders of one
-/// `TraceFile` share its position, so open the file twice to replay it twice at once.
+/// Memory does not grow with the file, except where requests must be sorted first (sessions with times of their
+/// own, client pools) and by 16 bytes for each id of a format that has them. A class, because a place in a file
+/// has identity: two holders of one `TraceFile` share its position, so open the file twice to replay it twice
+/// at once.
 public final class TraceFile: RequestSource {
   /// Path as given.
   public let path: String
-  /// What was changed while reading.
+  /// How it was read and what was changed.
   public let options: TraceOptions
-  /// Format that the header named.
+  /// Format that the content showed or the options named.
   public let format: TraceFormat
   /// Requests and span, after `options`.
   public let info: RequestSourceInfo
   /// Totals, after `options`.
   public let totals: TraceTotals
-  /// SHA-256 of the file's bytes, all of them whatever the limit, as 64 hexadecimal digits.
+  /// Rows of the file, all of them whatever the limit.
+  public let count: RowCount
+  /// SHA-256 of the file's bytes as they are on disk, all of them whatever the limit, as 64 hexadecimal digits.
   public let digest: String
 
   private let fold: UInt64
   private var replay: Replay
 
   /// Reads the whole file once, rows beyond the limit included, and checks every row. Throws `missing`,
-  /// `notAFile`, `unreadable`, `malformed`, or `invalidOption` for a scale that stretches the trace beyond
-  /// 100 days. O(file size), at most 0.4 MB of memory.
+  /// `notAFile`, `unreadable`, `malformed`, `tooManySkipped`, or `invalidOption` for a scale that stretches the
+  /// trace beyond 100 days. O(file size), at most 0.6 MB of memory and once the longest line.
   public static func open(
     path: String, options: TraceOptions = .unchanged
   ) throws(TraceError) -> TraceFile {
-    var replay = try Replay(path: path, options: options, digesting: true)
+    var replay = try Replay(path: path, options: options, isFirstPass: true)
     while try replay.next() != nil {}
     try replay.readToEnd()
     return try TraceFile(validated: replay)
@@ -39,12 +43,18 @@ public final class TraceFile: RequestSource {
   private init(validated: consuming Replay) throws(TraceError) {
     path = validated.path
     options = validated.options
-    format = validated.rows.header.format
+    format = validated.rows.format
     info = RequestSourceInfo(count: validated.count, lastArrival: validated.lastArrival)
     totals = validated.totals
+    count = RowCount(
+      read: validated.rows.rows, skipped: validated.rows.skipped,
+      firstSkipped: validated.rows.firstSkipped)
+    guard Double(count.allSkipped) <= options.maximumSkippedShare * Double(count.all) else {
+      throw .tooManySkipped(path: validated.path, count: count, share: options.maximumSkippedShare)
+    }
     fold = validated.fold
     digest = validated.rows.digest.map { $0.finish() } ?? ""
-    replay = try Replay(path: validated.path, options: validated.options, digesting: false)
+    replay = try Replay(path: validated.path, options: validated.options, isFirstPass: false)
   }
 
   /// The next request. Throws `changed` in place of the end (or `malformed` before it) if the requests are no
@@ -55,9 +65,14 @@ public final class TraceFile: RequestSource {
     return nil
   }
 
+  /// The next request with its details, which are empty unless `TraceOptions.keepsDetails`.
+  public func record() throws(TraceError) -> TraceRecord? {
+    try next().map { TraceRecord($0, replay.details) }
+  }
+
   /// Goes back to the first request.
   public func rewind() throws(TraceError) {
-    replay = try Replay(path: path, options: options, digesting: false)
+    replay = try Replay(path: path, options: options, isFirstPass: false)
   }
 
   /// All requests from the first, in memory: 24 bytes each. The position is at the end afterwards.
@@ -67,6 +82,49 @@ public final class TraceFile: RequestSource {
     requests.reserveCapacity(info.count)
     while let request = try next() { requests.append(request) }
     return requests
+  }
+
+  /// All requests with their details from the first, in memory.
+  public func allRecords() throws(TraceError) -> [TraceRecord] {
+    try rewind()
+    var records: [TraceRecord] = []
+    records.reserveCapacity(info.count)
+    while let record = try record() { records.append(record) }
+    return records
+  }
+
+  /// One pass over all rows, checked and thrown away, without a digest: all that a reader does, and no more.
+  public static func countRows(
+    path: String, options: TraceOptions = .unchanged
+  ) throws(TraceError) -> (format: TraceFormat, count: RowCount) {
+    var rows = try RowReader(
+      path: path, settings: try options.rowSettings(isFirstPass: true), digesting: false)
+    while try rows.next() != nil {}
+    return (rows.format, RowCount(read: rows.rows, skipped: rows.skipped, firstSkipped: rows.firstSkipped))
+  }
+}
+
+/// Rows of a file: read + skipped = all.
+public struct RowCount: Hashable, Sendable {
+  /// Rows that are requests.
+  public var read: Int
+  /// Rows left out, by reason.
+  public var skipped: [SkipReason: Int] = [:]
+  /// What was wrong with the first of those.
+  public var firstSkipped: TraceError?
+
+  /// Rows left out.
+  public var allSkipped: Int { skipped.values.reduce(0, +) }
+  /// Rows of the file.
+  public var all: Int { read + allSkipped }
+
+  /// "24,005 read + 10 skipped (no-output 10) = 24,015 rows", without the thousands marks.
+  public var text: String {
+    let reasons = SkipReason.allCases.compactMap { reason in
+      skipped[reason].map { "\(reason.rawValue) \($0)" }
+    }
+    let list = reasons.isEmpty ? "" : " (\(reasons.joined(separator: ", ")))"
+    return "\(read) read + \(allSkipped) skipped\(list) = \(all) rows"
   }
 }
 
@@ -88,18 +146,22 @@ private struct Replay: ~Copyable {
   private(set) var count = 0
   private(set) var lastArrival = SimTime.zero
   private(set) var totals = TraceTotals()
+  private(set) var details = TraceDetails()
   /// FNV-1a over the numbers of all requests, 64 bits at a time: tells one pass from another.
   private(set) var fold: UInt64 = 0xCBF2_9CE4_8422_2325
+  private var spread: BucketSpread?
 
-  init(path: String, options: TraceOptions, digesting: Bool) throws(TraceError) {
+  init(path: String, options: TraceOptions, isFirstPass: Bool) throws(TraceError) {
     self.path = path
     self.options = options
-    rows = try RowReader(path: path, digesting: digesting)
+    rows = try RowReader(
+      path: path, settings: try options.rowSettings(isFirstPass: isFirstPass), digesting: isFirstPass)
+    spread = options.jitter.map { BucketSpread(width: $0, seed: options.seed) }
   }
 
   mutating func next() throws(TraceError) -> TraceRequest? {
     if let limit = options.limit, count == limit { return nil }
-    guard var request = try rows.next() else { return nil }
+    guard var request = try nextRow() else { return nil }
     let arrival = options.rateScale.apply(to: request.arrival.picoseconds)
     guard arrival <= Int128(Instant.longestSpan) else {
       throw .invalidOption(
@@ -107,7 +169,10 @@ private struct Replay: ~Copyable {
         expected: "a scale that keeps \(path) within 100 days")
     }
     request.arrival = SimTime(picoseconds: Int64(arrival))
-    if options.clip(&request) { totals.clippedRequests += 1 }
+    if options.clip(&request) {
+      totals.clippedRequests += 1
+      if options.keepsDetails { details.shorten(toPrompt: request.prompt) }
+    }
     count += 1
     lastArrival = request.arrival
     totals.promptTokens += request.prompt
@@ -118,10 +183,38 @@ private struct Replay: ~Copyable {
     return request
   }
 
+  private mutating func nextRow() throws(TraceError) -> TraceRequest? {
+    guard spread != nil else {
+      guard let request = try rows.next() else { return nil }
+      if options.keepsDetails { details = rows.details }
+      return request
+    }
+    while !spread!.isReady {
+      guard let request = try rows.next() else {
+        spread!.finish()
+        break
+      }
+      spread!.add(TraceRecord(request, options.keepsDetails ? rows.details : TraceDetails()))
+    }
+    guard let record = spread!.take() else { return nil }
+    details = record.details
+    return record.request
+  }
+
   private mutating func include(_ number: Int64) { fold = (fold ^ UInt64(number)) &* 0x100_0000_01B3 }
 
   /// Checks the rows beyond the limit.
   mutating func readToEnd() throws(TraceError) {
     while try rows.next() != nil {}
+  }
+}
+
+extension TraceDetails {
+  /// Leaves out what a shortened prompt has no more.
+  fileprivate mutating func shorten(toPrompt prompt: Int) {
+    if let blockTokens {
+      hashes.removeLast(max(hashes.count - (prompt + blockTokens - 1) / blockTokens, 0))
+    }
+    prefixTokens = prefixTokens.map { min($0, prompt) }
   }
 }

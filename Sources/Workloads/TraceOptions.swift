@@ -1,6 +1,7 @@
 import Sim
 
-/// What is changed in a trace while it is read: first its length, then each request's size and arrival.
+/// How a trace is read, and what is changed in it meanwhile: first its length, then each request's size and
+/// arrival.
 public struct TraceOptions: Hashable, Sendable {
   /// Factor on the arrival rate: arrivals are divided by it and rounded down to a picosecond.
   /// The limit of 100 days holds before and after.
@@ -9,6 +10,27 @@ public struct TraceOptions: Hashable, Sendable {
   public let limit: Int?
   /// Most tokens of prompt and output together; `nil` keeps all lengths. At least 2.
   public let clipTotal: Int?
+
+  /// The format by name; `nil` finds it from the content.
+  public var format: String?
+  /// Rows that cannot be read are counted and left out, up to `maximumSkippedShare` of all.
+  public var isLenient = false
+  /// The largest share of rows that may be left out, 0 to 1.
+  public var maximumSkippedShare = 0.01
+  /// When requests without times arrive, or when sessions whose times count from their own start begin; all at
+  /// time 0 if `nil`.
+  public var arrivals: ArrivalProcess?
+  /// Width of the buckets, in picoseconds, over which arrivals are spread that the source has rounded to a
+  /// multiple of it; `nil` keeps them.
+  public var jitter: Int64?
+  /// Seed of the draws for `arrivals`, `jitter` and client pools.
+  public var seed: UInt64 = 0
+  /// Seconds of a client pool whose windows are taken; `nil` takes all.
+  public var poolSpan: ClosedRange<Int>?
+  /// Rows may be in any order of time: all are read into memory, at most 20,000,000, and sorted.
+  public var sorts = false
+  /// Whether `TraceFile.record()` gives what a trace says beyond arrival and lengths.
+  public var keepsDetails = false
 
   /// The trace as it is.
   public static let unchanged = TraceOptions(scale: .one, limit: nil, clipTotal: nil)
@@ -43,5 +65,25 @@ public struct TraceOptions: Hashable, Sendable {
     request.output = min(request.output, clipTotal - 1)
     request.prompt = clipTotal - request.output
     return true
+  }
+
+  /// What the reader of rows needs of this.
+  func rowSettings(isFirstPass: Bool) throws(TraceError) -> RowSettings {
+    if let format, TraceFormat.named(format) == nil {
+      throw .invalidOption(
+        name: "format", found: quoted(format.utf8),
+        expected: TraceFormat.all.map(\.name).joined(separator: ", "))
+    }
+    guard (0...1).contains(maximumSkippedShare) else {
+      throw .invalidOption(
+        name: "max-skipped", found: "\(maximumSkippedShare)", expected: "a share from 0 to 1")
+    }
+    if let jitter, jitter < 1 || jitter > 86_400 * Instant.picosecondsPerSecond {
+      throw .invalidOption(name: "jitter", found: "\(jitter) ps", expected: "up to a day of seconds")
+    }
+    return RowSettings(
+      format: format, isLenient: isLenient, arrivals: arrivals, arrivalSeed: seed, poolSpan: poolSpan,
+      sorts: sorts,
+      keepsDetails: keepsDetails, isFirstPass: isFirstPass)
   }
 }

@@ -7,8 +7,9 @@ struct AtomicFile {
   /// Makes sure, before anything is computed, that the file can be made; changes nothing.
   init(_ path: String, option: String) throws(CommandFailure) {
     self.path = path
-    let folder = (path as NSString).deletingLastPathComponent
-    let parent = folder.isEmpty ? "." : folder
+    // Not NSString's deletingLastPathComponent: it traps on a name of one letter (Swift 6.3, Linux).
+    let slash = path.lastIndex(of: "/")
+    let parent = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
     var isDirectory: ObjCBool = false
     guard FileManager.default.fileExists(atPath: parent, isDirectory: &isDirectory), isDirectory.boolValue
     else { throw CommandFailure(.usage, "\(option) \(path): there is no folder \(parent)") }

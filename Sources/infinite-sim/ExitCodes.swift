@@ -18,10 +18,11 @@ enum FailureStatus: Int32 {
       self =
         switch error {
         case .missing, .notAFile, .unreadable: .missingInput
-        case .malformed, .changed: .badData
+        case .malformed, .changed, .tooManySkipped: .badData
         case .invalidOption: .usage
         case .unwritable: .runFailed
         }
+    case is LossyConversion: self = .usage
     case let error as ModelConfigError:
       if case .unreadable = error { self = .missingInput } else { self = .badData }
     case is ModelSpecError: self = .badData

@@ -5,11 +5,16 @@ struct FileRoles {
   private var inputs: [(option: String, path: String)] = []
   private var outputs: [(option: String, path: String)] = []
 
+  init() {}
+
   init(_ options: RunOptions) {
     inputs.append(("--trace", options.trace))
     if Machine.isPath(model: options.model) { inputs.append(("--model", options.model)) }
     addOutput("--db", options.db)
   }
+
+  /// Adds a file that is read.
+  mutating func addInput(_ option: String, _ path: String) { inputs.append((option, path)) }
 
   /// Adds a file that is written, if the option is given.
   mutating func addOutput(_ option: String, _ path: String?) {

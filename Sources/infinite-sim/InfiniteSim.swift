@@ -23,6 +23,7 @@ struct InfiniteSim: ParsableCommand {
     subcommands: [
       RunCommand.self, CompareCommand.self, PoliciesCommand.self, ModelsCommand.self, HardwareCommand.self,
       EnginesCommand.self, CostCommand.self, ValidateCommand.self, KernelHostCommand.self,
+      TraceCommand.self,
     ])
 
   static func main() {

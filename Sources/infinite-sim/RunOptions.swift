@@ -19,7 +19,7 @@ enum KVType: String, CaseIterable, ExpressibleByArgument {
 
 /// What `run` and `compare` have in common.
 struct RunOptions: ParsableArguments {
-  @Option(help: "Trace file: Azure 2023/2024, Vidur, or arrival_s,input_tokens,output_tokens (CSV).")
+  @Option(help: "Trace in any format that `infinite-sim trace formats` lists, also .gz or .zst.")
   var trace: String
   @Option(help: "Model preset, or the path of a Hugging Face config.json.")
   var model = "llama2-7b"
@@ -80,6 +80,8 @@ struct RunOptions: ParsableArguments {
   @Option(help: "0 replays the trace; k > 0 its k-th redraw (arrivals and blocks of lengths).")
   var seed = 0
 
+  @OptionGroup(title: "Reading the trace") var reading: ReadingOptions
+
   @Option(help: "SQLite database in which runs are kept. A run that is in it is not run again.")
   var db: String?
   @Flag(help: "Run again what the database holds already.")
@@ -139,6 +141,6 @@ struct RunOptions: ParsableArguments {
 
   /// How the trace is changed while it is read.
   func traceOptions() throws(TraceError) -> TraceOptions {
-    try TraceOptions(rateScale: rateScale, limit: limit, clipTotal: clipTotal)
+    try reading.apply(to: TraceOptions(rateScale: rateScale, limit: limit, clipTotal: clipTotal))
   }
 }

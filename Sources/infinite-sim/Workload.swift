@@ -20,12 +20,15 @@ struct Workload {
   static func load(_ options: RunOptions, seed: Int) throws -> Workload {
     let trace = try TraceFile.open(path: options.trace, options: options.traceOptions())
     let name = options.trace.split(separator: "/").last.map(String.init) ?? options.trace
-    let manifest: JSON = [
-      "digest": .string(trace.digest),
-      "rate_scale": .string(trace.options.rateScale.description),
-      "limit": .optional(trace.options.limit),
-      "clip_total": .optional(trace.options.clipTotal),
+    var members: [JSON.Member] = [
+      .init("digest", .string(trace.digest)),
+      .init("rate_scale", .string(trace.options.rateScale.description)),
+      .init("limit", .optional(trace.options.limit)),
+      .init("clip_total", .optional(trace.options.clipTotal)),
     ]
+    if let reading = options.reading.manifest { members.append(.init("reading", reading)) }
+    let manifest = JSON.object(members)
+    if options.reading.lenient { writeToStandardError("note: \(trace.count.text)\n") }
     guard seed > 0 else {
       return Workload(name: name, seed: seed, manifest: manifest, requests: trace.info.count) {
         try trace.rewind()

@@ -24,7 +24,7 @@ import Workloads
       let vidur = trace("vidur_splitwise_conv.csv")
     else { return }
     let original = try TraceFile.open(path: azure)
-    #expect(original.format.name == "azure")
+    #expect(original.format.name == "azure-2023")
     #expect(
       original.info
         == RequestSourceInfo(count: 19_366, lastArrival: SimTime(picoseconds: 3_501_721_937_000_000)))

@@ -12,13 +12,13 @@ import Testing
       request(0, 374, 44), request(4_314_579_000_000, 396, 109), request(4_314_579_000_000, 1, 1),
     ]
     let texts = [
-      "azure": """
+      "azure-2023": """
       TIMESTAMP,ContextTokens,GeneratedTokens\r
       2023-12-31 23:59:58.6805900,374,44\r
       2024-01-01 00:00:02.9951690,396,109\r
       2024-01-01 00:00:02.9951690,1,1
       """,
-      "azure 2024": """
+      "azure-2024": """
       TIMESTAMP,ContextTokens,GeneratedTokens
       2024-05-10 00:00:00+00:00,374,44
       2024-05-10 00:00:04.314579+00:00,396,109
@@ -33,7 +33,7 @@ import Testing
 
       """,
       "plain": """
-      \u{FEFF}arrival_s,input_tokens,output_tokens,client
+      \u{FEFF}arrival_s,input_tokens,output_tokens,note
       1700000000.5,"374",44,"a, b"
       1700000004.814579,396,"109","said ""ü""\"
       1700000004.814579,1,1,
@@ -42,7 +42,7 @@ import Testing
     for (name, text) in texts {
       let file = try TraceFile.open(path: scratch.file(text))
       #expect(try file.all() == expected, "\(name)")
-      #expect(name.hasPrefix(file.format.name))
+      #expect(name == file.format.name)
       #expect(file.info == RequestSourceInfo(count: 3, lastArrival: expected[2].arrival))
       #expect(file.totals == TraceTotals(promptTokens: 771, outputTokens: 154))
     }

@@ -4,6 +4,9 @@ extension TraceFormat {
   ///
   /// Source: https://github.com/microsoft/vidur, `data/processed_traces`.
   static let vidur = TraceFormat(
-    name: "vidur", arrivalColumn: "arrived_at", promptColumn: "num_prefill_tokens",
-    outputColumn: "num_decode_tokens", clock: .seconds)
+    name: "vidur", summary: "processed traces of Vidur (CSV)", grammar: .csv,
+    columns: [
+      Column("arrived_at", .arrival), Column("num_prefill_tokens", .prompt),
+      Column("num_decode_tokens", .output), Column("num_total_tokens", .total, required: false),
+    ])
 }

@@ -1,96 +1,130 @@
 import Foundation
 
-/// The lines of a file, read through one buffer of fixed size, so that memory does not grow with the file.
+/// The lines of a file, read through one buffer, so that memory does not grow with the file.
 struct LineReader: ~Copyable {
-  /// Longest line accepted, in bytes: a file without line ends is refused instead of filling memory.
-  static let maximumLineLength = 65_536
-  private static let bufferSize = 262_144
+  /// Longest line of a CSV file, in bytes: a file without line ends is refused instead of filling memory.
+  static let maximumRowLength = 65_536
+  /// Longest line of a JSONL file: a prompt of 10 million tokens in blocks of 16 still fits.
+  static let maximumObjectLength = 8_388_608
 
-  let path: String
+  /// Longest line accepted, in bytes; the buffer grows up to it.
+  var maximumLength = LineReader.maximumRowLength
   /// Number of the line last returned, from 1.
   private(set) var lineNumber = 0
-  /// Digest of the bytes read so far, if asked for.
-  private(set) var digest: SHA256?
 
-  private let descriptor: Int32
-  private let buffer: UnsafeMutablePointer<UInt8>
+  private var source: ByteSource
+  private var buffer: UnsafeMutablePointer<UInt8>
+  private var capacity = 262_144
   private var start = 0
   private var end = 0
   private var isAtEnd = false
+  /// Where the line last returned begins, for `unread`.
+  private var lastStart = 0
 
   /// Opens a regular file; throws `missing`, `notAFile` or `unreadable`.
   init(path: String, digesting: Bool) throws(TraceError) {
-    var status = stat()
-    guard stat(path, &status) == 0 else {
-      throw errno == ENOENT || errno == ENOTDIR
-        ? .missing(path: path) : .unreadable(path: path, reason: systemReason())
-    }
-    switch status.st_mode & S_IFMT {
-    case S_IFREG: break
-    case S_IFDIR: throw .notAFile(path: path, found: "a directory")
-    default: throw .notAFile(path: path, found: "a pipe, socket or device, which cannot be read twice")
-    }
-    let opened = open(path, O_RDONLY | O_CLOEXEC)
-    guard opened >= 0 else { throw .unreadable(path: path, reason: systemReason()) }
-    self.path = path
-    descriptor = opened
-    buffer = .allocate(capacity: Self.bufferSize)
-    digest = digesting ? SHA256() : nil
+    source = try ByteSource(path: path, digesting: digesting)
+    buffer = .allocate(capacity: capacity)
   }
 
-  deinit {
-    close(descriptor)
-    buffer.deallocate()
-  }
+  deinit { buffer.deallocate() }
+
+  var path: String { source.path }
+
+  /// Digest of the file's bytes read so far, if asked for.
+  var digest: SHA256? { source.digest }
 
   /// The next line without its LF or CR LF, or `nil` after the last; a last line may lack its LF.
   /// The bytes are valid until the next call.
+  @inline(__always)
   mutating func next() throws(TraceError) -> UnsafeBufferPointer<UInt8>? {
-    var searched = start
+    if let newline = memchr(buffer + start, 0x0A, end - start) {
+      let lineEnd = buffer.distance(to: newline.assumingMemoryBound(to: UInt8.self))
+      return try takeLine(to: lineEnd, next: lineEnd + 1)
+    }
+    return try nextAcrossBuffers()
+  }
+
+  /// The first bytes of the file, at most 4,096; for use before the first line.
+  mutating func head() throws(TraceError) -> [UInt8] {
+    while end < 4_096, !isAtEnd { try fill() }
+    return Array(UnsafeBufferPointer(start: buffer, count: min(end, 4_096)))
+  }
+
+  /// Leaves out a UTF-8 byte order mark, which `head` has shown.
+  mutating func dropMark() { start += 3 }
+
+  /// Gives the line last returned back, so that `next` returns it again.
+  mutating func unread() {
+    start = lastStart
+    lineNumber -= 1
+  }
+
+  /// Passes over the rest of a line that is too long.
+  mutating func skipLine() throws(TraceError) {
+    lineNumber += 1
     while true {
-      if let newline = memchr(buffer + searched, 0x0A, end - searched) {
-        let lineEnd = buffer.distance(to: newline.assumingMemoryBound(to: UInt8.self))
-        return try takeLine(to: lineEnd, next: lineEnd + 1)
+      if let newline = memchr(buffer + start, 0x0A, end - start) {
+        start = buffer.distance(to: newline.assumingMemoryBound(to: UInt8.self)) + 1
+        return
       }
-      if isAtEnd { return start < end ? try takeLine(to: end, next: end) : nil }
-      searched = end - start
-      // Two bytes of grace: the CR and LF that end a line are not part of its length.
-      guard searched <= Self.maximumLineLength + 2 else { throw tooLong() }
+      start = end
+      if isAtEnd { return }
       try fill()
     }
   }
 
+  private mutating func nextAcrossBuffers() throws(TraceError) -> UnsafeBufferPointer<UInt8>? {
+    var searched = end - start
+    while true {
+      if isAtEnd { return start < end ? try takeLine(to: end, next: end) : nil }
+      // Two bytes of grace: the CR and LF that end a line are not part of its length.
+      guard searched <= maximumLength + 2 else { throw tooLong() }
+      try fill()
+      if let newline = memchr(buffer + start + searched, 0x0A, end - start - searched) {
+        let lineEnd = buffer.distance(to: newline.assumingMemoryBound(to: UInt8.self))
+        return try takeLine(to: lineEnd, next: lineEnd + 1)
+      }
+      searched = end - start
+    }
+  }
+
+  @inline(__always)
   private mutating func takeLine(to lineEnd: Int, next: Int) throws(TraceError) -> UnsafeBufferPointer<UInt8>
   {
     var length = lineEnd - start
     if length > 0, buffer[lineEnd - 1] == 0x0D { length -= 1 }
-    guard length <= Self.maximumLineLength else { throw tooLong() }
+    guard length <= maximumLength else { throw tooLong() }
     let line = UnsafeBufferPointer(start: buffer + start, count: length)
+    lastStart = start
     start = next
     lineNumber += 1
     return line
   }
 
-  /// Moves what is left to the front of the buffer and reads once behind it.
+  /// Moves what is left to the front of the buffer, doubles it if that is most of it, and reads behind it.
   private mutating func fill() throws(TraceError) {
-    memmove(buffer, buffer + start, end - start)
-    end -= start
+    let length = end - start
+    if length > capacity / 2 {
+      let larger = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity * 2)
+      memcpy(larger, buffer + start, length)
+      buffer.deallocate()
+      buffer = larger
+      capacity *= 2
+    } else {
+      memmove(buffer, buffer + start, length)
+    }
     start = 0
-    var count: Int
-    repeat { count = read(descriptor, buffer + end, Self.bufferSize - end) } while count < 0 && errno == EINTR
-    guard count >= 0 else { throw .unreadable(path: path, reason: systemReason()) }
-    digest?.update(UnsafeBufferPointer(start: buffer + end, count: count))
+    end = length
+    let count = try source.read(
+      into: UnsafeMutableBufferPointer(start: buffer + end, count: capacity - end), line: lineNumber + 1)
     end += count
     isAtEnd = count == 0
   }
 
   private func tooLong() -> TraceError {
     .malformed(
-      path: path, line: lineNumber + 1, column: nil,
-      found: "a line of more than \(Self.maximumLineLength) bytes",
+      path: path, line: lineNumber + 1, column: nil, found: "a line of more than \(maximumLength) bytes",
       expected: "one short row per line")
   }
 }
-
-/// The system's text for the last failed call.
-func systemReason() -> String { String(cString: strerror(errno)) }

@@ -1,181 +1,371 @@
+import Foundation
 import Sim
+
+/// How the rows of a trace are read.
+struct RowSettings: Hashable, Sendable {
+  var format: TraceFormat.Name?
+  var isLenient = false
+  /// Where rows or sessions without times of their own arrive; all at once if `nil`.
+  var arrivals: ArrivalProcess?
+  var arrivalSeed: UInt64 = 0
+  /// Windows of a client pool.
+  var poolSpan: ClosedRange<Int>?
+  /// Rows may be in any order of time: all are read into memory and sorted.
+  var sorts = false
+  var keepsDetails = false
+  /// Whether this is the pass that validates: checks what later passes need not check again.
+  var isFirstPass = false
+}
 
 /// The requests of a trace file in order, each row checked: times rebased to the first, order, token counts.
 struct RowReader: ~Copyable {
-  /// Most tokens that a prompt or an output may have: beyond any model, so a sign of a wrong column.
-  static let maximumTokens = 100_000_000
+  /// Most tokens that a prompt or an output may have.
+  static let maximumTokens = RowRules.maximumTokens
+  /// Most requests of a source that must be sorted in memory: session files and client pools.
+  static let maximumSorted = 20_000_000
 
-  let header: TraceHeader
-  private var lines: LineReader
+  let format: TraceFormat
+  /// Rows taken, skipped ones not counted.
+  private(set) var rows = 0
+  /// Rows left out by `isLenient`, by reason.
+  private(set) var skipped: [SkipReason: Int] = [:]
+  /// The first fault of those rows.
+  private(set) var firstSkipped: TraceError?
+  /// What the row last returned says beyond its request, if details are kept.
+  private(set) var details = TraceDetails()
+
+  private let settings: RowSettings
+  private var input: RowInput
+  private let csv: CSVRow?
+  private let json: JSONRow?
+  private let rules: RowRules
+  private var fields: Fields
   private var origin: Instant?
   private var previous: Int64 = 0
+  private var sessions = SessionNumbers()
+  private var ids: Set<Int64> = []
+  private var clock: ArrivalSampler
+  /// Requests of a source that is sorted first.
+  private var sorted: SortedRows?
+  private var position = 0
+  private let path: String
 
-  /// Opens the file and reads its header.
-  init(path: String, digesting: Bool) throws(TraceError) {
-    var lines = try LineReader(path: path, digesting: digesting)
-    guard let line = try lines.next() else {
-      throw .malformed(
-        path: path, line: 1, column: nil, found: "an empty file", expected: "a header and rows")
-    }
-    header = try TraceHeader(Self.columnNames(line, path: path), path: path)
-    self.lines = lines
+  /// Opens the file and finds its format.
+  init(path: String, settings: RowSettings, digesting: Bool) throws(TraceError) {
+    let opening = try Opening.look(path: path, settings: settings, digesting: digesting)
+    input = try RowInput(path: path, opening: opening, digesting: digesting)
+    fields = Fields()
+    self.path = path
+    self.settings = settings
+    clock = ArrivalSampler(settings.arrivals ?? .together, seed: settings.arrivalSeed, stream: "arrivals")
+    format = opening.format
+    (csv, json) = (opening.csv, opening.json)
+    sorted = opening.pool
+    poolDigest = opening.poolDigest
+    rules = RowRules(format: format, keepsDetails: settings.keepsDetails)
   }
 
+  private let poolDigest: SHA256?
+
   /// Digest of the bytes read so far.
-  var digest: SHA256? { lines.digest }
+  var digest: SHA256? { poolDigest ?? input.digest }
 
   /// The next request, its arrival relative to the first; `nil` after the last. Throws `malformed` or
   /// `unreadable`, also for a file without any row.
+  @inline(__always)
   mutating func next() throws(TraceError) -> TraceRequest? {
-    guard let line = try lines.next() else {
-      if origin == nil { throw noRows() }
-      return nil
+    if input.lines != nil, sorted == nil, format.times != .perSession, !settings.sorts {
+      return try nextLine()
     }
-    let fields = try split(line)
-    let arrival = try arrival(fields.arrival)
-    return TraceRequest(
-      arrival: SimTime(picoseconds: arrival),
-      prompt: try tokens(fields.prompt, column: header.prompt),
-      output: try tokens(fields.output, column: header.output))
+    return try nextOther()
   }
 
-  // MARK: Fields
+  // MARK: Rows in order
 
-  private typealias Bytes = UnsafeBufferPointer<UInt8>
-
-  /// The three fields that are read, once the line is known to have one field per column.
   @inline(__always)
-  private func split(_ line: Bytes) throws(TraceError) -> (arrival: Bytes, prompt: Bytes, output: Bytes) {
-    var fields = CSVFields(line)
-    var wanted = (arrival: line, prompt: line, output: line)
-    var index = 0
-    do {
-      while let field = try fields.next() {
-        if index == header.arrival { wanted.arrival = field }
-        if index == header.prompt { wanted.prompt = field }
-        if index == header.output { wanted.output = field }
-        index += 1
+  private mutating func nextLine() throws(TraceError) -> TraceRequest? {
+    while true {
+      let line: Bytes?
+      do { line = try input.lines!.next() } catch {
+        guard settings.isLenient, error.isTooLongLine else { throw error }
+        skip(error, .lineTooLong)
+        try input.lines!.skipLine()
+        continue
       }
-    } catch {
-      throw cutFault(error, field: index)
+      guard let line else {
+        if rows == 0 { throw noRows() }
+        return nil
+      }
+      do throws(RowFault) { return try accept(try row(line)) } catch {
+        try handle(error)
+      }
     }
-    guard index == header.columns.count else { throw wrongCount(index, line) }
-    if fields.hasNonASCII, String(validating: line, as: UTF8.self) == nil {
-      throw fault(nil, found: "bytes that are not UTF-8", expected: "UTF-8 text")
-    }
-    return wanted
   }
 
-  /// Picoseconds since the first arrival; keeps the order and the span in check.
   @inline(__always)
-  private mutating func arrival(_ field: Bytes) throws(TraceError) -> Int64 {
-    let parsed = header.format.clock == .seconds ? DecimalSeconds.parse(field) : Timestamp.parse(field)
-    guard let instant = parsed else {
-      let expected = header.format.clock == .seconds ? DecimalSeconds.expected : Timestamp.expected
-      throw fault(header.arrival, found: quoted(field), expected: expected)
+  private mutating func row(_ line: Bytes) throws(RowFault) -> Row {
+    if let csv { try csv.cut(line, into: &fields) } else { try json!.cut(line, into: &fields) }
+    return try rules.check(fields)
+  }
+
+  /// A row that is right by itself, among the others.
+  @inline(__always)
+  private mutating func accept(_ row: Row) throws(RowFault) -> TraceRequest {
+    let arrival: Int64
+    if let instant = row.arrival {
+      if origin == nil { origin = instant }
+      guard let since = instant.since(origin!), since >= previous else { throw misplaced(instant) }
+      arrival = since
+    } else {
+      arrival = rows == 0 ? 0 : clock.next()
     }
-    if origin == nil { origin = instant }
-    guard let arrival = instant.since(origin!), arrival >= previous else { throw misplaced(instant, field) }
+    if settings.isFirstPass, let id = row.details.id, !ids.insert(id).inserted {
+      throw rules.fault(.id, "\(id) again", "an id that no row above has", .duplicateID)
+    }
     previous = arrival
-    return arrival
-  }
-
-  @inline(__always)
-  private func tokens(_ field: Bytes, column: Int) throws(TraceError) -> Int {
-    var count = 0
-    for byte in field {
-      guard let digit = decimalDigit(byte), count <= Self.maximumTokens else {
-        throw badTokens(field, column)
+    rows += 1
+    if settings.keepsDetails {
+      details = row.details
+      if let name = row.sessionName { details.session = sessions.number(of: name) }
+      if let parent = row.parent, let id = row.details.id {
+        details.session = sessions.number(ofChat: id, parent: parent)
       }
-      count = count * 10 + Int(digit)
     }
-    guard count >= 1, count <= Self.maximumTokens else { throw badTokens(field, column) }
-    return count
+    return TraceRequest(arrival: SimTime(picoseconds: arrival), prompt: row.prompt, output: row.output)
   }
 
-  // MARK: Header
+  // MARK: Other sources
 
-  /// Cuts the header line, after a UTF-8 byte order mark if there is one.
-  private static func columnNames(_ line: Bytes, path: String) throws(TraceError) -> [String] {
-    func fault(found: String, expected: String) -> TraceError {
-      .malformed(path: path, line: 1, column: nil, found: found, expected: expected)
+  @inline(never)
+  private mutating func nextOther() throws(TraceError) -> TraceRequest? {
+    if input.objects != nil { return try nextTurn() }
+    if sorted == nil { sorted = try format.times == .perSession ? sortSessions() : sortRows() }
+    guard position < sorted!.requests.count else { return nil }
+    if !sorted!.details.isEmpty { details = sorted!.details[position] }
+    position += 1
+    rows = position
+    return sorted!.requests[position - 1]
+  }
+
+  /// Turns of a conversation that are not yet handed out.
+  private var turns: [ConversationTurn] = []
+
+  private mutating func nextTurn() throws(TraceError) -> TraceRequest? {
+    while turns.isEmpty {
+      do throws(RowFault) {
+        guard let next = try input.objects!.nextConversation() else {
+          if rows == 0 { throw RowFault(rethrowing: noRows()) }
+          return nil
+        }
+        turns = next.reversed()
+      } catch { try handle(error) }
     }
-    if line.starts(with: [0xFF, 0xFE]) || line.starts(with: [0xFE, 0xFF]) {
-      throw fault(found: "a UTF-16 byte order mark", expected: "UTF-8 text")
+    let turn = turns.removeLast()
+    do throws(RowFault) {
+      let row = Row(arrival: nil, prompt: turn.prompt, output: turn.output, details: turn.details)
+      return try accept(row)
+    } catch { throw error.rethrown ?? TraceError(error, path: path, line: lineNumber) }
+  }
+
+  /// All rows of a file whose times count from the start of each session, by arrival; ties in the file's
+  /// order.
+  private mutating func sortSessions() throws(TraceError) -> SortedRows {
+    struct Session {
+      var start: Int64
+      var last: Int64
+      var turns: Int
     }
-    let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
-    let text = line.starts(with: mark) ? Bytes(rebasing: line[mark.count...]) : line
-    guard String(validating: text, as: UTF8.self) != nil else {
-      throw fault(found: "bytes that are not UTF-8", expected: "UTF-8 text")
+    var numbers: [String: Int] = [:]
+    var sessions: [Session] = []
+    var current = -1
+    var currentName: [UInt8] = []
+    var places: [SortedPlace] = []
+    var lengths: [(prompt: Int32, output: Int32)] = []
+    var details: [TraceDetails] = []
+    let origin = Instant(seconds: 0, picoseconds: 0)
+    while true {
+      let line: Bytes?
+      do { line = try input.lines!.next() } catch {
+        guard settings.isLenient, error.isTooLongLine else { throw error }
+        skip(error, .lineTooLong)
+        try input.lines!.skipLine()
+        continue
+      }
+      guard let line else { break }
+      do throws(RowFault) {
+        var row = try row(line)
+        let (session, agent) = (fields[.session], fields[.agent])
+        // Rows of a session usually stand together: only then are names compared, not looked up.
+        if current < 0 || !Self.isName(currentName, session, agent) {
+          currentName = session + [UInt8(ascii: "/")] + agent
+          let name = String(decoding: currentName, as: UTF8.self)
+          current = numbers[name] ?? sessions.count
+          if current == sessions.count {
+            numbers[name] = current
+            sessions.append(Session(start: current == 0 ? 0 : clock.next(), last: 0, turns: 0))
+          }
+        }
+        let known = sessions[current]
+        guard let since = row.arrival?.since(origin), since <= Instant.longestSpan - known.start else {
+          throw rules.fault(.arrival, quoted(fields[.arrival]), "a time within 100 days", .badTime)
+        }
+        guard since >= known.last else {
+          throw rules.fault(
+            .arrival, quoted(fields[.arrival]), "a time not before the session's row above", .timeGoingBack)
+        }
+        guard places.count < Self.maximumSorted else {
+          throw rules.fault(.session, "more than \(Self.maximumSorted) rows", "fewer", .badNumber)
+        }
+        sessions[current].last = since
+        sessions[current].turns += 1
+        places.append(SortedPlace(arrival: known.start + since, index: Int32(places.count)))
+        lengths.append((Int32(row.prompt), Int32(row.output)))
+        if settings.keepsDetails {
+          row.details.session = current
+          row.details.turn = known.turns + 1
+          details.append(row.details)
+        }
+      } catch { try handle(error) }
     }
-    var fields = CSVFields(text)
-    var names: [String] = []
-    do {
-      while let field = try fields.next() { names.append(String(decoding: field, as: UTF8.self)) }
-    } catch {
-      throw fault(found: error.found, expected: error.expected)
+    guard !places.isEmpty else { throw noRows() }
+    SortedPlace.sort(&places)
+    let first = places[0].arrival
+    return SortedRows(
+      requests: places.map { place in
+        let length = lengths[Int(place.index)]
+        return TraceRequest(
+          arrival: SimTime(picoseconds: place.arrival - first), prompt: Int(length.prompt),
+          output: Int(length.output))
+      },
+      details: details.isEmpty ? [] : places.map { details[Int($0.index)] })
+  }
+
+  /// Whether `name` is "session/agent".
+  private static func isName(_ name: [UInt8], _ session: Bytes, _ agent: Bytes) -> Bool {
+    guard name.count == session.count + 1 + agent.count else { return false }
+    return name.withUnsafeBufferPointer { name in
+      memcmp(name.baseAddress!, session.baseAddress!, session.count) == 0
+        && (agent.isEmpty
+          || memcmp(name.baseAddress! + session.count + 1, agent.baseAddress!, agent.count) == 0)
     }
-    return names
+  }
+
+  /// All rows of a file whose rows are in any order, by arrival; ties in the file's order.
+  private mutating func sortRows() throws(TraceError) -> SortedRows {
+    var all: [(since: Int64, record: TraceRecord)] = []
+    while let line = try input.lines!.next() {
+      do throws(RowFault) {
+        let row = try row(line)
+        guard let instant = row.arrival else {
+          throw RowFault(
+            rethrowing: .invalidOption(name: "sort", found: "a format without times", expected: "times"))
+        }
+        if origin == nil { origin = instant }
+        guard let since = instant.since(origin!), all.count < Self.maximumSorted else {
+          throw misplaced(instant)
+        }
+        // Accepted like a row in order, so that ids and sessions are seen to.
+        var placed = row
+        placed.arrival = origin
+        previous = 0
+        var request = try accept(placed)
+        request.arrival = .zero
+        all.append((since, TraceRecord(request, details)))
+      } catch { try handle(error) }
+    }
+    guard let earliest = all.map(\.since).min() else { throw noRows() }
+    let order = all.indices.sorted { (all[$0].since, $0) < (all[$1].since, $1) }
+    guard all[order[order.count - 1]].since - earliest <= Instant.longestSpan else {
+      throw .invalidOption(name: "sort", found: "more than 100 days", expected: "a span of at most 100 days")
+    }
+    return SortedRows(
+      requests: order.map { index in
+        var request = all[index].record.request
+        request.arrival = SimTime(picoseconds: all[index].since - earliest)
+        return request
+      },
+      details: settings.keepsDetails ? order.map { all[$0].record.details } : [])
   }
 
   // MARK: Faults
 
-  /// A fault on the current line; `column` is an index into the header.
-  private func fault(_ column: Int?, found: String, expected: String) -> TraceError {
-    let name = column.flatMap { $0 < header.columns.count ? header.columns[$0] : nil }
-    return .malformed(
-      path: lines.path, line: lines.lineNumber, column: name, found: found, expected: expected)
+  private var lineNumber: Int { input.lineNumber }
+
+  private mutating func handle(_ fault: RowFault) throws(TraceError) {
+    let error = fault.rethrown ?? TraceError(fault, path: path, line: lineNumber)
+    guard settings.isLenient, fault.rethrown == nil else { throw error }
+    skip(error, fault.reason)
+  }
+
+  private mutating func skip(_ error: TraceError, _ reason: SkipReason) {
+    skipped[reason, default: 0] += 1
+    if firstSkipped == nil { firstSkipped = error }
   }
 
   @inline(never)
-  private func cutFault(_ error: CSVFields.Fault, field: Int) -> TraceError {
-    fault(field, found: error.found, expected: error.expected)
-  }
-
-  @inline(never)
-  private func wrongCount(_ count: Int, _ line: Bytes) -> TraceError {
-    let fields = line.isEmpty ? "an empty line" : count == 1 ? "1 field" : "\(count) fields"
-    let isShort = count < header.columns.count
-    let expected = "\(header.columns.count) fields, as in the header"
-    return fault(isShort ? (line.isEmpty ? 0 : count) : nil, found: fields, expected: expected)
-  }
-
-  @inline(never)
-  private func misplaced(_ instant: Instant, _ field: Bytes) -> TraceError {
+  private func misplaced(_ instant: Instant) -> RowFault {
     let isEarlier = instant.since(origin!).map { $0 < previous } ?? (instant.seconds < origin!.seconds)
-    return fault(
-      header.arrival, found: quoted(field),
-      expected: isEarlier ? "a time not before the row above" : "a time within 100 days of the first")
-  }
-
-  @inline(never)
-  private func badTokens(_ field: Bytes, _ column: Int) -> TraceError {
-    fault(column, found: quoted(field), expected: "a whole number of tokens from 1 to \(Self.maximumTokens)")
+    return rules.fault(
+      .arrival, quoted(fields[.arrival]),
+      isEarlier ? "a time not before the row above" : "a time within 100 days of the first",
+      isEarlier ? .timeGoingBack : .badTime)
   }
 
   private func noRows() -> TraceError {
-    .malformed(
-      path: lines.path, line: lines.lineNumber + 1, column: nil, found: "the end of the file",
+    if let firstSkipped { return firstSkipped }
+    return .malformed(
+      path: path, line: lineNumber + 1, column: nil, found: "the end of the file",
       expected: "at least one row")
   }
 }
 
-extension CSVFields.Fault {
-  /// What was met, for a message.
-  var found: String {
-    switch self {
-    case .nulByte: "a NUL byte"
-    case .strayQuote: "a quote inside a field"
-    case .unclosedQuote: "an opening quote only"
-    }
+/// Requests that had to be sorted, in memory: 24 bytes each, and their details if they are kept.
+struct SortedRows {
+  var requests: [TraceRequest]
+  /// As many as requests, or none.
+  var details: [TraceDetails]
+}
+
+/// Numbers for the sessions of a trace, in order of appearance.
+struct SessionNumbers {
+  private var byName: [String: Int] = [:]
+  private var byChat: [Int64: Int] = [:]
+  private var count = 0
+
+  mutating func number(of name: String) -> Int {
+    if let known = byName[name] { return known }
+    byName[name] = count
+    count += 1
+    return count - 1
   }
 
-  /// What should have been there, for a message.
-  var expected: String {
-    switch self {
-    case .nulByte: "UTF-8 text"
-    case .strayQuote: "quotes around a whole field or none"
-    case .unclosedQuote: "a closing quote on the same line"
-    }
+  /// The session of a chat is its parent's; a chat without parent, or with one that the trace lacks, begins
+  /// one.
+  mutating func number(ofChat id: Int64, parent: Int64) -> Int {
+    let number = byChat[parent] ?? count
+    if number == count { count += 1 }
+    byChat[id] = number
+    return number
+  }
+}
+
+extension RowFault {
+  /// A fault that only carries an error of the file up.
+  init(rethrowing error: TraceError) {
+    self.init(column: nil, found: "", expected: "", reason: .badText)
+    rethrown = error
+  }
+}
+
+extension TraceError {
+  init(_ fault: RowFault, path: String, line: Int) {
+    self = .malformed(
+      path: path, line: line, column: fault.column, found: fault.found, expected: fault.expected)
+  }
+
+  /// Whether a line was too long to be held.
+  var isTooLongLine: Bool {
+    if case .malformed(_, _, nil, let found, _) = self { return found.hasPrefix("a line of more than") }
+    return false
   }
 }

@@ -4,9 +4,6 @@
 /// absent; without an offset the time counts as UTC, so a file without zones must not cross a change of
 /// daylight saving. Leap seconds (`:60`) are refused: the traces read have none.
 enum Timestamp {
-  /// What an error says was expected.
-  static let expected = "a time such as 2023-11-16 18:15:46.6805900 or 2024-05-10 00:00:00.009930+00:00"
-
   /// Exact to the nearest picosecond; `nil` for anything else, dates that do not exist included.
   static func parse(_ text: UnsafeBufferPointer<UInt8>) -> Instant? {
     guard text.count >= 19,
@@ -33,6 +30,12 @@ enum Timestamp {
     seconds += hour * 3_600 + minute * 60 + second - offset
     if picoseconds == Instant.picosecondsPerSecond { (seconds, picoseconds) = (seconds + 1, 0) }
     return Instant(seconds: seconds, picoseconds: picoseconds)
+  }
+
+  /// Whether a zone stands behind the time.
+  static func hasZone(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
+    guard text.count > 19 else { return false }
+    return text[19...].contains { $0 == dash || $0 == UInt8(ascii: "+") || $0 == UInt8(ascii: "Z") }
   }
 
   private static let dash = UInt8(ascii: "-")

@@ -1,0 +1,13 @@
+extension TraceFormat {
+  /// Mooncake's traces: milliseconds, and the identity of every 512-token block of the prompt. Times lie in
+  /// buckets of 3 s in the conversation trace: see `TraceOptions.jitter`.
+  ///
+  /// Source: https://github.com/kvcache-ai/Mooncake, `FAST25-release`.
+  static let mooncake = TraceFormat(
+    name: "mooncake", summary: "Mooncake's traces (JSONL)", grammar: .jsonLines,
+    columns: [
+      Column("timestamp", .arrival), Column("input_length", .prompt), Column("output_length", .output),
+      Column("hash_ids", .hashes),
+    ],
+    foreign: ["chat_id"], clock: .milliseconds, blockTokens: 512)
+}

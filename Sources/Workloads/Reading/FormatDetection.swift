@@ -1,0 +1,74 @@
+/// Finding out which format a file is of, from its first line or two.
+enum FormatDetection {
+  /// The format of a header; throws what is missing. Of formats with the same columns the first is taken.
+  static func csv(_ header: [String], named: TraceFormat?) throws(RowFault) -> TraceFormat {
+    let candidates = named.map { [$0] } ?? TraceFormat.all.filter { $0.grammar == .csv }
+    if let named, named.grammar != .csv { throw mismatch(named, found: "a CSV header") }
+    let given = candidates.map { format in format.requiredNames.filter(header.contains).count }
+    let matching = candidates.indices.filter { index in
+      let format = candidates[index]
+      return given[index] == format.requiredNames.count && !format.foreign.contains(where: header.contains)
+    }
+    if let index = matching.max(by: { (given[$0], $1) < (given[$1], $0) }) {
+      try requireOnce(candidates[index], header)
+      return candidates[index]
+    }
+    let best = given.indices.max { (given[$0], $1) < (given[$1], $0) }!
+    guard given[best] > 0 else {
+      let known = candidates.map { $0.requiredNames.joined(separator: ",") }.joined(separator: " or ")
+      throw RowFault(
+        column: nil, found: "the header \(quoted(header.joined(separator: ",").utf8))", expected: known,
+        reason: .fieldCount)
+    }
+    try requireOnce(candidates[best], header)
+    let foreign = candidates[best].foreign.first(where: header.contains)
+    throw RowFault(
+      column: foreign, found: "a column of another format",
+      expected: "a file of format \(candidates[best].name)", reason: .fieldCount)
+  }
+
+  /// The format of a JSONL file whose first line has these keys.
+  static func jsonLines(_ keys: [String], named: TraceFormat?) throws(RowFault) -> TraceFormat {
+    if let named {
+      guard named.grammar == .jsonLines else { throw mismatch(named, found: "a JSON object") }
+      if let foreign = named.foreign.first(where: keys.contains) {
+        throw RowFault(
+          column: foreign, found: "a key of another format", expected: "a file of format \(named.name)",
+          reason: .missingKey)
+      }
+      return named
+    }
+    let candidates = TraceFormat.all.filter { $0.grammar == .jsonLines }
+    let given = candidates.map { format in format.requiredNames.filter(keys.contains).count }
+    let shares = candidates.indices.map { index in
+      candidates[index].foreign.contains(where: keys.contains)
+        ? -1 : Double(given[index]) / Double(candidates[index].requiredNames.count)
+    }
+    let best = candidates.indices.max { (shares[$0], given[$0], $1) < (shares[$1], given[$1], $0) }!
+    guard given[best] > 0 else {
+      let known = candidates.map { $0.requiredNames.joined(separator: ",") }.joined(separator: " or ")
+      throw RowFault(
+        column: nil, found: "the keys \(quoted(keys.joined(separator: ",").utf8))", expected: known,
+        reason: .missingKey)
+    }
+    return candidates[best]
+  }
+
+  static func mismatch(_ named: TraceFormat, found: String) -> RowFault {
+    RowFault(
+      column: nil, found: found, expected: "\(named.summary), as --format \(named.name) says",
+      reason: .badText)
+  }
+
+  private static func requireOnce(_ format: TraceFormat, _ header: [String]) throws(RowFault) {
+    let known = format.columns.filter { $0.role != .ignored || $0.isRequired }.map(\.name)
+    for name in known {
+      let count = header.count { $0 == name }
+      let isRequired = format.requiredNames.contains(name)
+      guard count > 1 || (isRequired && count == 0) else { continue }
+      throw RowFault(
+        column: name, found: count == 0 ? "no such column" : "the column twice",
+        expected: "the columns \(format.requiredNames.joined(separator: ","))", reason: .fieldCount)
+    }
+  }
+}
