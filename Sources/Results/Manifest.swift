@@ -89,6 +89,7 @@ extension JSON {
       "over_budget": .string(engine.overBudget.rawValue),
       "reserve_isl": .bool(engine.reserveISL),
       "prefill_attention": .string(engine.prefillAttention.rawValue),
+      "prefix_caching": .bool(engine.prefixCaching),
     ]
   }
 }

@@ -63,6 +63,10 @@ extension JSON {
       "goodput_requests_per_s": .optional(s.goodputRequestsPerSecond),
       "wasted_tokens": .int(s.wastedTokens),
       "recomputed_tokens": .int(s.recomputedTokens),
+      "prefix": [
+        "asked_tokens": .int(s.prefixAskedTokens), "hit_tokens": .int(s.prefixHitTokens),
+        "evicted_units": .int(s.evictedUnits),
+      ],
       "extrapolated_share": .double(s.extrapolatedShare),
       "worst_stall_s": .double(s.worstStallSeconds),
       "ttft_s": JSON(s.ttft),
@@ -141,6 +145,10 @@ extension RunResult {
     s.outputTokens = try tokens.int("output")
     s.wastedTokens = try top.int("wasted_tokens")
     s.recomputedTokens = try top.int("recomputed_tokens")
+    let prefix = try top.inside("prefix")
+    s.prefixAskedTokens = try prefix.int("asked_tokens")
+    s.prefixHitTokens = try prefix.int("hit_tokens")
+    s.evictedUnits = try prefix.int("evicted_units")
     s.extrapolatedShare = try top.double("extrapolated_share")
 
     s.makespanSeconds = try top.double("makespan_s")

@@ -80,6 +80,11 @@ struct RunOptions: ParsableArguments {
   @Option(help: "0 replays the trace; k > 0 its k-th redraw (arrivals and blocks of lengths).")
   var seed = 0
 
+  @Flag(help: "Share leading blocks of prompts that the trace says are alike (hash_ids, or a session's prefix).")
+  var prefixCaching = false
+  @Flag(help: "A session's next request arrives its think time after the simulated end of the one before.")
+  var closedLoop = false
+
   @OptionGroup(title: "Reading the trace") var reading: ReadingOptions
 
   @Option(help: "SQLite database in which runs are kept. A run that is in it is not run again.")
@@ -114,6 +119,11 @@ struct RunOptions: ParsableArguments {
     }
     guard (0...Self.lastSeed).contains(seed) else {
       throw ValidationError("--seed is \(seed), expected 0 to \(Self.lastSeed).")
+    }
+    if seed > 0, prefixCaching || closedLoop {
+      throw ValidationError(
+        "--seed \(seed) redraws arrivals and lengths, which would tear sessions and prefixes apart; use seed 0 with "
+          + "--prefix-caching and --closed-loop.")
     }
     if engine == .chunked, let seqs = maxNumSeqs, let budget = maxNumBatchedTokens, seqs >= budget {
       throw ValidationError(

@@ -171,6 +171,7 @@ extension RunPlan {
   ) throws -> EngineOptions {
     var engine = EngineOptions()
     engine.kind = options.engine
+    engine.prefixCaching = options.prefixCaching
     engine.stepByStep = options.stepByStep
     // vLLM v0 takes the model's context, at least 2,048; v1's server default on an A100 is 2,048.
     engine.maxNumBatchedTokens =
@@ -233,7 +234,8 @@ extension RunPlan {
     var lines = [
       "prefill-attention=\(engine.prefillAttention.rawValue): \(prefill)",
       "engine \(engine.kind.rawValue): token budget \(grouped(engine.maxNumBatchedTokens)), "
-        + (engine.kind == .chunked ? "synchronous scheduling, prefix caching off" : "prefix caching off"),
+        + (engine.kind == .chunked ? "synchronous scheduling, " : "")
+        + "prefix caching \(engine.prefixCaching ? "on" : "off")",
       "router \(options.router.rawValue), the same for all contenders",
       "all instances are charged as the one whose stages are furthest apart; links are not shared",
     ]

@@ -48,6 +48,15 @@ struct TextReport {
       ["output tokens", grouped(summary.outputTokens)],
       ["recomputed tokens", grouped(summary.recomputedTokens)],
       ["wasted tokens", grouped(summary.wastedTokens)],
+    ] + prefixRows
+  }
+
+  private var prefixRows: [[String]] {
+    guard summary.prefixAskedTokens > 0 else { return [] }
+    let share = Double(summary.prefixHitTokens) / Double(summary.prefixAskedTokens) * 100
+    return [
+      ["prompt tokens found cached", "\(grouped(summary.prefixHitTokens)) (\(figure(share)) %)"],
+      ["prefix units evicted", grouped(summary.evictedUnits)],
     ]
   }
 

@@ -11,6 +11,8 @@ struct Workload {
   /// Digest and transformations, for the manifest.
   var manifest: JSON
   var requests: Int
+  /// Whether requests wait for others, so that which come when depends on the run.
+  var isClosedLoop = false
   /// The requests left out, by their ids in the whole trace, ascending.
   var dropped: [Int] = []
   /// Opens the requests from the first.
@@ -18,7 +20,11 @@ struct Workload {
 
   /// The trace that `options` names, validated as a whole.
   static func load(_ options: RunOptions, seed: Int) throws -> Workload {
-    let trace = try TraceFile.open(path: options.trace, options: options.traceOptions())
+    var reading = try options.traceOptions()
+    let sessions = SessionTurns(closesLoop: options.closedLoop, sharesPrefixes: options.prefixCaching)
+    let wantsDetails = sessions.closesLoop || sessions.sharesPrefixes
+    reading.keepsDetails = wantsDetails
+    let trace = try TraceFile.open(path: options.trace, options: reading)
     let name = options.trace.split(separator: "/").last.map(String.init) ?? options.trace
     var members: [JSON.Member] = [
       .init("digest", .string(trace.digest)),
@@ -27,8 +33,15 @@ struct Workload {
       .init("clip_total", .optional(trace.options.clipTotal)),
     ]
     if let reading = options.reading.manifest { members.append(.init("reading", reading)) }
+    if options.closedLoop { members.append(.init("closed_loop", .bool(true))) }
     let manifest = JSON.object(members)
     if options.reading.lenient { writeToStandardError("note: \(trace.count.text)\n") }
+    if wantsDetails {
+      let source = try sessions.source(of: trace)
+      return Workload(
+        name: name, seed: seed, manifest: manifest, requests: source.info.count, isClosedLoop: source.isClosedLoop
+      ) { source }
+    }
     guard seed > 0 else {
       return Workload(name: name, seed: seed, manifest: manifest, requests: trace.info.count) {
         try trace.rewind()
@@ -42,6 +55,12 @@ struct Workload {
   /// The same requests without those of `ids`, which are ids of this workload; `nil` if none would be left.
   func dropping(_ ids: [Int]) throws -> Workload? {
     guard ids.count < requests else { return nil }
+    guard !isClosedLoop else {
+      throw CommandFailure(
+        .runFailed,
+        "\(ids.count) requests were rejected, and a closed loop cannot be replayed without them: give every contender "
+          + "the memory for the longest request, or leave it out of the trace (--limit, --clip-total)")
+    }
     var rest = self
     rest.dropped = Self.merge(dropped, later: ids)
     rest.requests -= ids.count
@@ -91,7 +110,8 @@ struct FilteredSource: RequestSource {
     }
     start = first.arrival
     info = RequestSourceInfo(
-      count: count, lastArrival: SimTime(picoseconds: (last.arrival - start).picoseconds))
+      count: count, lastArrival: SimTime(picoseconds: (last.arrival - start).picoseconds),
+      prefixUnit: scan.base.info.prefixUnit)
     rest = Rest(base: try open(), dropped: dropped)
   }
 
@@ -100,6 +120,8 @@ struct FilteredSource: RequestSource {
     request.arrival = SimTime(picoseconds: (request.arrival - start).picoseconds)
     return request
   }
+
+  var prefix: ContiguousArray<UInt64> { rest.base.prefix }
 
   /// One pass over what is left, arrivals as they are.
   private struct Rest {

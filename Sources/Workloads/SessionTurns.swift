@@ -1,0 +1,89 @@
+import Sim
+
+/// What a run needs of a trace whose requests share prefixes or wait for each other.
+public struct SessionTurns {
+  /// Which of the two a run wants.
+  public var closesLoop: Bool
+  public var sharesPrefixes: Bool
+
+  /// Takes the parts as they are.
+  public init(closesLoop: Bool, sharesPrefixes: Bool) {
+    self.closesLoop = closesLoop
+    self.sharesPrefixes = sharesPrefixes
+  }
+
+  /// Tokens of a unit where a trace says how many leading tokens a session has seen, and not in which blocks.
+  static let defaultUnit = 64
+
+  /// All of `trace`, which must keep its details, in memory: a turn of a session follows the one before it if the
+  /// loop is closed, else every request comes when the trace says.
+  ///
+  /// - Throws: `TraceError` where the trace does not say what is wanted.
+  public func source(of trace: TraceFile) throws(TraceError) -> SessionSource {
+    let records = try trace.allRecords()
+    var turns: [SessionSource.Turn] = []
+    turns.reserveCapacity(records.count)
+    var last: [Int: Int] = [:]
+    var prefixes = PrefixNames()
+    for (index, record) in records.enumerated() {
+      var turn = SessionSource.Turn(request: record.request)
+      if closesLoop, let session = record.details.session, let previous = last[session] {
+        guard let think = record.details.think else {
+          throw .invalidOption(
+            name: "closed-loop", found: "no think time of request \(index)",
+            expected: "a trace with the think time of each turn after a session's first")
+        }
+        turn.follows = previous
+        turn.think = SimDuration(picoseconds: max(1, think.picoseconds))
+      }
+      if sharesPrefixes { turn.prefix = try prefixes.names(of: record, number: index) }
+      if let session = record.details.session { last[session] = index }
+      turns.append(turn)
+    }
+    if closesLoop, !turns.contains(where: { $0.follows != nil }) {
+      throw .invalidOption(
+        name: "closed-loop", found: "no session of two requests", expected: "a trace with sessions")
+    }
+    if sharesPrefixes, prefixes.unit == nil {
+      throw .invalidOption(
+        name: "prefix-caching", found: "no word on what prompts share",
+        expected: "a trace with hash_ids, or with the leading tokens that a session has seen")
+    }
+    return SessionSource(turns, prefixUnit: prefixes.unit ?? 0)
+  }
+}
+
+/// Names prompts' units: by the trace's hashes, or, where it only counts leading tokens, by session.
+private struct PrefixNames {
+  private(set) var unit: Int?
+  private var ofSession: [Int: ContiguousArray<UInt64>] = [:]
+  private var fresh: UInt64 = 0
+
+  mutating func names(of record: TraceRecord, number: Int) throws(TraceError) -> ContiguousArray<UInt64> {
+    let details = record.details
+    if let tokens = details.blockTokens, !details.hashes.isEmpty {
+      try use(tokens, number: number)
+      return ContiguousArray(details.hashes.prefix(record.request.prompt / tokens))
+    }
+    guard let session = details.session else { return [] }
+    let seen = details.prefixTokens ?? 0
+    let tokens = details.blockTokens ?? SessionTurns.defaultUnit
+    try use(tokens, number: number)
+    var names = ContiguousArray((ofSession[session] ?? []).prefix(seen / tokens))
+    while names.count < record.request.prompt / tokens {
+      names.append(fresh)
+      fresh += 1
+    }
+    ofSession[session] = names
+    return names
+  }
+
+  private mutating func use(_ tokens: Int, number: Int) throws(TraceError) {
+    guard unit ?? tokens == tokens else {
+      throw .invalidOption(
+        name: "prefix-caching", found: "blocks of \(tokens) tokens in request \(number)",
+        expected: "blocks of \(unit ?? 0) tokens throughout")
+    }
+    unit = tokens
+  }
+}
