@@ -22,6 +22,7 @@ struct InfiniteSim: ParsableCommand {
       """,
     subcommands: [
       RunCommand.self, CompareCommand.self, PoliciesCommand.self, ModelsCommand.self, HardwareCommand.self,
+      ValidateCommand.self,
     ])
 
   static func main() {
