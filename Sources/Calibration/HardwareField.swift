@@ -192,6 +192,7 @@ public struct HardwareField: Sendable {
       value: .text(
         choices: DecodeKernel.allCases.map(\.rawValue), get: { $0.engine.decodeKernel.rawValue },
         set: { $0.engine.decodeKernel = DecodeKernel(rawValue: $1) ?? $0.engine.decodeKernel })),
+    number("engine.decode_bandwidth_share", .rate, \.engine.decodeBandwidthShare),
     HardwareField(
       name: "engine.custom_all_reduce",
       value: .flag(get: { $0.engine.customAllReduce }, set: { $0.engine.customAllReduce = $1 })),

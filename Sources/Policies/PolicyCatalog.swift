@@ -7,6 +7,8 @@ public struct PolicyRequest: Sendable {
   /// The small instance: that of vllm-m and debtor-creditor, from which vllm-s derives its own.
   public var tp: Int
   public var pp: Int
+  /// Whether the ranks of a TP group hold whole experts (EP).
+  public var expertParallel: Bool
   /// How many small instances; as many as fit if `nil`.
   public var instances: Int?
   public var router: Router
@@ -14,13 +16,14 @@ public struct PolicyRequest: Sendable {
   public var options: [String: String]
 
   public init(
-    cluster: ClusterSpec, model: ModelSpec, tp: Int, pp: Int, instances: Int?, router: Router,
-    options: [String: String]
+    cluster: ClusterSpec, model: ModelSpec, tp: Int, pp: Int, expertParallel: Bool = false,
+    instances: Int?, router: Router, options: [String: String]
   ) {
     self.cluster = cluster
     self.model = model
     self.tp = tp
     self.pp = pp
+    self.expertParallel = expertParallel
     self.instances = instances
     self.router = router
     self.options = options
@@ -81,7 +84,8 @@ public enum PolicyCatalog {
     help: "true or false: an instance with free slots and memory takes the head of the longest other queue")
 
   private static func smallInstances(_ request: PolicyRequest) throws -> ClusterLayout {
-    let shape = InstanceShape(tp: request.tp, pp: request.pp)
+    let shape = InstanceShape(
+      tp: request.tp, pp: request.pp, expertParallel: request.expertParallel)
     try shape.validate(for: request.model)
     return try ClusterLayout.make(cluster: request.cluster, shape: shape, instances: request.instances)
   }
@@ -123,7 +127,8 @@ public enum PolicyCatalog {
     let pp =
       options.string(singlePP) == "auto"
       ? max(1, min(groups, request.model.layers)) : try options.integer(singlePP, 1...cluster.gpus)
-    let shape = InstanceShape(tp: tp, pp: pp, tpAcrossNodes: tp > cluster.gpusPerNode)
+    let shape = InstanceShape(
+      tp: tp, pp: pp, tpAcrossNodes: tp > cluster.gpusPerNode, expertParallel: request.expertParallel)
     try shape.validate(for: request.model)
     // vllm-m may not be possible on this cluster (a model that needs every GPU): then one stands for one.
     let small = (try? smallInstances(request))?.count ?? 1

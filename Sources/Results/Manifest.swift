@@ -6,7 +6,7 @@ import Sim
 /// Wall time, paths, `--step-by-step` and the database are no part of it: they do not change the result.
 public struct Manifest: Hashable, Sendable {
   /// The version of the manifest's own form; part of its hash.
-  public static let version = 1
+  public static let version = 2
 
   public var programVersion: String
   /// Nodes, GPUs, links, layout (TP, PP, instances), KV blocks of an instance.
@@ -19,6 +19,8 @@ public struct Manifest: Hashable, Sendable {
   /// All options of the policy, defaults filled in.
   public var policyOptions: JSON
   public var engine: JSON
+  /// The engine profile: its name, host times, gaps and kernels.
+  public var engineProfile: JSON
   public var slo: JSON
   /// File name of the trace, without its folder: shown, and so part of the result.
   public var trace: String
@@ -29,7 +31,8 @@ public struct Manifest: Hashable, Sendable {
 
   public init(
     programVersion: String, cluster: JSON, model: JSON, hardware: JSON, policy: String, policyOptions: JSON,
-    engine: EngineOptions, slo: SLO, trace: String, workload: JSON, seed: Int
+    engine: EngineOptions, engineProfile: JSON, slo: SLO, trace: String,
+    workload: JSON, seed: Int
   ) {
     self.programVersion = programVersion
     self.cluster = cluster
@@ -38,6 +41,7 @@ public struct Manifest: Hashable, Sendable {
     self.policy = policy
     self.policyOptions = policyOptions
     self.engine = JSON(engine)
+    self.engineProfile = engineProfile
     self.slo = ["ttft_s": .optional(slo.ttftSeconds), "tpot_s": .optional(slo.tpotSeconds)]
     self.trace = trace
     self.workload = workload
@@ -55,6 +59,7 @@ public struct Manifest: Hashable, Sendable {
       .init("policy", .string(policy)),
       .init("policy_options", policyOptions),
       .init("engine", engine),
+      .init("engine_profile", engineProfile),
       .init("slo", slo),
       .init("trace", .string(trace)),
       .init("workload", workload),
@@ -84,7 +89,6 @@ extension JSON {
       "over_budget": .string(engine.overBudget.rawValue),
       "reserve_isl": .bool(engine.reserveISL),
       "prefill_attention": .string(engine.prefillAttention.rawValue),
-      "eager": .bool(engine.eager),
     ]
   }
 }

@@ -6,10 +6,13 @@ public struct RunResult: Sendable {
   /// Time to first token of the longest prompt that the empty cluster could hold, seconds; `nil` if the
   /// cluster cannot hold any (semantics.md 29).
   public var maxContextTTFTSeconds: Double?
+  /// What of the costs no measurement supports, one sentence each.
+  public var unvalidated: [String]
 
-  public init(summary: RunSummary, maxContextTTFTSeconds: Double?) {
+  public init(summary: RunSummary, maxContextTTFTSeconds: Double?, unvalidated: [String] = []) {
     self.summary = summary
     self.maxContextTTFTSeconds = maxContextTTFTSeconds
+    self.unvalidated = unvalidated
   }
 }
 
@@ -82,6 +85,7 @@ extension JSON {
       ],
       "max_context_tokens": .int(s.maxContextTokens),
       "max_context_ttft_s": .optional(result.maxContextTTFTSeconds),
+      "unvalidated": .array(result.unvalidated.map(JSON.string)),
     ]
   }
 
@@ -172,7 +176,9 @@ extension RunResult {
     s.borrowedBlocksPeak = try kv.int("borrowed_blocks_peak")
     s.movedBlocks = try kv.int("moved_blocks")
     s.maxContextTokens = try top.int("max_context_tokens")
-    self.init(summary: s, maxContextTTFTSeconds: try top.optionalDouble("max_context_ttft_s"))
+    self.init(
+      summary: s, maxContextTTFTSeconds: try top.optionalDouble("max_context_ttft_s"),
+      unvalidated: try top.strings("unvalidated"))
   }
 }
 
@@ -202,6 +208,17 @@ private struct SummaryReader {
   }
   func optionalDouble(_ key: String) throws(SummaryError) -> Double? {
     try value(key) == .null ? nil : try double(key)
+  }
+  /// An array of strings; empty where the key is absent, as in results of manifests before version 2.
+  func strings(_ key: String) throws(SummaryError) -> [String] {
+    guard let value = json[key] else { return [] }
+    guard let elements = value.elements else { throw SummaryError(key: path + key) }
+    var strings: [String] = []
+    for element in elements {
+      guard let string = element.string else { throw SummaryError(key: path + key) }
+      strings.append(string)
+    }
+    return strings
   }
   func distribution(_ key: String) throws(SummaryError) -> Distribution {
     let d = try inside(key)

@@ -3,9 +3,10 @@ import Sim
 
 /// A model read from a Hugging Face `config.json`.
 ///
-/// Reads the dense decoder-only families `llama`, `mistral`, `qwen2` and `opt`. Mixtures of experts, latent
-/// attention (MLA) and quantised weights have other costs and are refused. Where a key is absent, the default is
-/// the one that `transformers` gives it.
+/// Reads the dense families `llama`, `mistral`, `qwen2`, `qwen3`, `opt` and `gpt_bigcode`, the mixtures of experts
+/// `mixtral`, `qwen2_moe` and `qwen3_moe`, and `deepseek_v2` and `deepseek_v3` with their latent attention. Quantised
+/// weights have other costs and are refused, and so is what makes layers of one model differ. Where a key is absent,
+/// the default is the one that `transformers` gives it.
 public struct ModelConfigFile: Hashable, Sendable {
   /// The dimensions, validated.
   public let model: ModelSpec
@@ -69,18 +70,27 @@ private struct Config {
 
   /// Keys whose presence (and not as null) says that the costs would be wrong.
   func refuseUnmodelled() throws {
+    let family = try text("model_type")
+    let isLatent = ["deepseek_v2", "deepseek_v3"].contains(family)
     let experts = [
       "num_local_experts", "num_experts", "n_routed_experts", "moe_intermediate_size", "num_experts_per_tok",
     ]
-    for key in experts {
-      if let value = present(key) {
-        throw unsupported(key, value, "mixtures of experts (MoE) are not modelled, only dense models")
+    if !isLatent, !["mixtral", "qwen2_moe", "qwen3_moe"].contains(family) {
+      for key in experts {
+        if let value = present(key) {
+          throw unsupported(key, value, "a mixture of experts (MoE), which \(family) is not known to have")
+        }
       }
     }
-    for key in ["kv_lora_rank", "q_lora_rank"] {
-      if let value = present(key) {
-        throw unsupported(key, value, "latent attention (MLA) is not modelled, only MHA, GQA and MQA")
+    if !isLatent {
+      for key in ["kv_lora_rank", "q_lora_rank"] {
+        if let value = present(key) {
+          throw unsupported(key, value, "latent attention (MLA), which \(family) is not known to have")
+        }
       }
+    }
+    if let value = present("layer_types"), case .array(let types) = value, Set(types).count > 1 {
+      throw unsupported("layer_types", value, "layers whose attention differs are not modelled")
     }
     for key in ["quantization_config", "quantization", "compression_config"] {
       if let value = present(key) {
@@ -93,12 +103,97 @@ private struct Config {
     let family = try text("model_type")
     try checkElementType()
     switch family {
-    case "llama", "mistral", "qwen2": return try llama(name: name, family: family)
+    case "llama", "mistral", "qwen2", "qwen3": return try llama(name: name, family: family)
+    case "mixtral":
+      var model = try llama(name: name, family: family)
+      model.experts = MixtureOfExperts(
+        count: try integer("num_local_experts"), perToken: try integer("num_experts_per_tok"),
+        intermediate: model.intermediate)
+      return model
+    case "qwen2_moe", "qwen3_moe": return try qwenExperts(name: name, family: family)
+    case "deepseek_v2", "deepseek_v3": return try deepSeek(name: name)
     case "opt": return try opt(name: name)
+    case "gpt_bigcode": return try bigCode(name: name)
     default:
       throw ModelConfigError.invalid(
-        file: file, key: "model_type", found: "\"\(family)\"", expected: "llama, mistral, qwen2 or opt")
+        file: file, key: "model_type", found: "\"\(family)\"",
+        expected: "llama, mistral, mixtral, qwen2, qwen2_moe, qwen3, qwen3_moe, deepseek_v2, deepseek_v3, "
+          + "gpt_bigcode or opt")
     }
+  }
+
+  /// Layers with experts must be all, or all but the first ones.
+  private func qwenExperts(name: String, family: String) throws -> ModelSpec {
+    var model = try llama(name: name, family: family)
+    if present("decoder_sparse_step") != nil { try require("decoder_sparse_step", 1, "experts in every layer") }
+    var dense = 0
+    if let value = present("mlp_only_layers") {
+      guard case .array(let layers) = value, layers == layers.indices.map({ .integer($0) }) else {
+        throw unsupported("mlp_only_layers", value, "dense layers are modelled before the experts only: [0, 1, …]")
+      }
+      dense = layers.count
+    }
+    let width = try integer("moe_intermediate_size")
+    let shared = present("shared_expert_intermediate_size") == nil ? 0 : try integer("shared_expert_intermediate_size")
+    guard shared.isMultiple(of: width) else {
+      throw ModelConfigError.invalid(
+        file: file, key: "shared_expert_intermediate_size", found: "\(shared)",
+        expected: "a multiple of moe_intermediate_size \(width)")
+    }
+    model.experts = MixtureOfExperts(
+      count: try integer("num_experts"), perToken: try integer("num_experts_per_tok"), intermediate: width,
+      shared: shared / width, denseLayers: dense)
+    return model
+  }
+
+  /// DeepSeek-V2 and -V3: a latent in place of keys and values, experts after the first layers.
+  private func deepSeek(name: String) throws -> ModelSpec {
+    if present("moe_layer_freq") != nil { try require("moe_layer_freq", 1, "experts in every layer but the first") }
+    var model = ModelSpec(
+      name: name, layers: try integer("num_hidden_layers"), hidden: try integer("hidden_size"),
+      queryHeads: try integer("num_attention_heads"), kvHeads: 1, headDim: try integer("qk_nope_head_dim"),
+      intermediate: try integer("intermediate_size"), vocab: try integer("vocab_size"),
+      maxPosition: try integer("max_position_embeddings"),
+      tiedEmbeddings: try flag("tie_word_embeddings", default: false))
+    model.latent = LatentAttention(
+      rank: try integer("kv_lora_rank"), ropeDim: try integer("qk_rope_head_dim"),
+      valueDim: try integer("v_head_dim"),
+      queryRank: present("q_lora_rank") == nil ? nil : try integer("q_lora_rank"))
+    if present("n_routed_experts") != nil {
+      model.experts = MixtureOfExperts(
+        count: try integer("n_routed_experts"), perToken: try integer("num_experts_per_tok"),
+        intermediate: try integer("moe_intermediate_size"),
+        shared: present("n_shared_experts") == nil ? 0 : try integer("n_shared_experts"),
+        denseLayers: try count("first_k_dense_replace"))
+    }
+    return model
+  }
+
+  /// StarCoder's family: one KV head for all, two feed-forward matrices.
+  private func bigCode(name: String) throws -> ModelSpec {
+    let hidden = try integer("n_embd")
+    let heads = try integer("n_head")
+    return ModelSpec(
+      name: name, layers: try integer("n_layer"), hidden: hidden, queryHeads: heads,
+      kvHeads: try flag("multi_query", default: true) ? 1 : heads,
+      headDim: try headDim(hidden: hidden, heads: heads),
+      intermediate: present("n_inner") == nil ? 4 * hidden : try integer("n_inner"),
+      vocab: try integer("vocab_size"), maxPosition: try integer("n_positions"), gatedFFN: false,
+      tiedEmbeddings: try flag("tie_word_embeddings", default: true))
+  }
+
+  /// The sliding window of all layers, or `nil`.
+  private func window(family: String, layers: Int) throws -> Int? {
+    guard present("sliding_window") != nil, family != "llama" else { return nil }
+    guard family.hasPrefix("qwen") else { return try integer("sliding_window") }
+    guard try flag("use_sliding_window", default: false) else { return nil }
+    // Qwen: the layers from max_window_layers on slide.
+    let full = present("max_window_layers") == nil ? 0 : try count("max_window_layers")
+    if full >= layers { return nil }
+    guard full == 0 else {
+      throw unsupported("max_window_layers", .integer(full), "layers whose attention differs are not modelled")
+    }
+    return try integer("sliding_window")
   }
 
   private func llama(name: String, family: String) throws -> ModelSpec {
@@ -107,12 +202,14 @@ private struct Config {
     // Llama 1 has no such key: one KV head per query head. The other families' defaults depend on the version.
     let kvHeads =
       family == "llama" && present("num_key_value_heads") == nil ? heads : try integer("num_key_value_heads")
+    let layers = try integer("num_hidden_layers")
     return ModelSpec(
-      name: name, layers: try integer("num_hidden_layers"), hidden: hidden, queryHeads: heads,
+      name: name, layers: layers, hidden: hidden, queryHeads: heads,
       kvHeads: kvHeads, headDim: try headDim(hidden: hidden, heads: heads),
       intermediate: try integer("intermediate_size"), vocab: try integer("vocab_size"),
       maxPosition: try integer("max_position_embeddings"),
-      tiedEmbeddings: try flag("tie_word_embeddings", default: false))
+      tiedEmbeddings: try flag("tie_word_embeddings", default: false),
+      window: try window(family: family, layers: layers))
   }
 
   private func opt(name: String) throws -> ModelSpec {
@@ -135,11 +232,9 @@ private struct Config {
   }
 
   func notes() -> [String] {
-    guard let window = present("sliding_window"), values["use_sliding_window"] != .bool(false) else {
-      return []
-    }
+    guard values["model_type"] == .string("llama"), let window = present("sliding_window") else { return [] }
     return [
-      "\(file): sliding_window \(window.text) is not modelled: every token attends to its whole context"
+      "\(file): sliding_window \(window.text) is left out: llama attends to the whole context"
     ]
   }
 
@@ -175,6 +270,18 @@ private struct Config {
       throw ModelConfigError.invalid(file: file, key: key, found: value.text, expected: expected)
     }
     return number
+  }
+
+  /// A whole number that may be 0.
+  private func count(_ key: String) throws -> Int {
+    if present(key) == .integer(0) { return 0 }
+    return try integer(key)
+  }
+
+  /// Throws unless `key` is `value`, which is what `meaning` needs.
+  private func require(_ key: String, _ value: Int, _ meaning: String) throws {
+    let found = try integer(key)
+    guard found == value else { throw unsupported(key, .integer(found), "only \(value) is modelled: \(meaning)") }
   }
 
   private func flag(_ key: String, default absent: Bool) throws -> Bool {

@@ -66,6 +66,10 @@ struct CompareCommand: ParsableCommand {
     let comparison = CompareReport(
       plans: plans, baseline: policyNames.firstIndex(of: baseline ?? policyNames[0]) ?? 0,
       onReject: onReject, comparisons: comparisons)
+    var said: Set<String> = []
+    for sentence in plans.flatMap(\.unvalidated) where said.insert(sentence).inserted {
+      writeToStandardError("unvalidated: \(sentence)\n")
+    }
     if !options.quiet {
       let reused = comparisons.flatMap(\.whole.runs).count(where: \.isReused)
       if reused > 0, let db = options.db {

@@ -32,6 +32,9 @@ struct CompareReport {
     text += "\n## Assumed, and decisive\n\n"
     var seen: Set<String> = []
     for line in plans.flatMap(\.assumptions) where seen.insert(line).inserted { text += "- \(line)\n" }
+    let unvalidated = plans.flatMap(\.unvalidated)
+    if !unvalidated.isEmpty { text += "\n## Unvalidated: no measurement supports\n\n" }
+    for line in unvalidated where seen.insert(line).inserted { text += "- \(line)\n" }
     return text
   }
 

@@ -13,6 +13,8 @@ enum OptionError: Error, Hashable, CustomStringConvertible {
     switch self {
     case .notAPair(let text): return "--option \(text): expected key=value"
     case .twice(let key): return "--option \(key) is given twice"
+    case .unknown("eager", _):
+      return "--option eager is gone: --engine-profile vllm-2023-eager is an engine without CUDA graphs"
     case .unknown(let key, let valid):
       return "--option \(key) is unknown; \(Self.hint(key, valid))"
     case .badValue(let key, let found, let expected):
@@ -78,10 +80,6 @@ struct EngineOption: Sendable {
     EngineOption(
       key: "padded", values: "true or false", help: "vLLM 0.2–0.3: prefill batches are padded to the longest"
     ) { choose($0, &$1.padded) },
-    EngineOption(
-      key: "eager", values: "true or false",
-      help: "kernels are launched one by one, without CUDA graphs: a floor under every step"
-    ) { choose($0, &$1.eager) },
     EngineOption(
       key: "block-size", values: "a whole number from 1 to 4096", help: "tokens in a KV block"
     ) { choose($0, 1...4_096, &$1.blockSize) },

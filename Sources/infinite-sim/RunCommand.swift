@@ -34,6 +34,9 @@ struct RunCommand: ParsableCommand {
         writeToStandardError("warning: \(warning)\n")
       }
     }
+    for sentence in plan.unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
+    if !options.quiet {
+    }
     if executed.isReused, let id = executed.storedRun, let db = options.db, !options.quiet {
       writeToStandardError("note: shown from run \(id) of \(db); --force runs it again\n")
     }

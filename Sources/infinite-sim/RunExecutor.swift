@@ -71,7 +71,8 @@ final class RunExecutor {
     timing.add(loop: ContinuousClock.now - begin, requests: summary.arrived)
     progress.clear()
     let result = RunResult(
-      summary: summary, maxContextTTFTSeconds: plan.maxContextTTFT(tokens: summary.maxContextTokens))
+      summary: summary, maxContextTTFTSeconds: plan.maxContextTTFT(tokens: summary.maxContextTokens),
+      unvalidated: plan.unvalidated)
     return ExecutedRun(result: result, rejected: seen.rejected.sorted(), longest: seen.longest)
   }
 

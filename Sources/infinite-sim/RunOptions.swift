@@ -7,6 +7,16 @@ extension EngineKind: ExpressibleByArgument {}
 
 extension Router: ExpressibleByArgument {}
 
+extension DecodeKernel: ExpressibleByArgument {}
+
+/// What an element of the KV cache is stored as.
+enum KVType: String, CaseIterable, ExpressibleByArgument {
+  /// Like weights and activations.
+  case model
+  case fp8
+  case int8
+}
+
 /// What `run` and `compare` have in common.
 struct RunOptions: ParsableArguments {
   @Option(help: "Trace file: Azure 2023/2024, Vidur, or arrival_s,input_tokens,output_tokens (CSV).")
@@ -15,6 +25,14 @@ struct RunOptions: ParsableArguments {
   var model = "llama2-7b"
   @Option(help: "Hardware profile; see `infinite-sim hardware`.")
   var hardware = "a100-measured"
+  @Option(help: ArgumentHelp("Engine profile; see `infinite-sim engines`. (default: the hardware's)"))
+  var engineProfile: String?
+  @Option(help: ArgumentHelp("Decode attention: flashinfer, flash-attention or no-split. (default: the profile's)"))
+  var decodeKernel: DecodeKernel?
+  @Option(help: "Element of the KV cache: model (as the weights), fp8 or int8 (half the bytes, unvalidated).")
+  var kvDtype = KVType.model
+  @Flag(help: "Ranks of a TP group hold whole experts, 1 / TP of them, instead of a slice of each.")
+  var expertParallel = false
   @Option(help: "Nodes of the cluster.")
   var nodes = 1
   @Option(help: "GPUs of a node.")

@@ -1,3 +1,4 @@
+import Calibration
 import Results
 import Sim
 import Workloads
@@ -26,36 +27,71 @@ struct PlacedPolicy {
 struct Machine {
   var model: ModelSpec
   var cluster: ClusterSpec
+  var engine: EngineProfile
   /// What the model's file says and the simulator leaves out.
   var notes: [String] = []
 
   init(_ options: RunOptions) throws {
-    if let preset = ModelCatalog.named(options.model) {
-      model = preset
-    } else if Self.isPath(model: options.model) {
-      let file = try ModelConfigFile(path: options.model)
-      model = file.model
-      notes = file.notes
-    } else {
-      throw OptionError.unknownName(
-        option: "--model", found: options.model,
-        valid: ModelCatalog.all.map(\.name) + ["the path of a config.json"])
-    }
-    guard let hardware = HardwareCatalog.named(options.hardware) else {
-      throw OptionError.unknownName(
-        option: "--hardware", found: options.hardware, valid: HardwareCatalog.all.map(\.name))
-    }
-    let link = try options.interNode.map { name in
-      guard let link = LinkCatalog.named(name) else {
-        throw OptionError.unknownName(
-          option: "--inter-node", found: name, valid: LinkCatalog.all.map(\.name))
-      }
-      return link
-    }
+    (model, notes) = try Self.model(options.model, kvType: options.kvDtype)
+    let hardware = try Self.hardware(options.hardware)
+    engine = try Self.engine(options.engineProfile, decodeKernel: options.decodeKernel, on: hardware)
+    let link = try options.interNode.map(Self.link)
     cluster = ClusterSpec(
       nodes: options.nodes, gpusPerNode: options.gpusPerNode, hardware: hardware, interNodeLink: link)
     try model.validate()
     try cluster.validate()
+  }
+
+  /// The preset or the file that `--model` names, its KV cache stored as `kvType`.
+  static func model(_ name: String, kvType: KVType) throws -> (ModelSpec, notes: [String]) {
+    var found: (model: ModelSpec, notes: [String])
+    if let preset = ModelCatalog.named(name) {
+      found = (preset, [])
+    } else if isPath(model: name) {
+      let file = try ModelConfigFile(path: name)
+      found = (file.model, file.notes)
+    } else {
+      throw OptionError.unknownName(
+        option: "--model", found: name,
+        valid: ModelCatalog.all.map(\.name) + ["the path of a config.json"])
+    }
+    if kvType != .model { found.model.kvBytesPerElement = 1 }
+    return found
+  }
+
+  /// The profile of the catalogue that `--hardware` names, or that of a hardware file.
+  static func hardware(_ name: String) throws -> HardwareSpec {
+    if let known = HardwareCatalog.named(name) { return known }
+    guard name.hasSuffix(".yaml") || name.hasSuffix(".yml") || name.contains("/") else {
+      throw OptionError.unknownName(
+        option: "--hardware", found: name, valid: HardwareCatalog.all.map(\.name) + ["FILE.yaml"])
+    }
+    return try HardwareFile(path: name).spec
+  }
+
+  /// The link that `--inter-node` names.
+  static func link(_ name: String) throws -> LinkClass {
+    guard let link = LinkCatalog.named(name) else {
+      throw OptionError.unknownName(
+        option: "--inter-node", found: name, valid: LinkCatalog.all.map(\.name))
+    }
+    return link
+  }
+
+  /// The profile that `--engine-profile` names, or the hardware's, with the kernel of `--decode-kernel` if given.
+  static func engine(_ name: String?, decodeKernel: DecodeKernel?, on hardware: HardwareSpec) throws
+    -> EngineProfile
+  {
+    var engine = hardware.engine
+    if let name {
+      guard let named = EngineCatalog.named(name) else {
+        throw OptionError.unknownName(
+          option: "--engine-profile", found: name, valid: EngineCatalog.all.map(\.name))
+      }
+      engine = named
+    }
+    if let decodeKernel { engine.decodeKernel = decodeKernel }
+    return engine
   }
 
   /// Whether `--model` is the path of a file and no name of the catalogue.
@@ -95,13 +131,15 @@ extension RunPlan {
         acrossNodes: machine.cluster.interNodeLink.costs, gpus: machine.cluster.gpus),
       costs: try InstanceCosts(
         model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape,
-        wiring: Self.slowestWiring(layout), eager: engine.eager),
+        wiring: Self.slowestWiring(layout), engine: machine.engine),
       blocksPerInstance: blocks, engine: engine, slo: options.slo, measured: machine.cluster.hardware.measured
     )
 
     policy = placed.name
     model = machine.model.name
-    hardware = machine.cluster.hardware.name
+    hardware =
+      "\(machine.cluster.hardware.name), engine profile \(machine.engine.name), decode kernel "
+      + machine.engine.decodeKernel.rawValue
     cluster =
       "\(options.nodes) × \(options.gpusPerNode) GPUs, \(machine.cluster.hardware.inNodeLink.name) in the node, "
       + "\(machine.cluster.interNodeLink.name) between nodes"
@@ -113,6 +151,9 @@ extension RunPlan {
     self.account = account
     assumptions = Self.assumptions(placed, engine, options)
     self.warnings = warnings
+    unvalidated = UnvalidatedCosts.sentences(
+      model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape, engine: machine.engine,
+      interNodeLink: options.nodes > 1 ? machine.cluster.interNodeLink : nil)
     measured = machine.cluster.hardware.measured
     manifest = Self.manifest(placed, machine, engine, blocks: blocks, options)
     self.simulate = simulate(configuration)
@@ -220,18 +261,20 @@ extension RunPlan {
       "gpus_per_node": .int(machine.cluster.gpusPerNode),
       "inter_node_link": JSON(reflecting: machine.cluster.interNodeLink),
       "tp": .int(shape.tp), "pp": .int(shape.pp), "tp_across_nodes": .bool(shape.tpAcrossNodes),
+      "expert_parallel": .bool(shape.expertParallel),
       "instances": .int(placed.layout.count),
       "kv_blocks": .int(blocks),
     ]
     let model = JSON(reflecting: machine.model)
     let hardware = JSON(reflecting: machine.cluster.hardware)
     let pairs = JSON.object(policyOptions.map { .init($0.key, .string($0.value)) }).canonical
+    let profile = JSON(reflecting: machine.engine)
     let (name, slo) = (placed.name, options.slo)
     return { workload in
       Manifest(
         programVersion: InfiniteSim.programVersion, cluster: cluster, model: model, hardware: hardware,
-        policy: name, policyOptions: pairs, engine: engine, slo: slo, trace: workload.name,
-        workload: workload.manifest, seed: workload.seed)
+        policy: name, policyOptions: pairs, engine: engine, engineProfile: profile, slo: slo,
+        trace: workload.name, workload: workload.manifest, seed: workload.seed)
     }
   }
 }

@@ -21,10 +21,16 @@ extension RunPlan {
     let machine = try Machine(options)
     var request = PolicyRequest(
       cluster: machine.cluster, model: machine.model, tp: options.tp ?? 1, pp: options.pp ?? 1,
-      instances: options.instances, router: options.router,
+      expertParallel: options.expertParallel, instances: options.instances, router: options.router,
       options: pairs.only(try optionKeys(policies: [policy])))
     if scope == .itself, policy == "vllm-s" { try describeSingle(&request, options) }
     let made = try PolicyCatalog.make(policy, request)
+    if let window = machine.model.window, made.policy.lending.mode != .off {
+      throw CommandFailure(
+        .usage,
+        "\(policy) lends KV blocks, which a sliding window makes pointless: what leaves the \(window) tokens of "
+          + "\(machine.model.name) needs no host; give --option lending=off or another policy")
+    }
     let placed = PlacedPolicy(
       name: policy, layout: made.layout, multiple: made.multiple, maxNumSeqs: made.maxNumSeqs,
       options: made.options)

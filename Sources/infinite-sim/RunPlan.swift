@@ -22,6 +22,8 @@ struct RunPlan {
   var assumptions: [String]
   /// What the user should know before trusting the result.
   var warnings: [String] = []
+  /// What of the costs no measurement supports.
+  var unvalidated: [String] = []
   /// Where the costs were measured.
   var measured: MeasuredRange
   /// The manifest of a run on a workload.

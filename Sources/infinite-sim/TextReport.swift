@@ -14,6 +14,7 @@ struct TextReport {
       setUp,
       section("KV cache of one instance", plan.account),
       section("Assumed, and decisive", plan.assumptions),
+      section("Unvalidated: no measurement supports", plan.unvalidated.isEmpty ? ["nothing"] : plan.unvalidated),
       section("Requests", aligned(requestRows)),
       section("Throughput", aligned(throughputRows)),
       "Latency\n\n" + latencyTable,

@@ -21,7 +21,7 @@ struct ValidateCosts: ParsableCommand {
   @Option(help: "With --check: a target that may be missed.") var allow: [String] = []
 
   func run() throws {
-    let spec = try namedHardware(hardware)
+    let spec = try Machine.hardware(hardware)
     let folder = try MeasurementFolder(path: data, hardware: spec)
     let validation = try CostValidation(folder, hardware: spec, folds: !quick)
     if let report { try write(validation.markdown, validation.json, to: report) }
@@ -40,14 +40,4 @@ struct ValidateCosts: ParsableCommand {
     try AtomicFile(path.appendingPathComponent("README.md"), option: "--report").write(markdown)
     try AtomicFile(path.appendingPathComponent("accuracy.json"), option: "--report").write(json)
   }
-}
-
-/// The profile of that name in the catalogue, or of the hardware file at that path.
-func namedHardware(_ name: String) throws -> HardwareSpec {
-  if let known = HardwareCatalog.named(name) { return known }
-  guard name.hasSuffix(".yaml") || name.hasSuffix(".yml") || name.contains("/") else {
-    throw OptionError.unknownName(
-      option: "hardware", found: name, valid: HardwareCatalog.all.map(\.name) + ["FILE.yaml"])
-  }
-  return try HardwareFile(path: name).spec
 }

@@ -67,6 +67,10 @@ import Testing
     (["--policy", "vllm-s", "--instances", "2"], 64, "one instance"),
     (["--seed", "9007199254740993"], 64, "--seed"),
     (["--option", "stael=true"], 64, "did you mean steal?"),
+    (["--option", "eager=true"], 64, "--engine-profile vllm-2023-eager"),
+    (["--engine-profile", "vlm"], 64, "did you mean vllm?"), (["--decode-kernel", "fa3"], 64, "flashinfer"),
+    (["--expert-parallel"], 64, "no experts"),
+    (["--policy", "debtor-creditor", "--model", "mistral-7b-v0.1"], 64, "sliding window"),
     (["--model", "no/config.json"], 66, "config.json"),
     (["--requests-out", "no/r.csv"], 64, "no folder"), (["--limit", "0"], 64, "limit"),
   ])
@@ -87,6 +91,7 @@ import Testing
     let commands = [
       ["run", "--policy", "vllm-m", "--quiet"] + Self.small,
       ["compare", "--policies", "vllm-m", "--quiet"] + Self.small, ["policies"], ["models"], ["hardware"],
+      ["engines"],
     ]
     for command in commands {
       let outcome = try Program.run(command, in: folder, output: "/dev/full")
@@ -116,7 +121,7 @@ import Testing
     defer { cleanUp() }
     let outcome = try Program.run(["--version"])
     #expect(
-      outcome.output.contains("manifest 1") && outcome.output.contains("schema \(ResultStore.schemaVersion)"))
+      outcome.output.contains("manifest 2") && outcome.output.contains("schema \(ResultStore.schemaVersion)"))
   }
 
   @Test(arguments: [["--help"], ["run", "--help"], ["compare", "--help"], ["help", "run"]])
@@ -126,7 +131,7 @@ import Testing
     #expect(outcome.status == 0 && outcome.errors.isEmpty && outcome.output.contains("USAGE"))
   }
 
-  @Test(arguments: ["policies", "models", "hardware"])
+  @Test(arguments: ["policies", "models", "hardware", "engines"])
   func `the catalogues are printed`(command: String) throws {
     defer { cleanUp() }
     let outcome = try Program.run([command])

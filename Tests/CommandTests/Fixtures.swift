@@ -16,7 +16,7 @@ func fakePlan(_ policy: String, rate: Double, longestPrompt: Int = .max) -> RunP
       Manifest(
         programVersion: "test", cluster: [:], model: [:], hardware: [:], policy: policy,
         policyOptions: ["rate": .double(rate), "longest": .int(longestPrompt)], engine: EngineOptions(),
-        slo: SLO(), trace: workload.name, workload: workload.manifest, seed: workload.seed)
+        engineProfile: [:], slo: SLO(), trace: workload.name, workload: workload.manifest, seed: workload.seed)
     },
     simulate: { source, observer, _ in
       var source = source

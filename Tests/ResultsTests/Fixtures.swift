@@ -28,7 +28,7 @@ extension Manifest {
     return Manifest(
       programVersion: "0.1.0", cluster: ["nodes": 1, "gpus_per_node": 8], model: ["name": "llama2-7b"],
       hardware: ["name": "a100-measured", "hbm_bytes_per_s": 1.802e12], policy: policy,
-      policyOptions: ["steal": false], engine: engine, slo: SLO(ttftSeconds: 1.5), trace: "trace.csv",
+      policyOptions: ["steal": false], engine: engine, engineProfile: ["name": "vllm"], slo: SLO(ttftSeconds: 1.5), trace: "trace.csv",
       workload: ["digest": "abc", "rate_scale": "2"], seed: seed)
   }
 }
@@ -90,7 +90,7 @@ extension RunResult {
     s.maxContextTokens = 2005
     s.giantReserveSeconds = value()
     s.instanceSecondsBusy = value()
-    return RunResult(summary: s, maxContextTTFTSeconds: value())
+    return RunResult(summary: s, maxContextTTFTSeconds: value(), unvalidated: ["a guess"])
   }
 }
 

@@ -36,6 +36,7 @@ import Testing
       { $0.programVersion = "0.2.0" }, { $0.cluster = ["nodes": 2] }, { $0.model = ["name": "llama2-13b"] },
       { $0.hardware = ["name": "a100-measured", "hbm_bytes_per_s": 1.803e12] }, { $0.policy = "vllm-s" },
       { $0.policyOptions = ["steal": true] }, { $0.engine = JSON(EngineOptions()) },
+      { $0.engineProfile = ["name": "cuda-graph"] },
       { $0.slo = ["ttft_s": 2, "tpot_s": nil] }, { $0.trace = "other.csv" }, { $0.workload = [:] },
       { $0.seed = 1 },
     ]

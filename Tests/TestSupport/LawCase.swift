@@ -25,6 +25,7 @@ public struct LawCase: Sendable {
           })
       }
     }
+    cases.append(LawCase(name: "costs", isRandom: true) { try CostLaws.check(seed: $0) })
     for engine in EngineKind.allCases {
       for way in Equivalence.Disabled.allCases {
         cases.append(

@@ -78,10 +78,15 @@ public enum ModelCatalog {
     name: "opt-66b", layers: 64, hidden: 9_216, queryHeads: 72, kvHeads: 72, headDim: 128,
     intermediate: 36_864, vocab: 50_272, maxPosition: 2_048, gatedFFN: false, tiedEmbeddings: true)
 
+  /// 174.6 B parameters, 4.5 MiB of KV per token: OPT (arXiv 2205.01068), table 1.
+  public static let opt175B = ModelSpec(
+    name: "opt-175b", layers: 96, hidden: 12_288, queryHeads: 96, kvHeads: 96, headDim: 128,
+    intermediate: 49_152, vocab: 50_272, maxPosition: 2_048, gatedFFN: false, tiedEmbeddings: true)
+
   /// All presets, by family, the models of the paper first.
   public static let all = [
     llama7B, llama13B, llama70B, llama3of8B, llama3of70B, qwen7B, qwen72B, mistral7B, mixtral8x7B, deepSeekV2,
-    deepSeekV3, opt13B, opt66B,
+    deepSeekV3, opt13B, opt66B, opt175B,
   ]
 
   /// The preset of that name, or `nil`.

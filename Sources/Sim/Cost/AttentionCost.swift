@@ -45,10 +45,12 @@ public struct AttentionCost: Sendable {
   /// Bytes of the cache of one token on this rank, one layer.
   public let kvBytesPerToken: Int
 
-  /// The attention of `model` cut over `tp` ranks, decoding with `kernel`.
-  public init(model: ModelSpec, hardware: HardwareSpec, tp: Int, kernel: DecodeKernel? = nil) {
+  /// The attention of `model` cut over `tp` ranks, decoding with `kernel` at `bandwidthShare` of its bandwidth.
+  public init(
+    model: ModelSpec, hardware: HardwareSpec, tp: Int, kernel: DecodeKernel? = nil, bandwidthShare: Double = 1
+  ) {
     prefill = hardware.prefillAttention
-    decode = hardware.decodeAttention(kernel ?? hardware.engine.decodeKernel)
+    decode = hardware.decodeAttention(kernel ?? hardware.engine.decodeKernel).scaled(bandwidth: bandwidthShare)
     latentDecode = hardware.latentDecode
     queryHeads = model.queryHeads / tp
     kvHeads = model.kvHeadsPerRank(tp: tp)

@@ -7,6 +7,20 @@ public enum DecodeAttentionCost: Hashable, Sendable {
   /// One thread block per sequence and KV head: the longest context may take longer than all bytes together.
   case unsplit(UnsplitAttentionCost)
 
+  /// The same kernel with all thread blocks together reaching `share` of the bandwidth.
+  func scaled(bandwidth share: Double) -> DecodeAttentionCost {
+    switch self {
+    case .balanced(let line):
+      return .balanced(AlphaBeta(alpha: line.alpha, bytesPerSecond: line.bytesPerSecond * share))
+    case .waves(var cost):
+      cost.bytesPerSecond *= share
+      return .waves(cost)
+    case .unsplit(var cost):
+      cost.bytesPerSecond *= share
+      return .unsplit(cost)
+    }
+  }
+
   /// µs of one layer on one rank for `batch`.
   public func microseconds(_ batch: DecodeBatch) -> Double {
     switch self {

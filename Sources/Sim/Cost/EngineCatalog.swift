@@ -8,18 +8,25 @@ public enum EngineCatalog {
     host: HostCost(single: 1_300, singlePerSequence: 43, sharded: 8_000, shardedPerSequence: 45))
 
   /// vLLM of 2023 without CUDA graphs, whose attention does not split the context.
+  ///
+  /// Three parameters are fitted to `distserve_profiler-a100-80g.vllm.json`, OPT-13B on 1, 2 and 4 GPUs, by
+  /// `validate engine --fit`: the host's time for one GPU, for more, and per sequence. A floor per layer would fit
+  /// OPT-13B as well (all its rows have 40 layers), but not OPT-66B, whose 64 layers add no host time.
   public static let vllm2023Eager = EngineProfile(
     name: "vllm-2023-eager",
     summary: "vLLM of 2023, eager, PagedAttention v1 (fitted to DistServe's whole iterations of OPT-13B)",
-    host: HostCost(single: 5_200, singlePerSequence: 43, sharded: 15_000, shardedPerSequence: 45),
+    host: HostCost(single: 5_130, singlePerSequence: 79.4, sharded: 15_050, shardedPerSequence: 79.4),
     decodeKernel: .unsplit)
 
   /// An engine whose launches hide behind the GPU's work.
+  ///
+  /// Three parameters are fitted to `distserve_profiler-a100-80g.distserve.json`, OPT-13B on 1, 2 and 4 GPUs, by
+  /// `validate engine --fit`: the gap per layer, the host's time per sequence, and the share of the bandwidth.
   public static let cudaGraph = EngineProfile(
     name: "cuda-graph",
     summary: "launches hidden behind the GPU, no Ray (fitted to DistServe's own engine on OPT-13B)",
-    host: HostCost(single: 800, singlePerSequence: 20, sharded: 800, shardedPerSequence: 20),
-    gapPerLayer: 40, decodeKernel: .unsplit)
+    host: HostCost(single: 0, singlePerSequence: 21.8, sharded: 0, shardedPerSequence: 21.8),
+    gapPerLayer: 60.4, decodeKernel: .unsplit, decodeBandwidthShare: 0.81)
 
   /// vLLM with what its later releases have: CUDA graphs, no Ray, its own all-reduce, FlashAttention-2.
   public static let vllmRecent = EngineProfile(

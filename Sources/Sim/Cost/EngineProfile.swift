@@ -12,13 +12,15 @@ public struct EngineProfile: Hashable, Sendable {
   public var launchFloorPerLayer: Double
   /// Which decode attention it runs.
   public var decodeKernel: DecodeKernel
+  /// Memory bandwidth of this engine's build of that kernel, as a share of what the hardware profile has for it.
+  public var decodeBandwidthShare: Double
   /// Whether small tensors of a TP group are summed by vLLM's own kernel instead of NCCL.
   public var customAllReduce: Bool
 
   /// Takes the parts as they are.
   public init(
     name: String, summary: String, host: HostCost, gapPerLayer: Double = 0, launchFloorPerLayer: Double = 0,
-    decodeKernel: DecodeKernel = .flashInfer, customAllReduce: Bool = false
+    decodeKernel: DecodeKernel = .flashInfer, decodeBandwidthShare: Double = 1, customAllReduce: Bool = false
   ) {
     self.name = name
     self.summary = summary
@@ -26,6 +28,7 @@ public struct EngineProfile: Hashable, Sendable {
     self.gapPerLayer = gapPerLayer
     self.launchFloorPerLayer = launchFloorPerLayer
     self.decodeKernel = decodeKernel
+    self.decodeBandwidthShare = decodeBandwidthShare
     self.customAllReduce = customAllReduce
   }
 }

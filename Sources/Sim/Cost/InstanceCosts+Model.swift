@@ -15,7 +15,9 @@ extension InstanceCosts {
     let tp = shape.tp
     let layers = shape.layersPerStage(of: model)
     let engine = chosen ?? hardware.engine
-    let attention = AttentionCost(model: model, hardware: hardware, tp: tp, kernel: engine.decodeKernel)
+    let attention = AttentionCost(
+      model: model, hardware: hardware, tp: tp, kernel: engine.decodeKernel,
+      bandwidthShare: engine.decodeBandwidthShare)
     let linear = LinearCost(model: model, hardware: hardware, shape: shape, wiring: wiring, engine: engine)
     let traffic = DistAttentionTraffic(model: model, tp: tp)
 

@@ -1,12 +1,14 @@
 /// Everything in a layer but attention, on one rank of a TP group, in microseconds.
 public struct LinearCost: Sendable {
-  private let model: ModelSpec
-  private let hardware: HardwareSpec
-  private let tp: Int
+  let model: ModelSpec
+  let hardware: HardwareSpec
+  let tp: Int
+  /// Ranks that hold whole experts; 1 when every rank holds a slice of each.
+  let expertRanks: Int
   /// The routed experts, if the model has any.
-  private let routed: ExpertCurve?
-  /// Sums one tensor of that many bytes over the TP group.
-  private let allReduce: @Sendable (_ bytes: Int) -> Double
+  let routed: ExpertCurve?
+  /// Sums one tensor of that many bytes over the TP group, µs.
+  let allReduce: @Sendable (_ bytes: Int) -> Double
 
   /// How unevenly tokens choose experts: the power law that moe_vllm.csv was measured with.
   static let expertSkew = 1.01
@@ -20,6 +22,7 @@ public struct LinearCost: Sendable {
     self.hardware = hardware
     tp = shape.tp
     let ranks = shape.expertParallel ? shape.tp : 1
+    expertRanks = ranks
     routed = model.experts.map { experts in
       ExpertCurve(
         cost: hardware.experts,
@@ -109,7 +112,7 @@ public struct LinearCost: Sendable {
     denseKernels(tokens: tokens, intermediate: model.intermediate)
   }
 
-  private func denseKernels(tokens: Int, intermediate: Int) -> Double {
+  func denseKernels(tokens: Int, intermediate: Int) -> Double {
     // Assumed: ReLU and GELU cost what SiLU · gate does.
     feedForward(intermediate: intermediate).reduce(
       hardware.activation.microseconds(elements: tokens * (intermediate / tp))
@@ -127,7 +130,7 @@ public struct LinearCost: Sendable {
   }
 
   /// Elements that rotary embedding turns on this rank, per token.
-  private var rotatedElements: Int {
+  var rotatedElements: Int {
     let heads = model.queryHeads / tp
     if let latent = model.latent { return (heads + 1) * latent.ropeDim }
     return (heads + model.kvHeadsPerRank(tp: tp)) * model.headDim
@@ -169,5 +172,5 @@ public struct LinearCost: Sendable {
   }
 
   /// Bytes of the residual stream of `tokens` tokens.
-  private func activationBytes(_ tokens: Int) -> Int { tokens * model.hidden * model.bytesPerElement }
+  func activationBytes(_ tokens: Int) -> Int { tokens * model.hidden * model.bytesPerElement }
 }

@@ -52,8 +52,6 @@ public struct EngineOptions: Hashable, Sendable {
   /// `chunked`: admission tests room for the whole prompt, not just its first chunk.
   public var reserveISL = true
   public var prefillAttention = PrefillAttention.distributed
-  /// Kernels are launched one by one (no CUDA graphs): a step takes at least its launches.
-  public var eager = false
   /// Walk every decode step instead of skipping ahead: the oracle of skip-ahead, not part of the manifest.
   public var stepByStep = false
 
