@@ -20,6 +20,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
     .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
   ],
   targets: [
     .target(
@@ -32,10 +33,13 @@ let package = Package(
       name: "Results",
       dependencies: ["Sim", .product(name: "GRDB", package: "GRDB.swift")],
       swiftSettings: strict),
+    .target(
+      name: "Calibration", dependencies: ["Sim", .product(name: "Yams", package: "Yams")],
+      swiftSettings: strict),
     .executableTarget(
       name: "infinite-sim",
       dependencies: [
-        "Sim", "Policies", "Workloads", "Results",
+        "Sim", "Policies", "Workloads", "Results", "Calibration",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -49,8 +53,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "WorkloadsTests", dependencies: ["Workloads"], swiftSettings: strict),
     .testTarget(name: "ResultsTests", dependencies: ["Results"], swiftSettings: strict),
+    .testTarget(name: "CalibrationTests", dependencies: ["Calibration", "Sim"], swiftSettings: strict),
     .testTarget(
-      name: "CommandTests", dependencies: ["infinite-sim", "Results", "Sim", "Workloads"],
+      name: "CommandTests", dependencies: ["infinite-sim", "Calibration", "Results", "Sim", "Workloads"],
       swiftSettings: strict),
   ]
 )

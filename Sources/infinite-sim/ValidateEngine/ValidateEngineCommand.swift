@@ -3,13 +3,6 @@ import Foundation
 import Results
 import Sim
 
-/// `infinite-sim validate`: the cost model against measurements.
-struct ValidateCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "validate", abstract: "Hold the cost model against measurements.",
-    subcommands: [ValidateEngineCommand.self])
-}
-
 /// `infinite-sim validate engine`: whole iterations and KV capacities.
 struct ValidateEngineCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -23,7 +16,7 @@ struct ValidateEngineCommand: ParsableCommand {
 
   @Option(help: "Folder of measurements.")
   var data = "../shared/data/profiles"
-  @Option(help: "Hardware profile; see `infinite-sim hardware`.")
+  @Option(help: "Hardware profile, or the path of a YAML file; see `infinite-sim hardware`.")
   var hardware = "a100-measured"
   @Option(help: ArgumentHelp("Engine profile of your own iterations. (default: the hardware's)"))
   var engineProfile: String?
