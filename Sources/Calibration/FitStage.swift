@@ -66,10 +66,10 @@ public struct FitStage: Sendable {
     if case .decode(.unsplit, let batch) = $0.operation { batch.bytes > 8e6 } else { false }
   }
 
-  /// Prompts of 1,024 tokens and more on at least 4 query heads, by vLLM's kernel.
+  /// Prompts of 1,024 tokens and more, by vLLM's kernel.
   static let prefill = FitStage(name: "prefill attention", constants: ["prefill."]) {
-    if case .prefill(let heads, _, _, let new, _, _) = $0.operation {
-      new >= 1_024 && heads >= 4 && !$0.group.hasPrefix("FlashInfer")
+    if case .prefill(_, _, _, let new, _, _) = $0.operation {
+      new >= 1_024 && !$0.group.hasPrefix("FlashInfer")
     } else {
       false
     }

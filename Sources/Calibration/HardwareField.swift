@@ -110,7 +110,7 @@ public struct HardwareField: Sendable {
     number("decode_latent.per_sequence_head_us", .time, \.latentDecode.perSequenceHead),
     number("prefill.floor_us", .time, \.prefillAttention.floor),
     number("prefill.per_token_query_head_us", .time, \.prefillAttention.perTokenQueryHead),
-    number("prefill.per_token_kv_head_us", .time, \.prefillAttention.perTokenKVHead),
+    number("prefill.per_token_root_kv_head_us", .time, \.prefillAttention.perTokenRootKVHead),
     number("prefill.flops_per_s", .rate, \.prefillAttention.flopsPerSecond),
     number("prefill.tile_flops_per_s", .rate, \.prefillAttention.tileFlopsPerSecond),
   ]
