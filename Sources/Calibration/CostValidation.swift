@@ -145,7 +145,9 @@ public struct CostValidation: Sendable {
       guard parts.count > 1 || fold == .longer else { return nil }
       var errors: [Double] = []
       for part in parts {
-        func isOut(_ measurement: Measurement) -> Bool { fold.part(of: measurement, lengths: least...most) == part }
+        func isOut(_ measurement: Measurement) -> Bool {
+          fold.part(of: measurement, lengths: least...most) == part
+        }
         var fitted = hardware
         for stage in stages {
           let kept = stage.measurements.indices.filter { !isOut(stage.measurements[$0]) }

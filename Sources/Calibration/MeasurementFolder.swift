@@ -110,7 +110,8 @@ public struct MeasurementFolder: Sendable {
       guard cells.count == 5, shape.count == 3, cells[3].hasSuffix("ms"),
         let time = Double(cells[3].dropLast(2)), time > 0, time.isFinite
       else {
-        throw MeasurementError(file: file.path, line: index + 1, "“\(line)”, expected M, N, K, TIMEms, RATETflops")
+        throw MeasurementError(
+          file: file.path, line: index + 1, "“\(line)”, expected M, N, K, TIMEms, RATETflops")
       }
       file.measurements.append(
         Measurement(

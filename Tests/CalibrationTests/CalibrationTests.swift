@@ -22,7 +22,9 @@ import Testing
   }
 
   /// The measurements of `folder` as `hardware` would take them, scattered by 3 %.
-  private func measured(_ folder: MeasurementFolder, on hardware: HardwareSpec, thinned: Bool) throws -> [Measurement] {
+  private func measured(_ folder: MeasurementFolder, on hardware: HardwareSpec, thinned: Bool) throws
+    -> [Measurement]
+  {
     let data = SyntheticData(hardware: hardware, noise: 0.03, seed: 7)
     let out = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
     try FileManager.default.createDirectory(at: out, withIntermediateDirectories: false)
@@ -62,7 +64,9 @@ import Testing
     // A norm of a base of 0.1 µs beside a floor of 5 µs cannot be known.
     #expect(calibration.constants.first { $0.name == "rms_norm.base_us" }?.state == .unidentified)
     #expect(calibration.constants.first { $0.name == "engine.gap_per_layer_us" }?.state == .keptFromBase)
-    #expect(try HardwareFile(yaml: HardwareFile(spec: calibration.hardware).yaml, file: "x").spec == calibration.hardware)
+    #expect(
+      try HardwareFile(yaml: HardwareFile(spec: calibration.hardware).yaml, file: "x").spec
+        == calibration.hardware)
   }
 
   @Test("Constants without data keep the base's values; two constants that always add up are not identified")
@@ -71,7 +75,8 @@ import Testing
     let measurements = (1...40).map { i in
       let operation = Operation.host(sequences: 8, gpus: 1)
       return Measurement(
-        operation: operation, group: "", microseconds: operation.explain()(spec) * (1 + 0.001 * Double(i % 3)),
+        operation: operation, group: "",
+        microseconds: operation.explain()(spec) * (1 + 0.001 * Double(i % 3)),
         folds: .init(length: 8))
     }
     let calibration = Calibration(measurements, base: spec, name: "x")

@@ -9,7 +9,8 @@ import Testing
     for spec in HardwareCatalog.all {
       let text = HardwareFile(spec: spec).yaml
       #expect(try HardwareFile(yaml: text, file: "x.yaml").spec == spec, "\(spec.name)")
-      #expect(try HardwareFile(yaml: HardwareFile(yaml: text, file: "x.yaml").spec.yaml, file: "x").spec == spec)
+      #expect(
+        try HardwareFile(yaml: HardwareFile(yaml: text, file: "x.yaml").spec.yaml, file: "x").spec == spec)
     }
   }
 

@@ -6,7 +6,9 @@ import Testing
 
 /// The committed sample: measurements that `infinite-sim calibrate --synthesize` made of shapes of our own.
 enum Sample {
-  static let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Sample").path
+  static let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
+    "Sample"
+  ).path
 
   static func folder() throws -> MeasurementFolder {
     try MeasurementFolder(path: path, hardware: HardwareCatalog.a100Measured)
@@ -18,7 +20,8 @@ enum Sample {
     try FileManager.default.copyItem(atPath: path, toPath: copy.path)
     defer { try? FileManager.default.removeItem(at: copy) }
     let target = copy.appendingPathComponent(file)
-    try change(String(contentsOf: target, encoding: .utf8)).write(to: target, atomically: true, encoding: .utf8)
+    try change(String(contentsOf: target, encoding: .utf8)).write(
+      to: target, atomically: true, encoding: .utf8)
     return try MeasurementFolder(path: copy.path, hardware: HardwareCatalog.a100Measured)
   }
 
@@ -49,7 +52,8 @@ enum Sample {
 
   @Test("A malformed row is an error with file and line")
   func malformed() throws {
-    for bad in ["all_reduce,half,2,1024", "all_reduce,half,2,1e3,0.1", "all_reduce,half,2,1024,-1",
+    for bad in [
+      "all_reduce,half,2,1024", "all_reduce,half,2,1e3,0.1", "all_reduce,half,2,1024,-1",
       "all_reduce,half,2,1024,nan", "all_reduce,half,1,1024,0.1", "all_reduce,half,2,1024,0",
     ] {
       let error = #expect(throws: MeasurementError.self) {
@@ -59,7 +63,9 @@ enum Sample {
     }
   }
 
-  @Test("The explain form of a layer is LinearCost's, and the engine forms are within rounding where no chord bends")
+  @Test(
+    "The explain form of a layer is LinearCost's, and the engine forms are within rounding where no chord bends"
+  )
   func forms() throws {
     let spec = HardwareCatalog.a100Measured
     var engine = EngineForms(hardware: spec)
@@ -107,7 +113,8 @@ enum Sample {
     }
     #expect(try !isMet("all-reduce, NCCL", Sample.changed("nccl.csv", Sample.scaling("message_size", by: 2))))
     #expect(
-      try !isMet("all-reduce, vLLM", Sample.changed("own-all-reduce.csv", Sample.scaling("message_size", by: 2))))
+      try !isMet(
+        "all-reduce, vLLM", Sample.changed("own-all-reduce.csv", Sample.scaling("message_size", by: 2))))
     #expect(
       try !isMet("non-attention layer", Sample.changed("layers.csv", Sample.scaling("num_tokens", by: 2))))
     #expect(

@@ -52,7 +52,8 @@ public struct AttentionCost: Sendable {
     model: ModelSpec, hardware: HardwareSpec, tp: Int, kernel: DecodeKernel? = nil, bandwidthShare: Double = 1
   ) {
     prefill = hardware.prefillAttention
-    decode = hardware.decodeAttention(kernel ?? hardware.engine.decodeKernel).scaled(bandwidth: bandwidthShare)
+    decode = hardware.decodeAttention(kernel ?? hardware.engine.decodeKernel).scaled(
+      bandwidth: bandwidthShare)
     latentDecode = hardware.latentDecode
     queryHeads = model.queryHeads / tp
     kvHeads = model.kvHeadsPerRank(tp: tp)
