@@ -13,7 +13,10 @@ public struct MeasurementFolder: Sendable {
   /// Throws `MeasurementError` for a folder that is not there and for a malformed row of a file in a known format.
   public init(path: String, hardware: HardwareSpec) throws {
     guard let names = try? FileManager.default.contentsOfDirectory(atPath: path) else {
-      throw MeasurementError(file: path, "there is no such folder", isMissing: true)
+      throw MeasurementError(
+        file: path,
+        "there is no such folder of measurements (`validate costs --help` lists the formats of files)",
+        isMissing: true)
     }
     for name in names.sorted() where !name.hasPrefix(".") {
       let file = (path as NSString).appendingPathComponent(name)
