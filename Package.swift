@@ -50,10 +50,13 @@ let package = Package(
     .target(
       name: "ReferenceCUDA", dependencies: ["CUDAKernels", "Reference"], path: "Sources/Reference/CUDA",
       swiftSettings: strict),
+    .target(
+      name: "Calibration", dependencies: ["Sim", .product(name: "Yams", package: "Yams")],
+      swiftSettings: strict),
     .executableTarget(
       name: "infinite-sim",
       dependencies: [
-        "Sim", "Policies", "Workloads", "Results", "Reference", "ReferenceCUDA",
+        "Sim", "Policies", "Workloads", "Results", "Calibration", "Reference", "ReferenceCUDA",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -79,7 +82,10 @@ let package = Package(
       name: "CUDATests", dependencies: ["PTXInterpreter", "Reference", "ReferenceCUDA"], path: "Tests/CUDA",
       exclude: ["clang_cuda.h", "kernels.cu", "mutants.json"], swiftSettings: strict),
     .testTarget(
-      name: "CommandTests", dependencies: ["infinite-sim", "Reference", "Results", "Sim", "Workloads"],
+      name: "CalibrationTests", dependencies: ["Calibration", "Sim"], exclude: ["Sample"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "CommandTests", dependencies: ["infinite-sim", "Calibration", "Reference", "Results", "Sim", "Workloads"],
       swiftSettings: strict),
   ]
 )

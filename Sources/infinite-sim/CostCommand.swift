@@ -17,7 +17,7 @@ struct CostCommand: ParsableCommand {
 struct InstanceOptions: ParsableArguments {
   @Option(help: "Model preset, or the path of a Hugging Face config.json.")
   var model = "llama2-7b"
-  @Option(help: "Hardware profile; see `infinite-sim hardware`.")
+  @Option(help: "Hardware profile, or the path of a YAML file; see `infinite-sim hardware`.")
   var hardware = "a100-measured"
   @Option(help: ArgumentHelp("Engine profile; see `infinite-sim engines`. (default: the hardware's)"))
   var engineProfile: String?

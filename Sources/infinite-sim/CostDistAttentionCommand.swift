@@ -14,7 +14,7 @@ struct CostDistAttentionCommand: ParsableCommand {
 
   @Option(help: "Model preset, or the path of a Hugging Face config.json.")
   var model = "llama2-13b"
-  @Option(help: "Hardware profile; see `infinite-sim hardware`.")
+  @Option(help: "Hardware profile, or the path of a YAML file; see `infinite-sim hardware`.")
   var hardware = "a100-measured"
   @Option(help: "GPUs of a node over which the request is spread.")
   var gpus = 4

@@ -16,7 +16,7 @@ struct CostShippingCommand: ParsableCommand {
 
   @Option(help: "Model preset, or the path of a Hugging Face config.json.")
   var model = "llama2-13b"
-  @Option(help: "Hardware profile; see `infinite-sim hardware`.")
+  @Option(help: "Hardware profile, or the path of a YAML file; see `infinite-sim hardware`.")
   var hardware = "a100-measured"
   @Option(help: "GPUs that hold a part of the cache, the home among them.")
   var gpus = 5

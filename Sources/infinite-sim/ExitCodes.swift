@@ -1,3 +1,4 @@
+import Calibration
 import Policies
 import Results
 import Sim
@@ -27,6 +28,8 @@ enum FailureStatus: Int32 {
       if case .unreadable = error { self = .missingInput } else { self = .badData }
     case is ModelSpecError: self = .badData
     case is IterationError, is IterationTooLong: self = .usage
+    case let error as HardwareFileError: self = error.problem == .unreadable ? .missingInput : .badData
+    case let error as MeasurementError: self = error.isMissing ? .missingInput : .badData
     case is ClusterError, is KVMemoryError, is ConfigurationError, is PolicyOptionError, is OptionError:
       self = .usage
     case let error as StoreError:

@@ -10,6 +10,7 @@ struct FileRoles {
   init(_ options: RunOptions) {
     inputs.append(("--trace", options.trace))
     if Machine.isPath(model: options.model) { inputs.append(("--model", options.model)) }
+    if Machine.isPath(hardware: options.hardware) { inputs.append(("--hardware", options.hardware)) }
     addOutput("--db", options.db)
   }
 

@@ -22,8 +22,8 @@ struct InfiniteSim: ParsableCommand {
       """,
     subcommands: [
       RunCommand.self, CompareCommand.self, PoliciesCommand.self, ModelsCommand.self, HardwareCommand.self,
-      EnginesCommand.self, CostCommand.self, ValidateCommand.self, KernelHostCommand.self,
-      TraceCommand.self,
+      EnginesCommand.self, CostCommand.self, ValidateCommand.self, CalibrateCommand.self, TraceCommand.self,
+      KernelHostCommand.self,
     ])
 
   static func main() {

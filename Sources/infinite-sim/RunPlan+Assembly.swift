@@ -1,3 +1,4 @@
+import Calibration
 import Results
 import Sim
 import Workloads
@@ -59,13 +60,20 @@ struct Machine {
     return found
   }
 
-  /// The profile that `--hardware` names.
+  /// The profile of the catalogue that `--hardware` names, or that of a hardware file.
   static func hardware(_ name: String) throws -> HardwareSpec {
-    guard let hardware = HardwareCatalog.named(name) else {
+    if let known = HardwareCatalog.named(name) { return known }
+    guard isPath(hardware: name) else {
       throw OptionError.unknownName(
-        option: "--hardware", found: name, valid: HardwareCatalog.all.map(\.name))
+        option: "--hardware", found: name, valid: HardwareCatalog.all.map(\.name) + ["FILE.yaml"])
     }
-    return hardware
+    return try HardwareFile(path: name).spec
+  }
+
+  /// Whether `--hardware` is the path of a file and no name of the catalogue.
+  static func isPath(hardware name: String) -> Bool {
+    HardwareCatalog.named(name) == nil
+      && (name.contains("/") || name.hasSuffix(".yaml") || name.hasSuffix(".yml"))
   }
 
   /// The link that `--inter-node` names.

@@ -1,5 +1,7 @@
+import Calibration
 import Foundation
 import Results
+import Sim
 import Testing
 
 @testable import infinite_sim
@@ -115,6 +117,28 @@ import Testing
       ["compare", "--policies", "vllm-m", "--report", "other.csv"] + Self.small, in: folder)
     #expect(outcome.status == 64 && outcome.errors.contains("is the file of --trace"))
     #expect(try String(contentsOfFile: trace, encoding: .utf8) == before)
+  }
+
+  @Test func `a hardware file stands for a profile and is never written to`() throws {
+    defer { cleanUp() }
+    var spec = HardwareCatalog.a100Measured
+    try HardwareFile(spec: spec).yaml.write(toFile: folder + "/same.yaml", atomically: true, encoding: .utf8)
+    (spec.name, spec.unvalidated) = ("mine", ["its constants are made up"])
+    spec.gemm.bytesPerSecond /= 2
+    try HardwareFile(spec: spec).yaml.write(toFile: folder + "/mine.yaml", atomically: true, encoding: .utf8)
+    func run(_ hardware: String) throws -> Program.Outcome {
+      try Program.run(
+        ["run", "--policy", "vllm-m", "--json", "--hardware", hardware] + Self.small, in: folder)
+    }
+    let (profile, same, mine) = (try run("a100-measured"), try run("same.yaml"), try run("mine.yaml"))
+    #expect(profile.status == 0 && profile.output == same.output && profile.output != mine.output)
+    #expect(mine.errors.contains("unvalidated: mine: its constants are made up"))
+    #expect(try run("none.yaml").status == 66)
+    #expect(try run("t.csv/x.yaml").status == 66)
+    let outcome = try Program.run(
+      ["run", "--policy", "vllm-m", "--hardware", "mine.yaml", "--db", "./mine.yaml"] + Self.small, in: folder
+    )
+    #expect(outcome.status == 64 && outcome.errors.contains("is the file of --hardware"))
   }
 
   @Test func `versions of program, manifest and database are printed`() throws {

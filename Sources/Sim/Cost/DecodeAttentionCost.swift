@@ -62,7 +62,7 @@ public struct DecodeBatch: Hashable, Sendable {
 /// FlashAttention-2 with split keys and values: thread blocks of one (sequence, KV head, split) each, in waves.
 ///
 ///     floor + waves · ⌈blocks / splits⌉ · 64 keys · bytes / min(per block, bandwidth / blocks in flight)
-///           + [splits > 1] · combine + sequences · query heads · perSequenceHead
+///           + [splits > 1] · combine + sequences · √(8 · query heads · KV heads) · perSequenceHead
 ///
 /// The number of splits is the one that the kernel's host code picks: the fewest that fill the GPU to within
 /// 85 % of the best filling (Dao-AILab/flash-attention, `num_splits_heuristic`).
@@ -75,7 +75,7 @@ public struct WaveAttentionCost: Hashable, Sendable {
   public var blockBytesPerSecond: Double
   /// Combining the splits' results, µs.
   public var combine: Double
-  /// µs per sequence and query head.
+  /// µs per sequence and query head, where a KV head has eight.
   public var perSequenceHead: Double
 
   /// Takes the parts as they are.
@@ -90,22 +90,51 @@ public struct WaveAttentionCost: Hashable, Sendable {
     self.perSequenceHead = perSequenceHead
   }
 
+  /// µs of one layer on one rank.
+  public func microseconds(_ batch: DecodeBatch) -> Double { microseconds(batch, plan: WavePlan(batch)) }
+
+  /// µs of one layer on one rank, the thread blocks laid out as `plan` says.
+  public func microseconds(_ batch: DecodeBatch, plan: WavePlan) -> Double {
+    let inFlight = Double(plan.threadBlocks) / Double(plan.waves)
+    let perBlock = min(blockBytesPerSecond, bytesPerSecond / inFlight)
+    let bytes = Double(plan.keysPerBlock * batch.bytesPerHeadToken)
+    return floor + Double(plan.waves) * bytes / perBlock * 1e6 + (plan.splits > 1 ? combine : 0)
+      + perSequenceHead * Double(batch.sequences) * batch.headsOfPacks
+  }
+}
+
+extension DecodeBatch {
+  /// Query heads, where a KV head has eight; else the root of query heads · 8 · KV heads.
+  ///
+  /// The kernel packs the query heads of a KV head into one tile: output and set-up grow by less than their number.
+  /// The root is empirical, and all that holds from 2 to 64 query heads per KV head (docs/costs.md).
+  fileprivate var headsOfPacks: Double { Double(8 * queryHeads * kvHeads).squareRoot() }
+}
+
+/// How FlashAttention-2 lays a decode-attention call out on the GPU: it depends on the shape alone.
+public struct WavePlan: Hashable, Sendable {
+  /// Parts into which every context is cut.
+  public let splits: Int
+  /// Thread blocks of the call.
+  public let threadBlocks: Int
+  /// Rounds in which they run.
+  public let waves: Int
+  /// Keys that one thread block reads.
+  public let keysPerBlock: Int
+
   /// Keys of one thread block's step.
   private static let keys = 64
   /// Thread blocks in flight: 108 multiprocessors of an A100, two each.
   private static let slots = 216
 
-  /// µs of one layer on one rank.
-  public func microseconds(_ batch: DecodeBatch) -> Double {
+  /// The layout of `batch`.
+  public init(_ batch: DecodeBatch) {
     let work = batch.sequences * batch.kvHeads
     let blocks = max(1, (batch.context + Self.keys - 1) / Self.keys)
-    let splits = Self.splits(work: work, blocks: blocks)
-    let waves = (work * splits + Self.slots - 1) / Self.slots
-    let inFlight = Double(work * splits) / Double(waves)
-    let perBlock = min(blockBytesPerSecond, bytesPerSecond / inFlight)
-    let bytes = Double((blocks + splits - 1) / splits * Self.keys * batch.bytesPerHeadToken)
-    return floor + Double(waves) * bytes / perBlock * 1e6 + (splits > 1 ? combine : 0)
-      + perSequenceHead * Double(batch.sequences * batch.queryHeads)
+    splits = Self.splits(work: work, blocks: blocks)
+    threadBlocks = work * splits
+    waves = (threadBlocks + Self.slots - 1) / Self.slots
+    keysPerBlock = (blocks + splits - 1) / splits * Self.keys
   }
 
   /// Splits of each context, for `work` (sequence, KV head) pairs of `blocks` steps.

@@ -16,7 +16,7 @@ struct ValidateEngineCommand: ParsableCommand {
 
   @Option(help: "Folder of measurements.")
   var data = "../shared/data/profiles"
-  @Option(help: "Hardware profile; see `infinite-sim hardware`.")
+  @Option(help: "Hardware profile, or the path of a YAML file; see `infinite-sim hardware`.")
   var hardware = "a100-measured"
   @Option(help: ArgumentHelp("Engine profile of your own iterations. (default: the hardware's)"))
   var engineProfile: String?

@@ -1,0 +1,105 @@
+import Sim
+
+/// How good an operator's costs are to be, and how that is shown on data that the fit has not seen.
+public struct CostTarget: Sendable {
+  /// What reports call it.
+  public let name: String
+  /// Largest mean absolute error over all rows.
+  public let mape: Double
+  /// Largest absolute error of nine rows in ten; `nil` where none is asked.
+  public let p90: Double?
+  /// Largest mean absolute error of the worst group, where one is asked.
+  public let groupMAPE: Double?
+  /// Largest mean absolute error held out, where one is asked beyond 1.5 points above that of all rows.
+  public let heldOutMAPE: Double?
+  /// Stages that are refitted without what is held out, in order.
+  let stages: [FitStage]
+  /// The rows that count.
+  let scores: @Sendable (Measurement) -> Bool
+  /// Rows that count together as a group.
+  let group: @Sendable (Measurement) -> String
+  /// What is left out.
+  public let folds: [Fold]
+
+  /// How far held-out errors may exceed those of all rows.
+  public static let heldOutSlack = 0.015
+
+  /// What the rows that are left out together share. The folds are fixed here.
+  public enum Fold: String, Sendable, Hashable {
+    /// One model or shape family at a time.
+    case model
+    /// One TP degree (query heads per rank) at a time.
+    case tp = "TP"
+    /// Every fourth range of lengths, a range being a factor of two; four times.
+    case length
+    /// The upper half of the length ranges: constants from short lengths only, scored on long ones.
+    case longer
+
+    /// The part that a row is in, of `lengths` = the octaves that occur; `nil` in none.
+    func part(of measurement: Measurement, lengths: ClosedRange<Int>) -> String? {
+      switch self {
+      case .model: return measurement.folds.model
+      case .tp: return String(measurement.folds.tp)
+      case .length: return String(Self.octave(measurement.folds.length) % 4)
+      case .longer:
+        return Self.octave(measurement.folds.length) > (lengths.lowerBound + lengths.upperBound) / 2
+          ? "longer" : nil
+      }
+    }
+
+    static func octave(_ length: Int) -> Int { length < 1 ? 0 : Int.bitWidth - length.leadingZeroBitCount }
+  }
+
+  private init(
+    _ name: String, mape: Double, p90: Double?, groupMAPE: Double? = nil, heldOutMAPE: Double? = nil,
+    stages: [FitStage], folds: [Fold], scores: (@Sendable (Measurement) -> Bool)? = nil,
+    group: @escaping @Sendable (Measurement) -> String = { $0.group }
+  ) {
+    self.name = name
+    self.mape = mape
+    self.p90 = p90
+    self.groupMAPE = groupMAPE
+    self.heldOutMAPE = heldOutMAPE
+    self.stages = stages
+    self.folds = folds
+    self.scores = scores ?? { measurement in stages.contains { $0.takes(measurement) } }
+    self.group = group
+  }
+
+  private static func stages(_ names: String...) -> [FitStage] {
+    FitStage.all.filter { names.contains($0.name) }
+  }
+
+  /// The targets of issue 3, on a100-measured.
+  public static let all: [CostTarget] = [
+    CostTarget(
+      "non-attention layer", mape: 0.04, p90: 0.085, heldOutMAPE: 0.055,
+      stages: stages("norm", "residual add", "rotary embedding", "activation", "matrix products"),
+      folds: [.model, .tp, .length, .longer],
+      scores: FitStage.layer.takes),
+    CostTarget(
+      "decode attention, FlashInfer, KV > 8 MB", mape: 0.05, p90: 0.12, stages: [.flashInfer],
+      folds: [.length, .longer]),
+    CostTarget(
+      "decode attention, FlashAttention-2, KV > 8 MB, 8 heads per KV head", mape: 0.055, p90: 0.12,
+      groupMAPE: 0.075, stages: [.waves], folds: [.tp, .length, .longer]),
+    CostTarget(
+      "prefill attention, ≥ 1K tokens", mape: 0.045, p90: 0.10, stages: [.prefill],
+      folds: [.model, .tp, .length, .longer]),
+    CostTarget(
+      "all-reduce, NCCL", mape: 0.06, p90: 0.12,
+      stages: stages("all-reduce of 2", "all-reduce of 4", "all-reduce of 8"), folds: [.length]),
+    CostTarget(
+      "all-reduce, vLLM, ≤ 4 MB", mape: 0.06, p90: 0.12,
+      stages: stages("vLLM's all-reduce of 2", "vLLM's all-reduce of 4", "vLLM's all-reduce of 8"),
+      folds: [.length]),
+    CostTarget(
+      "point to point, NVLink and 200G", mape: 0.05, p90: 0.10,
+      stages: stages("link in a node", "link between nodes"), folds: [.model, .length]),
+    CostTarget(
+      "routed experts", mape: 0.15, p90: nil, stages: stages("routed experts"), folds: [.model, .length]),
+    CostTarget(
+      "decode attention, latent", mape: 0.15, p90: nil, stages: stages("latent attention"),
+      folds: [.tp, .length]),
+  ]
+}

@@ -1,0 +1,208 @@
+import Sim
+
+/// Scores the cost forms of a hardware profile on measurements.
+public struct CostValidation: Sendable {
+  /// Errors of an operator and group.
+  public struct Row: Sendable {
+    /// The operator.
+    public var operation: String
+    /// The shapes.
+    public var group: String
+    /// Errors of the form that runs use.
+    public var engine: ErrorSummary
+    /// Errors of the explain form, where it differs.
+    public var explain: ErrorSummary?
+    /// Whether the constants were fitted without these rows.
+    public var heldOut: Bool
+  }
+
+  /// A target and how it was met.
+  public struct TargetResult: Sendable {
+    /// The target.
+    public var target: CostTarget
+    /// All rows, with the profile's constants.
+    public var all: Row
+    /// The group with the largest mean error.
+    public var worst: Row
+    /// Groups whose mean error is above twice the target.
+    public var above: [Row]
+    /// Refitted without what is scored, by fold.
+    public var heldOut: [(fold: CostTarget.Fold, parts: Int, errors: ErrorSummary)]
+    /// Constants that are fitted.
+    public var parameters: Int
+
+    /// Whether the errors over all rows are within the target.
+    public var isMet: Bool {
+      all.engine.mape <= target.mape && all.engine.p90 <= (target.p90 ?? .infinity)
+        && worst.engine.mape <= (target.groupMAPE ?? .infinity)
+    }
+
+    /// Whether held-out errors are close enough to those of all rows; extrapolation is shown, not judged.
+    public var holdsOut: Bool {
+      heldOut.allSatisfy { $0.fold == .longer || $0.errors.mape <= mostHeldOut }
+    }
+
+    /// The largest mean error that held-out rows may have.
+    public var mostHeldOut: Double {
+      min(all.engine.mape + CostTarget.heldOutSlack, target.heldOutMAPE ?? .infinity)
+    }
+  }
+
+  /// The profile.
+  public let hardware: HardwareSpec
+  /// The files.
+  public let files: [MeasurementFile]
+  /// Errors by operator and group.
+  public private(set) var rows: [Row] = []
+  /// The targets that the data has rows for.
+  public private(set) var targets: [TargetResult] = []
+
+  /// Scores `hardware` on `folder`; refits for the held-out errors if `folds`.
+  public init(_ folder: MeasurementFolder, hardware: HardwareSpec, folds: Bool = true) throws {
+    self.hardware = hardware
+    files = folder.files
+    let scored = try Self.score(folder, hardware)
+    rows = Self.grouped(scored) { "\($0.measurement.operation.name)\u{0}\($0.measurement.group)" }
+    let measurements = scored.map(\.measurement)
+    for target in CostTarget.all {
+      let own = scored.filter { target.scores($0.measurement) }
+      guard let all = Self.row(own, operation: target.name, group: "all") else { continue }
+      var groups = Self.grouped(own) { target.group($0.measurement) }
+      for index in groups.indices { groups[index].operation = target.name }
+      guard let worst = groups.max(by: { $0.engine.mape < $1.engine.mape }) else { continue }
+      targets.append(
+        TargetResult(
+          target: target, all: all, worst: worst,
+          above: groups.filter { $0.engine.mape > 2 * target.mape },
+          heldOut: folds ? try Self.heldOut(target, measurements, hardware) : [],
+          parameters: target.stages.reduce(0) { $0 + $1.fields(of: hardware).count }))
+    }
+  }
+
+  // MARK: - All rows
+
+  private struct Scored {
+    var measurement: Measurement
+    var engine: Double
+    var explain: Double
+    var heldOut: Bool
+  }
+
+  private static func score(_ folder: MeasurementFolder, _ hardware: HardwareSpec) throws -> [Scored] {
+    var forms = EngineForms(hardware: hardware)
+    var scored: [Scored] = []
+    for file in folder.files {
+      let isFitted = hardware == HardwareCatalog.a100Measured && FittedData.contains(file.checksum)
+      for measurement in file.measurements {
+        let explain = measurement.operation.explain()(hardware)
+        let engine = try forms.microseconds(measurement.operation) ?? explain
+        scored.append(
+          Scored(
+            measurement: measurement, engine: engine / measurement.microseconds - 1,
+            explain: explain / measurement.microseconds - 1,
+            heldOut: !(isFitted && FittedData.isUsed(measurement))))
+      }
+    }
+    return scored
+  }
+
+  private static func row(_ scored: [Scored], operation: String, group: String) -> Row? {
+    guard let engine = ErrorSummary(scored.map(\.engine)), let explain = ErrorSummary(scored.map(\.explain))
+    else { return nil }
+    // Rounding to nanoseconds is no difference.
+    let isOther = abs(engine.mape - explain.mape) > 5e-4 || abs(engine.max - explain.max) > 5e-3
+    return Row(
+      operation: operation, group: group, engine: engine, explain: isOther ? explain : nil,
+      heldOut: scored.contains { $0.heldOut })
+  }
+
+  /// The rows of `scored` by `key`, in the order in which keys appear.
+  private static func grouped(_ scored: [Scored], by key: (Scored) -> String) -> [Row] {
+    var order: [String] = []
+    var groups: [String: [Scored]] = [:]
+    for one in scored {
+      let key = key(one)
+      if groups[key] == nil { order.append(key) }
+      groups[key, default: []].append(one)
+    }
+    return order.compactMap { key in
+      guard let group = groups[key], let first = group.first?.measurement else { return nil }
+      return row(group, operation: first.operation.name, group: first.group)
+    }
+  }
+
+  // MARK: - Held out
+
+  private static func heldOut(_ target: CostTarget, _ measurements: [Measurement], _ hardware: HardwareSpec)
+    throws -> [(CostTarget.Fold, Int, ErrorSummary)]
+  {
+    let stages = target.stages.map { PreparedStage($0, measurements) }
+    let scored = measurements.filter(target.scores)
+    let octaves = scored.map { CostTarget.Fold.octave($0.folds.length) }
+    guard let least = octaves.min(), let most = octaves.max() else { return [] }
+    return try target.folds.compactMap { fold in
+      let parts = Set(scored.compactMap { fold.part(of: $0, lengths: least...most) }).sorted()
+      guard parts.count > 1 || fold == .longer else { return nil }
+      var errors: [Double] = []
+      for part in parts {
+        func isOut(_ measurement: Measurement) -> Bool {
+          fold.part(of: measurement, lengths: least...most) == part
+        }
+        var fitted = hardware
+        for stage in stages {
+          let kept = stage.measurements.indices.filter { !isOut(stage.measurements[$0]) }
+          fitted = stage.fit(fitted, at: kept, thorough: false)
+        }
+        var forms = EngineForms(hardware: fitted)
+        for measurement in scored where isOut(measurement) {
+          let time =
+            try forms.microseconds(measurement.operation) ?? measurement.operation.explain()(fitted)
+          errors.append(time / measurement.microseconds - 1)
+        }
+      }
+      return ErrorSummary(errors).map { (fold, parts.count, $0) }
+    }
+  }
+}
+
+/// The files that the constants of `a100-measured` were fitted to.
+enum FittedData {
+  /// FNV-1a, 64 bits, of their bytes.
+  private static let checksums: Set<UInt64> = [
+    // allreduce_vllm_custom.csv
+    0xB31F_9D60_0EC5_967C,
+    // attention_decode_vllm.csv
+    0x0C28_7B4D_A8B4_0CC3,
+    // attention_flashinfer_llama2-7b-tp1.csv
+    0xDEF9_A130_F05F_B3F5,
+    // attention_prefill_vllm.csv
+    0x4DF6_8FFC_5873_4C9E,
+    // collectives_nccl.csv
+    0xD1C2_4E6F_6A5F_8F53,
+    // linear_Llama-2-70b-hf.csv
+    0xA5CB_9FA7_7027_5332,
+    // linear_Llama-2-7b-hf.csv
+    0xE6DE_6B38_4D90_7E8D,
+    // linear_internlm-20b.csv
+    0xB9C1_0F4F_C3E0_81BC,
+    // mla_decode_vllm.csv
+    0x3807_0DAD_1502_D0D8,
+    // moe_vllm.csv
+    0xF2AD_B6E1_265F_4F0F,
+    // p2p_inter_node.csv
+    0xCF9C_8771_DE6C_E8A3,
+    // p2p_intra_node.csv
+    0x1988_0EBE_AE65_AB9C,
+    // host_overheads.csv
+    0x41DD_B939_0C33_E118,
+  ]
+
+  static func contains(_ checksum: UInt64) -> Bool { checksums.contains(checksum) }
+
+  /// Whether a measurement of such a file had a part in a fit.
+  static func isUsed(_ measurement: Measurement) -> Bool {
+    // A layer's products are fitted as its sum.
+    if case .gemm = measurement.operation { return !measurement.cells.isEmpty }
+    return FitStage.all.contains { $0.takes(measurement) }
+  }
+}
