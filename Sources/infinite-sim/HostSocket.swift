@@ -1,9 +1,5 @@
 import Foundation
 
-#if canImport(Glibc)
-  import Glibc
-#endif
-
 /// One end of a local socket between two processes, counting what is really read and written.
 final class HostSocket {
   /// The other end is gone.
@@ -30,7 +26,7 @@ final class HostSocket {
     return (HostSocket(descriptor: ends[0]), HostSocket(descriptor: ends[1]))
   }
 
-  func close() { _ = Glibc.close(descriptor) }
+  func close() { _ = Foundation.close(descriptor) }
 
   func write(_ bytes: UnsafeRawBufferPointer) throws(Closed) {
     var rest = bytes[...]

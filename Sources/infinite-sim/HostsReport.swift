@@ -62,12 +62,12 @@ struct HostsReport {
     }
     let ratio = Double(kvBytes) / Double(max(moved, 1))
     var text = """
-      One decode step in one layer of \(model.name) in bf16: \(grouped(context)) cached tokens in \(rows.count) processes. \
-      This is process \(parent), the judge is process \(judge).
+      One decode step in one layer of \(model.name) in bf16: \(grouped(context)) cached tokens in \
+      \(rows.count) processes. This is process \(parent), the judge is process \(judge).
 
       \(markdownTable(table))
-      Moved, summed from what was read and written: \(grouped(moved)) bytes. Shipping the layer's KV: \(grouped(kvBytes)) \
-      bytes, \(figure(ratio)) times as much.
+      Moved, summed from what was read and written: \(grouped(moved)) bytes. Shipping the layer's KV: \
+      \(grouped(kvBytes)) bytes, \(figure(ratio)) times as much.
       All \(model.layers) layers: \(grouped(moved * model.layers)) bytes against \(grouped(kvBytes * model.layers)).
       Largest error of the merged output: \(scientific(verdict.maxError)), bound \(scientific(verdict.bound)): \
       \(verdict.isGood ? "ok" : "TOO LARGE").

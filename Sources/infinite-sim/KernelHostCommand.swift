@@ -4,8 +4,8 @@ import Reference
 
 extension ElementType: ExpressibleByArgument {}
 
-/// `infinite-sim kernel-host`, which `validate kernel --hosts` starts: a process that holds a part of a KV cache, waits on
-/// its standard input, a socket, for a query, and answers with the state over its part.
+/// `infinite-sim kernel-host`, which `validate kernel --hosts` starts: a process that holds a part of a KV cache,
+/// waits on its standard input, a socket, for a query, and answers with the state over its part.
 struct KernelHostCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "kernel-host", abstract: "A host of `validate kernel --hosts`.", shouldDisplay: false)

@@ -86,9 +86,11 @@ struct KernelReport {
     if !rows.isEmpty { text += "\n" + markdownTable(table, leftColumns: [0, 1, 2, 7]) }
     return text + """
 
-      Each call is dealt in \(KVPartition.allCases.count) ways (\(KVPartition.allCases.map(\.rawValue).joined(separator: ", "))) and merged in three orders; shown is the
-      worst, and --json has all. Errors are against attention in Double on the same rounded inputs. The bound is the smaller of twice the error of naive attention in the same format and 1e-5 · max|v| (plus 4 · |logit| · 2^-23
-      · max|v| where logits exceed 32). GB/s: keys and values that the undivided call sees, median of 5.
+      Each call is dealt in these ways: \(KVPartition.allCases.map(\.rawValue).joined(separator: ", ")); and merged
+      in three orders; shown is the worst, and --json has all. Errors are against attention in Double on the same
+      rounded inputs. The bound is the smaller of twice the error of naive attention in the same format and
+      1e-5 · max|v| (plus 4 · |logit| · 2^-23 · max|v| where logits exceed 32). GB/s: keys and values that the
+      undivided call sees, median of 5.
 
       """
   }

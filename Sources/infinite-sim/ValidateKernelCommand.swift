@@ -44,7 +44,7 @@ struct ValidateKernelCommand: ParsableCommand {
       try require("--kill-host", killHost, in: 0...(hosts - 1))
       if backend != "all" || partitions != nil {
         throw ValidationError(
-          "--hosts: the hosts compute on the CPU, each its part; --backend and --partitions do not apply")
+          "--hosts: each host computes its part on the CPU; --backend and --partitions do not apply")
       }
     } else if killHost != nil {
       throw ValidationError("--kill-host: needs --hosts")
@@ -114,7 +114,9 @@ func requireMemory(_ bytes: Int, context: Int) throws(CommandFailure) {
   if bytes > limit {
     throw CommandFailure(
       .usage,
-      "--context: \(context) tokens need \(grouped(bytes >> 20)) MiB here, more than three quarters of this machine's memory (\(grouped(limit >> 20)) MiB)"
-    )
+      """
+      --context: \(context) tokens need \(grouped(bytes >> 20)) MiB here, more than three quarters of this machine's \
+      memory (\(grouped(limit >> 20)) MiB)
+      """)
   }
 }
