@@ -1,8 +1,9 @@
 import Foundation
-import Reference
+
 import Results
 import Testing
 
+@testable import Reference
 @testable import infinite_sim
 
 @Suite struct ValidateKernelTests {
