@@ -62,8 +62,10 @@ struct HostsDemonstration {
     // Out: the query, to all. Back: a state from each.
     let query = tensors.queries(element, heads)
     if let killedHost { kill(spawned[killedHost].process.processIdentifier, SIGKILL) }
-    for host in spawned {
-      do { try host.socket.write(UnsafeRawBufferPointer(query.bytes)) } catch { throw host.lost() }
+    try withExtendedLifetime(query) {
+      for host in spawned {
+        do { try host.socket.write(UnsafeRawBufferPointer(query.bytes)) } catch { throw host.lost() }
+      }
     }
     let backend = CPUBackend(threads: 1)
     let states = try holders.map { host in try readState(Float.self, from: host) }

@@ -75,12 +75,12 @@ struct KernelReport {
       ]
     ]
     for row in worst {
-      let bandwidth = devices.first { $0.name == row.backend }?.bandwidth ?? .nan
+      let share = devices.first { $0.name == row.backend }.map { row.bytesPerSecond / $0.bandwidth }
       table.append([
         row.backend, row.element.rawValue, row.call.rawValue, scientific(row.verdict.maxError),
         scientific(row.verdict.meanError), scientific(row.verdict.bound), row.verdict.isGood ? "yes" : "NO",
         row.partition.rawValue, figure(row.bytesPerSecond / 1e9),
-        "\(Int((row.bytesPerSecond / bandwidth * 100).rounded())) %",
+        share.map { "\(Int(($0 * 100).rounded())) %" } ?? "–",
       ])
     }
     if !rows.isEmpty { text += "\n" + markdownTable(table, leftColumns: [0, 1, 2, 7]) }
