@@ -53,7 +53,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "WorkloadsTests", dependencies: ["Workloads"], swiftSettings: strict),
     .testTarget(name: "ResultsTests", dependencies: ["Results"], swiftSettings: strict),
-    .testTarget(name: "CalibrationTests", dependencies: ["Calibration", "Sim"], swiftSettings: strict),
+    .testTarget(
+      name: "CalibrationTests", dependencies: ["Calibration", "Sim"], exclude: ["Sample"],
+      swiftSettings: strict),
     .testTarget(
       name: "CommandTests", dependencies: ["infinite-sim", "Calibration", "Results", "Sim", "Workloads"],
       swiftSettings: strict),

@@ -41,8 +41,11 @@ extension CostValidation {
 
   private var targetTable: String {
     var rows = [
-      ["target", "points", "MAPE", "p90", "max", "bias", "at most", "worst group", "held out (≤ 1.5 points worse)",
-        "constants", ""]
+      [
+        "target", "points", "MAPE", "p90", "max", "bias", "at most", "worst group",
+        "held out (≤ 1.5 points worse)",
+        "constants", "",
+      ]
     ]
     for result in targets {
       let (target, all) = (result.target, result.all)
@@ -85,7 +88,8 @@ extension CostValidation {
     for row in rows {
       for (form, errors) in [("engine", row.engine)] + (row.explain.map { [("explain", $0)] } ?? []) {
         table.append([
-          row.operation, row.group, row.explain == nil ? "" : form, "\(errors.points)", Self.percent(errors.mape),
+          row.operation, row.group, row.explain == nil ? "" : form, "\(errors.points)",
+          Self.percent(errors.mape),
           Self.percent(errors.p90), Self.percent(errors.max), Self.percent(errors.bias),
           row.heldOut ? "held out" : "",
         ])
@@ -103,7 +107,8 @@ extension CostValidation {
       let fields =
         [
           ("operator", Self.quoted(operation)), ("group", Self.quoted(group)), ("points", "\(errors.points)"),
-          ("mape", Self.number(errors.mape)), ("p90", Self.number(errors.p90)), ("max", Self.number(errors.max)),
+          ("mape", Self.number(errors.mape)), ("p90", Self.number(errors.p90)),
+          ("max", Self.number(errors.max)),
           ("bias", Self.number(errors.bias)), ("held_out", "\(heldOut)"),
         ] + extra
       entries.append("  {" + fields.map { "\"\($0.0)\": \($0.1)" }.joined(separator: ", ") + "}")
@@ -117,11 +122,13 @@ extension CostValidation {
     for result in targets {
       let target = result.target
       let limits = [
-        ("form", "\"engine\""), ("target", Self.quoted(target.name)), ("target_mape", Self.number(target.mape)),
+        ("form", "\"engine\""), ("target", Self.quoted(target.name)),
+        ("target_mape", Self.number(target.mape)),
         ("target_p90", target.p90.map(Self.number) ?? "null"), ("constants", "\(result.parameters)"),
       ]
       add(
-        target.name, "all", result.all.engine, heldOut: result.all.heldOut, limits + [("ok", "\(result.isMet)")])
+        target.name, "all", result.all.engine, heldOut: result.all.heldOut,
+        limits + [("ok", "\(result.isMet)")])
       if let explain = result.all.explain {
         add(
           target.name, "all", explain, heldOut: result.all.heldOut,
@@ -152,7 +159,8 @@ extension CostValidation {
   private static func number(_ value: Double) -> String { String(format: "%.6f", value) }
 
   private static func quoted(_ text: String) -> String {
-    "\"" + text.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: "\"", with: "\\\"") + "\""
+    "\"" + text.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: "\"", with: "\\\"")
+      + "\""
   }
 
   /// A Markdown table.

@@ -84,7 +84,7 @@ public struct CostTarget: Sendable {
       "decode attention, FlashAttention-2, KV > 8 MB, 8 heads per KV head", mape: 0.055, p90: 0.12,
       groupMAPE: 0.075, stages: [.waves], folds: [.tp, .length, .longer]),
     CostTarget(
-      "prefill attention, ≥ 1K tokens, ≥ 4 heads", mape: 0.045, p90: 0.10, stages: [.prefill],
+      "prefill attention, ≥ 1K tokens", mape: 0.045, p90: 0.10, stages: [.prefill],
       folds: [.model, .tp, .length, .longer]),
     CostTarget(
       "all-reduce, NCCL", mape: 0.06, p90: 0.12,

@@ -66,10 +66,10 @@ public struct FitStage: Sendable {
     if case .decode(.unsplit, let batch) = $0.operation { batch.bytes > 8e6 } else { false }
   }
 
-  /// Prompts of 1,024 tokens and more on at least 4 query heads, by vLLM's kernel.
+  /// Prompts of 1,024 tokens and more, by vLLM's kernel.
   static let prefill = FitStage(name: "prefill attention", constants: ["prefill."]) {
-    if case .prefill(let heads, _, _, let new, _, _) = $0.operation {
-      new >= 1_024 && heads >= 4 && !$0.group.hasPrefix("FlashInfer")
+    if case .prefill(_, _, _, let new, _, _) = $0.operation {
+      new >= 1_024 && !$0.group.hasPrefix("FlashInfer")
     } else {
       false
     }
@@ -144,8 +144,8 @@ struct PreparedStage {
 
   /// `spec` with the stage's constants fitted to the measurements at `indices`.
   ///
-  /// Starts at the constants of `spec`, and where `thorough` also at rates that the data suggest: every time
-  /// scaled by the median ratio of measured and predicted.
+  /// Starts at the constants of `spec`, and where `thorough` also at others: rates and times scaled by the median
+  /// ratio of measured and predicted times, and steps away from the best so far.
   func fit(_ spec: HardwareSpec, at indices: [Int], thorough: Bool) -> HardwareSpec {
     let fields = stage.fields(of: spec)
     guard !fields.isEmpty, !indices.isEmpty else { return spec }
@@ -161,17 +161,26 @@ struct PreparedStage {
       let ratios = logs(spec, at: indices).sorted()
       let shift = -ratios[ratios.count / 2]
       let starts = [
-        zip(fields, start).map { field, x in field.isTime ? x + shift : field.isExponent ? x : x - shift },
+        Self.moved(fields, start, times: shift, rates: -shift),
+        Self.moved(fields, start, times: 0, rates: -shift),
+        Self.moved(fields, start, times: -shift, rates: -shift),
         best.enumerated().map { $1 + ($0.isMultiple(of: 2) ? 0.3 : -0.3) },
         best.enumerated().map { $1 + ($0.isMultiple(of: 2) ? -0.5 : 0.4) },
       ]
-      for start in starts {
-        let found = search.minimum(from: start, step: 0.3)
+      for other in starts {
+        let found = search.minimum(from: other, step: 0.3)
         let foundValue = search.cost(found)
         if foundValue < value { (best, value) = (found, foundValue) }
       }
     }
     return Self.with(fields, best, in: spec)
+  }
+
+  /// `logarithms` with those of times and of rates moved.
+  private static func moved(_ fields: [HardwareField], _ logarithms: [Double], times: Double, rates: Double)
+    -> [Double]
+  {
+    zip(fields, logarithms).map { field, x in field.isTime ? x + times : field.isExponent ? x : x + rates }
   }
 
   /// The logarithm of a constant; of what it is on an A100 where `spec` has none.

@@ -10,9 +10,11 @@ public struct HardwareField: Sendable {
   /// What a field holds, and how it is reached.
   public enum Value: Sendable {
     /// A time ≥ 0, or a rate or an exponent > 0.
-    case number(Kind, get: @Sendable (HardwareSpec) -> Double, set: @Sendable (inout HardwareSpec, Double) -> Void)
+    case number(
+      Kind, get: @Sendable (HardwareSpec) -> Double, set: @Sendable (inout HardwareSpec, Double) -> Void)
     /// A whole number ≥ `least`.
-    case integer(least: Int, get: @Sendable (HardwareSpec) -> Int, set: @Sendable (inout HardwareSpec, Int) -> Void)
+    case integer(
+      least: Int, get: @Sendable (HardwareSpec) -> Int, set: @Sendable (inout HardwareSpec, Int) -> Void)
     /// A line of text, one of `choices` unless that is empty.
     case text(
       choices: [String], get: @Sendable (HardwareSpec) -> String,
@@ -30,14 +32,19 @@ public struct HardwareField: Sendable {
   }
 
   /// A number reached by a key path.
-  private static func number(_ name: String, _ kind: Kind, _ path: WritableKeyPath<HardwareSpec, Double> & Sendable)
+  private static func number(
+    _ name: String, _ kind: Kind, _ path: WritableKeyPath<HardwareSpec, Double> & Sendable
+  )
     -> HardwareField
   {
-    HardwareField(name: name, value: .number(kind, get: { $0[keyPath: path] }, set: { $0[keyPath: path] = $1 }))
+    HardwareField(
+      name: name, value: .number(kind, get: { $0[keyPath: path] }, set: { $0[keyPath: path] = $1 }))
   }
 
   /// A whole number reached by a key path.
-  private static func integer(_ name: String, least: Int, _ path: WritableKeyPath<HardwareSpec, Int> & Sendable)
+  private static func integer(
+    _ name: String, least: Int, _ path: WritableKeyPath<HardwareSpec, Int> & Sendable
+  )
     -> HardwareField
   {
     HardwareField(
@@ -48,7 +55,8 @@ public struct HardwareField: Sendable {
   private static func text(_ name: String, _ path: WritableKeyPath<HardwareSpec, String> & Sendable)
     -> HardwareField
   {
-    HardwareField(name: name, value: .text(choices: [], get: { $0[keyPath: path] }, set: { $0[keyPath: path] = $1 }))
+    HardwareField(
+      name: name, value: .text(choices: [], get: { $0[keyPath: path] }, set: { $0[keyPath: path] = $1 }))
   }
 
   /// Every field of a profile with the group sizes of `spec`, in the order of a hardware file.
@@ -110,7 +118,7 @@ public struct HardwareField: Sendable {
     number("decode_latent.per_sequence_head_us", .time, \.latentDecode.perSequenceHead),
     number("prefill.floor_us", .time, \.prefillAttention.floor),
     number("prefill.per_token_query_head_us", .time, \.prefillAttention.perTokenQueryHead),
-    number("prefill.per_token_kv_head_us", .time, \.prefillAttention.perTokenKVHead),
+    number("prefill.per_token_root_kv_head_us", .time, \.prefillAttention.perTokenRootKVHead),
     number("prefill.flops_per_s", .rate, \.prefillAttention.flopsPerSecond),
     number("prefill.tile_flops_per_s", .rate, \.prefillAttention.tileFlopsPerSecond),
   ]

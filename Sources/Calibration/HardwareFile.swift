@@ -34,7 +34,8 @@ public struct HardwareFile: Sendable {
 
   /// The file's text.
   public var yaml: String {
-    var text = "# A hardware profile of infinite-sim: --hardware FILE. Times in µs; rates and bytes in base units.\n"
+    var text =
+      "# A hardware profile of infinite-sim: --hardware FILE. Times in µs; rates and bytes in base units.\n"
     var open: [String] = []
     func write(_ name: String, _ value: String) {
       let keys = name.split(separator: ".").map(String.init)
@@ -120,7 +121,8 @@ private struct HardwareEntries {
     self.file = file
     let root: Node?
     do { root = try compose(yaml: yaml) } catch let error as YamlError {
-      throw HardwareFileError(file: file, line: Self.line(of: error), problem: .syntax(Self.message(of: error)))
+      throw HardwareFileError(
+        file: file, line: Self.line(of: error), problem: .syntax(Self.message(of: error)))
     } catch {
       throw HardwareFileError(file: file, line: nil, problem: .syntax("\(error)"))
     }
@@ -160,8 +162,10 @@ private struct HardwareEntries {
 
   private static func message(of error: YamlError) -> String {
     switch error {
-    case .scanner(_, let problem, _, _), .parser(_, let problem, _, _), .composer(_, let problem, _, _): problem
-    case .duplicatedKeysInMapping(let keys, _): "a key is there twice: \(keys.map { "\($0)" }.joined(separator: ", "))"
+    case .scanner(_, let problem, _, _), .parser(_, let problem, _, _), .composer(_, let problem, _, _):
+      problem
+    case .duplicatedKeysInMapping(let keys, _):
+      "a key is there twice: \(keys.map { "\($0)" }.joined(separator: ", "))"
     default: "\(error)"
     }
   }
@@ -180,7 +184,9 @@ private struct HardwareEntries {
       spec.allReduce = .fits(ranks.map { AllReduceFit(ranks: $0, alpha: 1, bytesPerSecond: 1, exponent: 1) })
     }
     if let word = scalars.removeValue(forKey: "custom_all_reduce") {
-      guard word.string == "none" else { throw wrong("custom_all_reduce", word.string, "none, or its constants") }
+      guard word.string == "none" else {
+        throw wrong("custom_all_reduce", word.string, "none, or its constants")
+      }
       lines["custom_all_reduce"] = nil
       spec.customAllReduce = nil
     } else {
@@ -194,7 +200,8 @@ private struct HardwareEntries {
   private func groupSizes(_ section: String) throws(HardwareFileError) -> [Int] {
     let prefix = section + ".ranks_"
     var sizes: [Int] = []
-    for name in lines.keys.sorted() where name.hasPrefix(prefix) && !name.dropFirst(prefix.count).contains(".") {
+    for name in lines.keys.sorted()
+    where name.hasPrefix(prefix) && !name.dropFirst(prefix.count).contains(".") {
       guard let size = Int(name.dropFirst(prefix.count)), size >= 2, name == prefix + String(size) else {
         throw HardwareFileError(file: file, line: lines[name], problem: .unknownKey(name))
       }
@@ -210,7 +217,9 @@ private struct HardwareEntries {
     }
     var sentences: [String] = []
     for node in list {
-      guard let text = node.scalar?.string else { throw wrong(name, "a list in a list", "a list of sentences") }
+      guard let text = node.scalar?.string else {
+        throw wrong(name, "a list in a list", "a list of sentences")
+      }
       sentences.append(text)
     }
     lines[name] = nil
@@ -263,7 +272,9 @@ private struct HardwareEntries {
     }
     // A section without anything in it.
     for (name, line) in lines.sorted(by: { ($0.value, $0.key) < ($1.value, $1.key) })
-    where !HardwareField.all(of: HardwareCatalog.a100Measured).contains(where: { $0.name.hasPrefix(name + ".") })
+    where !HardwareField.all(of: HardwareCatalog.a100Measured).contains(where: {
+      $0.name.hasPrefix(name + ".")
+    })
       && !name.contains("ranks_")
     {
       throw HardwareFileError(file: file, line: line, problem: .unknownKey(name))

@@ -13,7 +13,10 @@ public struct MeasurementFolder: Sendable {
   /// Throws `MeasurementError` for a folder that is not there and for a malformed row of a file in a known format.
   public init(path: String, hardware: HardwareSpec) throws {
     guard let names = try? FileManager.default.contentsOfDirectory(atPath: path) else {
-      throw MeasurementError(file: path, "there is no such folder", isMissing: true)
+      throw MeasurementError(
+        file: path,
+        "there is no such folder of measurements (`validate costs --help` lists the formats of files)",
+        isMissing: true)
     }
     for name in names.sorted() where !name.hasPrefix(".") {
       let file = (path as NSString).appendingPathComponent(name)
@@ -110,7 +113,8 @@ public struct MeasurementFolder: Sendable {
       guard cells.count == 5, shape.count == 3, cells[3].hasSuffix("ms"),
         let time = Double(cells[3].dropLast(2)), time > 0, time.isFinite
       else {
-        throw MeasurementError(file: file.path, line: index + 1, "“\(line)”, expected M, N, K, TIMEms, RATETflops")
+        throw MeasurementError(
+          file: file.path, line: index + 1, "“\(line)”, expected M, N, K, TIMEms, RATETflops")
       }
       file.measurements.append(
         Measurement(

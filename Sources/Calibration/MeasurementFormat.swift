@@ -18,7 +18,8 @@ public struct MeasurementFormat: Sendable {
   ]
 
   private static let vidurOperators = [
-    "input_layernorm", "attn_pre_proj", "attn_rope", "attn_post_proj", "post_attention_layernorm", "mlp_up_proj",
+    "input_layernorm", "attn_pre_proj", "attn_rope", "attn_post_proj", "post_attention_layernorm",
+    "mlp_up_proj",
     "mlp_act", "mlp_down_proj", "add", "emb",
   ]
 
@@ -186,7 +187,8 @@ public struct MeasurementFormat: Sendable {
         length = isl
       case "generation_attention":
         let batch = DecodeBatch(
-          sequences: sequences, context: isl + step, queryHeads: q, kvHeads: kv, bytesPerHeadToken: 4 * headDim)
+          sequences: sequences, context: isl + step, queryHeads: q, kvHeads: kv,
+          bytesPerHeadToken: 4 * headDim)
         // vLLM packs the query heads of a group; without a group it does not split.
         operation = .decode(q == kv ? .unsplit : .flashAttention, batch)
         group = decodeGroup(batch)
@@ -247,7 +249,8 @@ public struct MeasurementFormat: Sendable {
         continue
       }
       let distribution = table.text("distribution", row)
-      guard distribution.hasPrefix("power_law_"), let skew = Double(distribution.dropFirst(10)), skew > 0, skew != 1
+      guard distribution.hasPrefix("power_law_"), let skew = Double(distribution.dropFirst(10)), skew > 0,
+        skew != 1
       else {
         file.left["a distribution of tokens that is no power law", default: 0] += 1
         continue
@@ -329,7 +332,8 @@ public struct MeasurementFormat: Sendable {
   ) { table, file in
     for row in table.rows {
       let wide = try table.int("n_embd", row)
-      let bytes = try 2 * table.int("num_tokens", row, least: 0) * wide
+      let bytes =
+        try 2 * table.int("num_tokens", row, least: 0) * wide
         / table.int("num_tensor_parallel_workers", row)
       let (time, cell) = try table.milliseconds("time_stats.send_recv.median", row)
       file.measurements.append(

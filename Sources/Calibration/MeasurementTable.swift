@@ -30,7 +30,9 @@ struct MeasurementTable {
       rows.append(
         Row(
           line: number,
-          cells: line.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false).map { Substring($0) }))
+          cells: line.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false).map {
+            Substring($0)
+          }))
     }
     header = rows.first?.cells.map { $0.trimmingCharacters(in: .whitespaces) } ?? []
     columns = Dictionary(header.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
@@ -62,7 +64,8 @@ struct MeasurementTable {
   func number(_ name: String, _ row: Row) throws -> Double {
     let found = text(name, row)
     guard let value = Double(found), value.isFinite, value >= 0 else {
-      throw MeasurementError(file: path, line: row.line, "\(name) is “\(found)”, expected a number of at least 0")
+      throw MeasurementError(
+        file: path, line: row.line, "\(name) is “\(found)”, expected a number of at least 0")
     }
     return value
   }

@@ -101,7 +101,7 @@ public enum Operation: Hashable, Sendable {
   /// `LinearCost.kernels` with its shapes worked out once.
   private static func layer(_ model: ModelSpec, tp: Int, tokens: Int) -> @Sendable (HardwareSpec) -> Double {
     let linear = LinearCost(
-      model: model, hardware: HardwareCatalog.a100Measured, shape: InstanceShape(tp: tp), 
+      model: model, hardware: HardwareCatalog.a100Measured, shape: InstanceShape(tp: tp),
       wiring: .inOneNode(HardwareCatalog.a100Measured))
     let products = linear.projections + linear.feedForward(intermediate: model.intermediate)
     let rotated = tokens * (model.queryHeads / tp + model.kvHeadsPerRank(tp: tp)) * model.headDim

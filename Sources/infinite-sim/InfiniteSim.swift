@@ -22,7 +22,7 @@ struct InfiniteSim: ParsableCommand {
       """,
     subcommands: [
       RunCommand.self, CompareCommand.self, PoliciesCommand.self, ModelsCommand.self, HardwareCommand.self,
-      EnginesCommand.self, CostCommand.self, ValidateCommand.self,
+      EnginesCommand.self, CostCommand.self, ValidateCommand.self, CalibrateCommand.self,
     ])
 
   static func main() {

@@ -12,7 +12,7 @@ struct ValidateCosts: ParsableCommand {
       \(MeasurementFormat.all.map { "  \($0.name) (\($0.origin)): \($0.columns.joined(separator: ", "))" }.joined(separator: "\n"))
       """)
 
-  @Option(help: "Folder of measurement files.") var data: String
+  @Option(help: "Folder of measurement files.") var data = "../shared/data/profiles"
   @Option(help: "A profile of the catalogue, or a hardware file (YAML).") var hardware = "a100-measured"
   @Flag(help: "Print rows as JSON.") var json = false
   @Flag(help: "Leave out the refits of held-out rows.") var quick = false

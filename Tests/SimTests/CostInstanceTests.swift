@@ -33,7 +33,9 @@ struct CostInstanceTests {
     #expect(costs.prefillFloor == Int64((32e6 * prefill.floor).rounded()))
     #expect(
       costs.prefillTokenRate
-        == Int64((32e6 * 32 * (prefill.perTokenQueryHead + prefill.perTokenKVHead)).rounded()))
+        == Int64(
+          (32e6 * 32 * (prefill.perTokenQueryHead + prefill.perTokenRootKVHead / Double(32).squareRoot()))
+            .rounded()))
     #expect(costs.prefillPairRate == Int64((32 * 4 * 32 * 128 / prefill.flopsPerSecond * 1e12).rounded()))
     #expect(
       costs.prefillReachRate == Int64((32 * 4 * 128 * 128 / prefill.tileFlopsPerSecond * 1e12).rounded()))

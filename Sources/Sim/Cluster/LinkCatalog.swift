@@ -24,10 +24,10 @@ public struct LinkClass: Hashable, Sendable {
 
 /// The links known by name. Bandwidth is of one flow in one direction: one GPU's NVLink ports or NIC.
 public enum LinkCatalog {
-  /// The fit is √(17² + (S/241)²); a latency and a bandwidth are its upper bound, exact at both ends.
+  /// Fitted to 1,487 messages of up to 5 GB, the launch included.
   public static let nvlink3 = LinkClass(
-    "nvlink3", latency: 17, gigabytesPerSecond: 241,
-    source: "measured: Vidur intra-node send_recv, kernel time, A100-SXM4 (costmodel.md 5)")
+    "nvlink3", latency: 35, gigabytesPerSecond: 258,
+    source: "measured: Vidur intra-node send_recv, host-timed, A100-SXM4 (docs/costs.md)")
   /// NVLink as the data sheet has it.
   public static let nvlink3Datasheet = LinkClass(
     "nvlink3-datasheet", latency: 0, gigabytesPerSecond: 300,
@@ -42,8 +42,8 @@ public enum LinkCatalog {
     source: "Assumed: 80 % of 31.5 GB/s (costmodel.md 5 has all-reduce only), nvlink3's latency")
   /// What engines get between DGX nodes: the default.
   public static let hdr200 = LinkClass(
-    "hdr200", latency: 98, gigabytesPerSecond: 21,
-    source: "measured: Vidur inter-node send_recv, host-timed, 200 Gb/s HDR (costmodel.md 5)")
+    "hdr200", latency: 109, gigabytesPerSecond: 20.85,
+    source: "measured: Vidur inter-node send_recv, host-timed, 200 Gb/s HDR (docs/costs.md)")
   /// The NIC as the data sheet has it.
   public static let hdr200Datasheet = LinkClass(
     "hdr200-datasheet", latency: 0, gigabytesPerSecond: 25,

@@ -1,5 +1,7 @@
 /// Prefill attention of one layer (causal), of all prompts of a step in one launch:
-/// floor + tokens · (q · heads + kv · KV heads) + flops / rate + longest context / tile rate.
+/// floor + tokens · (q · heads + kv · √(KV heads)) + flops / rate + longest context / tile rate.
+///
+/// The root is empirical: with it one set of constants holds from 1 to 64 KV heads (docs/costs.md).
 ///
 /// It is additive, so that a prompt costs the same however it is chunked but for what a launch adds: the floor, and
 /// the one tile of 128 query rows that meets the longest context, on one multiprocessor.
@@ -8,8 +10,8 @@ public struct PrefillAttentionCost: Hashable, Sendable {
   public var floor: Double
   /// µs per new token and query head of the rank.
   public var perTokenQueryHead: Double
-  /// µs per new token and KV head of the rank.
-  public var perTokenKVHead: Double
+  /// µs per new token and square root of the KV heads of the rank.
+  public var perTokenRootKVHead: Double
   /// Arithmetic rate reached.
   public var flopsPerSecond: Double
   /// Arithmetic rate of one multiprocessor on the last tile; infinite for none.
@@ -17,12 +19,12 @@ public struct PrefillAttentionCost: Hashable, Sendable {
 
   /// Takes the parts as they are.
   public init(
-    floor: Double, perTokenQueryHead: Double, perTokenKVHead: Double, flopsPerSecond: Double,
+    floor: Double, perTokenQueryHead: Double, perTokenRootKVHead: Double, flopsPerSecond: Double,
     tileFlopsPerSecond: Double = .infinity
   ) {
     self.floor = floor
     self.perTokenQueryHead = perTokenQueryHead
-    self.perTokenKVHead = perTokenKVHead
+    self.perTokenRootKVHead = perTokenRootKVHead
     self.flopsPerSecond = flopsPerSecond
     self.tileFlopsPerSecond = tileFlopsPerSecond
   }
@@ -93,7 +95,8 @@ public struct AttentionCost: Sendable {
 
   /// Work per new token (softmax, scales), µs.
   public var prefillPerToken: Double {
-    prefill.perTokenQueryHead * Double(queryHeads) + prefill.perTokenKVHead * Double(kvHeads)
+    prefill.perTokenQueryHead * Double(queryHeads) + prefill.perTokenRootKVHead
+      * Double(kvHeads).squareRoot()
   }
 
   /// One query token against one key token: 4 · heads · width flops (QKᵀ and PV), µs.

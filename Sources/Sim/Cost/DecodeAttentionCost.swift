@@ -62,7 +62,7 @@ public struct DecodeBatch: Hashable, Sendable {
 /// FlashAttention-2 with split keys and values: thread blocks of one (sequence, KV head, split) each, in waves.
 ///
 ///     floor + waves · ⌈blocks / splits⌉ · 64 keys · bytes / min(per block, bandwidth / blocks in flight)
-///           + [splits > 1] · combine + sequences · query heads · perSequenceHead
+///           + [splits > 1] · combine + sequences · √(8 · query heads · KV heads) · perSequenceHead
 ///
 /// The number of splits is the one that the kernel's host code picks: the fewest that fill the GPU to within
 /// 85 % of the best filling (Dao-AILab/flash-attention, `num_splits_heuristic`).
@@ -75,7 +75,7 @@ public struct WaveAttentionCost: Hashable, Sendable {
   public var blockBytesPerSecond: Double
   /// Combining the splits' results, µs.
   public var combine: Double
-  /// µs per sequence and query head.
+  /// µs per sequence and query head, where a KV head has eight.
   public var perSequenceHead: Double
 
   /// Takes the parts as they are.
@@ -99,8 +99,16 @@ public struct WaveAttentionCost: Hashable, Sendable {
     let perBlock = min(blockBytesPerSecond, bytesPerSecond / inFlight)
     let bytes = Double(plan.keysPerBlock * batch.bytesPerHeadToken)
     return floor + Double(plan.waves) * bytes / perBlock * 1e6 + (plan.splits > 1 ? combine : 0)
-      + perSequenceHead * Double(batch.sequences * batch.queryHeads)
+      + perSequenceHead * Double(batch.sequences) * batch.headsOfPacks
   }
+}
+
+extension DecodeBatch {
+  /// Query heads, where a KV head has eight; else the root of query heads · 8 · KV heads.
+  ///
+  /// The kernel packs the query heads of a KV head into one tile: output and set-up grow by less than their number.
+  /// The root is empirical, and all that holds from 2 to 64 query heads per KV head (docs/costs.md).
+  fileprivate var headsOfPacks: Double { Double(8 * queryHeads * kvHeads).squareRoot() }
 }
 
 /// How FlashAttention-2 lays a decode-attention call out on the GPU: it depends on the shape alone.

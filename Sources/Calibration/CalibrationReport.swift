@@ -11,7 +11,9 @@ extension Calibration {
         CostValidation.percent(summary.max), CostValidation.percent(summary.bias),
       ])
     }
-    var table = [["constant", "base", "value", "known to", "state"] + (truth == nil ? [] : ["truth", "off by"])]
+    var table = [
+      ["constant", "base", "value", "known to", "state"] + (truth == nil ? [] : ["truth", "off by"])
+    ]
     let truths = truth.map { HardwareField.constants(of: $0) } ?? []
     for constant in constants {
       var row = [

@@ -57,7 +57,9 @@ public struct Calibration: Sendable {
     }
     let was = HardwareField.constants(of: base)
     for (field, old) in zip(HardwareField.constants(of: hardware), was) {
-      guard case .number(_, let get, _) = field.value, case .number(_, let getOld, _) = old.value else { continue }
+      guard case .number(_, let get, _) = field.value, case .number(_, let getOld, _) = old.value else {
+        continue
+      }
       constants.append(
         Constant(name: field.name, base: getOld(base), value: get(hardware), spread: spreads[field.name]))
     }
@@ -71,7 +73,8 @@ public struct Calibration: Sendable {
     let sections = kept.map { String($0.name.prefix { $0 != "." }) }
     var seen: [String] = []
     for section in sections where !seen.contains(section) { seen.append(section) }
-    return seen.isEmpty ? [] : ["constants without measurements, from the base: " + seen.joined(separator: ", ")]
+    return seen.isEmpty
+      ? [] : ["constants without measurements, from the base: " + seen.joined(separator: ", ")]
   }
 }
 

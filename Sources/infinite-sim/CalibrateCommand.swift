@@ -14,7 +14,8 @@ struct CalibrateCommand: ParsableCommand {
       """)
 
   @Option(help: "Folder of measurement files.") var data: String
-  @Option(help: "Profile to start from: of the catalogue, or a hardware file (YAML).") var base = "a100-measured"
+  @Option(help: "Profile to start from: of the catalogue, or a hardware file (YAML).") var base =
+    "a100-measured"
   @Option(help: "The hardware file to write; with --synthesize the folder.") var output: String
   @Option(help: "What the profile is called. (default: the file's name)") var name: String?
   @Option(help: "A hardware file to compare the found constants with.") var truth: String?
@@ -32,7 +33,8 @@ struct CalibrateCommand: ParsableCommand {
     let spec = try Machine.hardware(base)
     let folder = try MeasurementFolder(path: data, hardware: spec)
     guard !folder.measurements.isEmpty else {
-      throw CommandFailure(.badData, "\(data): no file has a known format; see `infinite-sim validate costs --help`")
+      throw CommandFailure(
+        .badData, "\(data): no file has a known format; see `infinite-sim validate costs --help`")
     }
     if synthesize { return try writeSynthetic(folder, spec) }
     let file = try AtomicFile(output, option: "--output")
@@ -47,7 +49,8 @@ struct CalibrateCommand: ParsableCommand {
     let hardware = SyntheticData.scaled(spec, by: scale, name: "synthetic")
     let data = SyntheticData(hardware: hardware, noise: noise, seed: seed)
     var isDirectory: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: output, isDirectory: &isDirectory), isDirectory.boolValue else {
+    guard FileManager.default.fileExists(atPath: output, isDirectory: &isDirectory), isDirectory.boolValue
+    else {
       throw CommandFailure(.usage, "--output \(output): there is no such folder")
     }
     for (ordinal, measured) in folder.files.enumerated()
