@@ -161,8 +161,9 @@ struct PreparedStage {
       let ratios = logs(spec, at: indices).sorted()
       let shift = -ratios[ratios.count / 2]
       let starts = [
-        start(fields, start, times: shift, rates: -shift), start(fields, start, times: 0, rates: -shift),
-        start(fields, start, times: -shift, rates: -shift),
+        Self.moved(fields, start, times: shift, rates: -shift),
+        Self.moved(fields, start, times: 0, rates: -shift),
+        Self.moved(fields, start, times: -shift, rates: -shift),
         best.enumerated().map { $1 + ($0.isMultiple(of: 2) ? 0.3 : -0.3) },
         best.enumerated().map { $1 + ($0.isMultiple(of: 2) ? -0.5 : 0.4) },
       ]
@@ -176,7 +177,7 @@ struct PreparedStage {
   }
 
   /// `logarithms` with those of times and of rates moved.
-  private func start(_ fields: [HardwareField], _ logarithms: [Double], times: Double, rates: Double)
+  private static func moved(_ fields: [HardwareField], _ logarithms: [Double], times: Double, rates: Double)
     -> [Double]
   {
     zip(fields, logarithms).map { field, x in field.isTime ? x + times : field.isExponent ? x : x + rates }

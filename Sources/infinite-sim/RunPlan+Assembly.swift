@@ -141,7 +141,7 @@ extension RunPlan {
     let configuration = SimulationConfiguration(
       topology: InstanceTopology(
         nodeOfInstance: Self.nodeClasses(layout),
-        withinNode: machine.cluster.hardware.inNodeLink.costs,
+        withinNode: machine.cluster.hardware.queuedLink.costs,
         acrossNodes: machine.cluster.interNodeLink.costs, gpus: machine.cluster.gpus),
       costs: try InstanceCosts(
         model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape,
@@ -275,6 +275,7 @@ extension RunPlan {
     let cluster: JSON = [
       "nodes": .int(machine.cluster.nodes),
       "gpus_per_node": .int(machine.cluster.gpusPerNode),
+      "exchange_link": JSON(reflecting: machine.cluster.hardware.queuedLink),
       "inter_node_link": JSON(reflecting: machine.cluster.interNodeLink),
       "tp": .int(shape.tp), "pp": .int(shape.pp), "tp_across_nodes": .bool(shape.tpAcrossNodes),
       "expert_parallel": .bool(shape.expertParallel),

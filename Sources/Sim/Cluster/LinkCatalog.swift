@@ -71,7 +71,8 @@ public enum LinkCatalog {
 
   /// All classes, in the order in which they are listed.
   public static let all = [
-    nvlink3, nvlink3Datasheet, nvlink4Datasheet, pcie4, hdr200, hdr200Datasheet, infiniband400Datasheet,
+    nvlink3, nvlink3Kernel, nvlink3Datasheet, nvlink4Datasheet, pcie4, hdr200, hdr200Datasheet,
+    infiniband400Datasheet,
     ethernet1g,
     ethernet10g, ethernet25g, ethernet100g, ethernet400g,
   ]

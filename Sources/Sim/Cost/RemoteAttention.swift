@@ -15,7 +15,7 @@ public struct RemoteAttention: Sendable {
     self.hardware = hardware
     self.gpus = gpus
     self.kernel = kernel ?? hardware.engine.decodeKernel
-    self.link = link ?? hardware.inNodeLink.costs
+    self.link = link ?? hardware.queuedLink.costs
   }
 
   /// One message of `bytes`.
