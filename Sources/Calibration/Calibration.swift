@@ -80,14 +80,14 @@ public struct Calibration: Sendable {
 
 extension PreparedStage {
   /// Relative half-widths of the intervals that the data leave each constant of `spec`, which is fitted: the larger
-  /// of 2.5 standard errors by the curvature at the fit, and the spread of four refits on three quarters of the data.
+  /// of 3.5 standard errors by the curvature at the fit, and the spread of four refits on three quarters of the data.
   func spreads(_ spec: HardwareSpec, at indices: [Int]) -> [Double] {
     let fields = stage.fields(of: spec)
     let centre = fields.map { Self.logarithm($0, in: spec) }
     let errors = standardErrors(spec, fields, centre, at: indices)
     var refits: [[Double]] = []
     // A constant that the curvature leaves open needs no refits to be called so.
-    if errors.contains(where: { 2.5 * $0 <= Calibration.mostSpread }) {
+    if errors.contains(where: { 3.5 * $0 <= Calibration.mostSpread }) {
       for part in 0..<4 {
         let kept = indices.enumerated().filter { $0.offset % 4 != part }.map(\.element)
         let fitted = fit(spec, at: kept, thorough: false)
@@ -97,7 +97,7 @@ extension PreparedStage {
     return fields.indices.map { i in
       let values = refits.map { $0[i] }
       let apart = (values.max() ?? 0) - (values.min() ?? 0)
-      return max(2.5 * errors[i], apart / 2)
+      return max(3.5 * errors[i], apart / 2)
     }
   }
 

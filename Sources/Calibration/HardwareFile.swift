@@ -97,6 +97,13 @@ public struct HardwareFileError: Error, Hashable, CustomStringConvertible {
   /// What is wrong.
   public var problem: Problem
 
+  /// Takes the parts as they are.
+  public init(file: String, line: Int?, problem: Problem) {
+    self.file = file
+    self.line = line
+    self.problem = problem
+  }
+
   /// One sentence: where, what was found and what was expected.
   public var description: String {
     let place = line.map { "\(file):\($0)" } ?? file

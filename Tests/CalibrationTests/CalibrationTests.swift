@@ -1,4 +1,7 @@
-import Foundation
+import class Foundation.FileManager
+import class Foundation.ProcessInfo
+import struct Foundation.URL
+import struct Foundation.UUID
 import Sim
 import Testing
 
