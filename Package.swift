@@ -85,7 +85,8 @@ let package = Package(
       name: "CalibrationTests", dependencies: ["Calibration", "Sim"], exclude: ["Sample"],
       swiftSettings: strict),
     .testTarget(
-      name: "CommandTests", dependencies: ["infinite-sim", "Calibration", "Reference", "Results", "Sim", "Workloads"],
+      name: "CommandTests",
+      dependencies: ["infinite-sim", "Calibration", "Reference", "Results", "Sim", "Workloads"],
       swiftSettings: strict),
   ]
 )

@@ -16,7 +16,7 @@ public struct SessionTurns {
   static let defaultUnit = 64
 
   /// All of `trace`, which must keep its details, in memory: a turn of a session follows the one before it if the
-  /// loop is closed, else every request comes when the trace says.
+  /// loop is closed, at once where only its think time is missing; else every request comes when the trace says.
   ///
   /// - Throws: `TraceError` where the trace does not say what is wanted.
   public func source(of trace: TraceFile) throws(TraceError) -> SessionSource {
@@ -25,16 +25,15 @@ public struct SessionTurns {
     turns.reserveCapacity(records.count)
     var last: [Int: Int] = [:]
     var prefixes = PrefixNames()
+    var hasThinkTimes = false
     for (index, record) in records.enumerated() {
       var turn = SessionSource.Turn(request: record.request)
       if closesLoop, let session = record.details.session, let previous = last[session] {
-        guard let think = record.details.think else {
-          throw .invalidOption(
-            name: "closed-loop", found: "no think time of request \(index)",
-            expected: "a trace with the think time of each turn after a session's first")
-        }
+        // A turn without a think time, in a trace that has them, follows at once.
+        let think = record.details.think?.picoseconds
+        hasThinkTimes = hasThinkTimes || think != nil
         turn.follows = previous
-        turn.think = SimDuration(picoseconds: max(1, think.picoseconds))
+        turn.think = SimDuration(picoseconds: max(1, think ?? 1))
       }
       if sharesPrefixes { turn.prefix = try prefixes.names(of: record, number: index) }
       if let session = record.details.session { last[session] = index }
@@ -43,6 +42,11 @@ public struct SessionTurns {
     if closesLoop, !turns.contains(where: { $0.follows != nil }) {
       throw .invalidOption(
         name: "closed-loop", found: "no session of two requests", expected: "a trace with sessions")
+    }
+    if closesLoop, !hasThinkTimes {
+      throw .invalidOption(
+        name: "closed-loop", found: "sessions without any think time",
+        expected: "a trace with the think times of its turns")
     }
     if sharesPrefixes, prefixes.unit == nil {
       throw .invalidOption(

@@ -80,7 +80,8 @@ struct RunOptions: ParsableArguments {
   @Option(help: "0 replays the trace; k > 0 its k-th redraw (arrivals and blocks of lengths).")
   var seed = 0
 
-  @Flag(help: "Share leading blocks of prompts that the trace says are alike (hash_ids, or a session's prefix).")
+  @Flag(
+    help: "Share leading blocks of prompts that the trace says are alike (hash_ids, or a session's prefix).")
   var prefixCaching = false
   @Flag(help: "A session's next request arrives its think time after the simulated end of the one before.")
   var closedLoop = false

@@ -39,7 +39,8 @@ struct Workload {
     if wantsDetails {
       let source = try sessions.source(of: trace)
       return Workload(
-        name: name, seed: seed, manifest: manifest, requests: source.info.count, isClosedLoop: source.isClosedLoop
+        name: name, seed: seed, manifest: manifest, requests: source.info.count,
+        isClosedLoop: source.isClosedLoop
       ) { source }
     }
     guard seed > 0 else {

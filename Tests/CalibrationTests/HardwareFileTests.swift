@@ -18,7 +18,7 @@ import Testing
   func oddValues() throws {
     var spec = HardwareCatalog.a100Measured
     spec.gemm.floor = 0.1 + 0.2
-    spec.rope.perElement = 5e-324
+    spec.rope.perElement = Double.leastNonzeroMagnitude
     spec.gemm.bytesPerSecond = 1.797e308
     spec.summary = "a \"b\": \\ c # d\n\té\u{1}"
     spec.unvalidated = ["- one", "two: 2"]

@@ -26,7 +26,8 @@ struct CostInstanceTests {
     #expect(costs.stages == 1 && costs.ranks == 1 && costs.layersPerStage == 32)
     #expect(costs.hostBase == 1_300_000_000)  // 0.8 ms + Ray's 0.5, costmodel.md 6
     #expect(costs.hostPerSequence == 43_000_000)
-    #expect(costs.decodeFloor == 784_291_000)  // 32 · (24.5 µs + 16,384 bytes / 1,802 GB/s), up to the nanosecond
+    // 32 · (24.5 µs + 16,384 bytes / 1,802 GB/s), up to the nanosecond.
+    #expect(costs.decodeFloor == 784_291_000)
     #expect(costs.contextRate == 290_947)  // 32 · 16,384 bytes / 1,802 GB/s = 290,947.8 ps
     #expect(costs.longest == nil && costs.window == .max)
     let prefill = HardwareCatalog.a100Measured.prefillAttention
