@@ -4,12 +4,15 @@
 usage: Tests/Mutants/run.py [NAME...]        only these bugs
        Tests/Mutants/run.py --unmutated N    no bug: every suite on N seeds, in release
 
-Works on a copy in .build/mutants, never on the sources. Exits 1 if a bug is not caught, if the unmutated tree breaks a
+Works on copies in .build/mutants, one for each processor, never on the sources. Exits 1 if a bug is not caught, if the unmutated tree breaks a
 law, or if a bug's text does not occur exactly once.
 """
 
+import concurrent.futures
 import json
+import os
 import pathlib
+import queue
 import re
 import subprocess
 import sys
@@ -17,7 +20,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-WORK = ROOT / ".build" / "mutants"
+COPIES = [ROOT / ".build" / "mutants" / str(number) for number in range(min(4, os.cpu_count() or 1))]
 # target: where it comes from
 TARGETS = {"Sim": "Sources/Sim", "Policies": "Sources/Policies", "TestSupport": "Tests/TestSupport"}
 PACKAGE = """// swift-tools-version: 6.1
@@ -44,35 +47,35 @@ def write_if_changed(path, text):
         path.write_text(text)
 
 
-def copy_tree():
-    """Makes the working package equal to the tree; returns its Swift files by their path in the tree."""
+def copy_tree(work):
+    """Makes a working package equal to the tree; returns its Swift files by their path in the tree."""
     manifest = (ROOT / "Package.swift").read_text()
     version = re.search(r'swift-collections", exact: "([^"]+)"', manifest).group(1)
-    write_if_changed(WORK / "Package.swift", PACKAGE % version)
-    write_if_changed(WORK / "Sources/laws/main.swift", (HERE / "Laws.swift").read_text())
+    write_if_changed(work / "Package.swift", PACKAGE % version)
+    write_if_changed(work / "Sources/laws/main.swift", (HERE / "Laws.swift").read_text())
     copied = {}
     for target, origin in TARGETS.items():
         wanted = set()
         for source in sorted((ROOT / origin).rglob("*.swift")):
-            copy = WORK / "Sources" / target / source.relative_to(ROOT / origin)
+            copy = work / "Sources" / target / source.relative_to(ROOT / origin)
             write_if_changed(copy, source.read_text())
             wanted.add(copy)
             copied[str(source.relative_to(ROOT))] = copy
-        for stale in set((WORK / "Sources" / target).rglob("*.swift")) - wanted:
+        for stale in set((work / "Sources" / target).rglob("*.swift")) - wanted:
             stale.unlink()
     return copied
 
 
-def build(configuration="debug"):
+def build(work, configuration="debug"):
     """Returns the compiler's errors, empty if there are none."""
     command = ["swift", "build", "-c", configuration, "--product", "laws"]
-    done = subprocess.run(command, cwd=WORK, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(command, cwd=work, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return "" if done.returncode == 0 else done.stdout
 
 
-def run_laws(seeds, suites, limit, configuration="debug"):
+def run_laws(work, seeds, suites, limit, configuration="debug"):
     """Returns (law, seed) of the first violation, or None. A trap's law is the sentence it prints."""
-    command = [str(WORK / ".build" / configuration / "laws"), str(seeds), *suites]
+    command = [str(work / ".build" / configuration / "laws"), str(seeds), *suites]
     environment = {"SWIFT_BACKTRACE": "enable=no", "PATH": "/usr/bin:/bin"}
     try:
         done = subprocess.run(
@@ -94,14 +97,30 @@ def last_trial(output):
     return trials[-1] if trials else "?"
 
 
+def plant(bug, copies):
+    """Returns (law, seed) of what caught the bug, or None. `copies` is a queue of (folder, files) to work in."""
+    work, files = copies.get()
+    file = files[bug["file"]]
+    original = file.read_text()
+    try:
+        file.write_text(original.replace(bug["find"], bug["replace"]))
+        errors = build(work)
+        if errors:
+            raise SystemExit(f"{bug['name']} does not compile:\n{errors}")
+        return run_laws(work, bug.get("seeds", 100), bug["suites"], bug.get("limit", 60))
+    finally:
+        file.write_text(original)
+        copies.put((work, files))
+
+
 def main():
     arguments = sys.argv[1:]
-    copied = copy_tree()
     if arguments[:1] == ["--unmutated"]:
-        errors = build("release")
+        copy_tree(COPIES[0])
+        errors = build(COPIES[0], "release")
         if errors:
             sys.exit(errors)
-        caught = run_laws(arguments[1] if arguments[1:] else 300, [], 3600, "release")
+        caught = run_laws(COPIES[0], arguments[1] if arguments[1:] else 300, [], 3600, "release")
         print(f"law violated: {caught[0]}: {caught[1]}" if caught else "no law violated")
         sys.exit(1 if caught else 0)
 
@@ -111,34 +130,30 @@ def main():
         sys.exit(f"no such bug: {', '.join(sorted(unknown))}")
     start = time.time()
     for bug in bugs:
-        count = copied[bug["file"]].read_text().count(bug["find"])
+        count = (ROOT / bug["file"]).read_text().count(bug["find"])
         if count != 1:
             sys.exit(f"{bug['name']}: its text occurs {count} times in {bug['file']}, not once: {bug['find']}")
-    errors = build()
-    if errors:
-        sys.exit(errors)
-    caught = run_laws(4, [], 300)
-    if caught:
-        sys.exit(f"the unmutated tree violates a law: {caught[0]}: {caught[1]}")
 
-    chosen = [bug for bug in bugs if not arguments or bug["name"] in arguments]
-    missed = []
-    print("| bug | caught by | at |\n|---|---|---|")
-    for bug in chosen:
-        file = copied[bug["file"]]
-        original = file.read_text()
-        try:
-            file.write_text(original.replace(bug["find"], bug["replace"]))
-            errors = build()
+    with concurrent.futures.ThreadPoolExecutor(len(COPIES)) as pool:
+        copies = queue.SimpleQueue()
+        trees = [(work, copy_tree(work)) for work in COPIES]
+        for errors in pool.map(build, COPIES):
             if errors:
-                sys.exit(f"{bug['name']} does not compile:\n{errors}")
-            caught = run_laws(bug.get("seeds", 100), bug["suites"], bug.get("limit", 60))
-        finally:
-            file.write_text(original)
-        if not caught:
-            missed.append(bug["name"])
-        law, where = caught or ("NOTHING", "-")
-        print(f"| {bug['name']} | {law} | {where} |", flush=True)
+                sys.exit(errors)
+        for tree in trees:
+            copies.put(tree)
+        caught = run_laws(COPIES[0], 4, [], 300)
+        if caught:
+            sys.exit(f"the unmutated tree violates a law: {caught[0]}: {caught[1]}")
+
+        chosen = [bug for bug in bugs if not arguments or bug["name"] in arguments]
+        missed = []
+        print("| bug | caught by | at |\n|---|---|---|")
+        for bug, caught in zip(chosen, pool.map(lambda bug: plant(bug, copies), chosen)):
+            if not caught:
+                missed.append(bug["name"])
+            law, where = caught or ("NOTHING", "-")
+            print(f"| {bug['name']} | {law} | {where} |", flush=True)
     print(f"{len(chosen) - len(missed)} of {len(chosen)} planted bugs caught in {time.time() - start:.0f} s")
     if missed:
         sys.exit(f"not caught: {', '.join(missed)}")
