@@ -61,8 +61,8 @@ public struct InstanceCosts: Sendable {
   private let linearFunction: @Sendable (Int) -> Int64
   private let headFunction: @Sendable (Int) -> Int64
   private let handoffFunction: @Sendable (Int) -> Int64
-  private var linearMemo: ContiguousArray<Int64>
-  private var headMemo: ContiguousArray<Int64>
+  private var linearMemo: ContiguousArray<Int64> = []
+  private var headMemo: ContiguousArray<Int64> = []
   private var decodeMemo: ContiguousArray<ContiguousArray<DecodeLine>> = []
 
   /// Token counts above this are computed anew each time: only giant prompts reach it.
@@ -104,38 +104,46 @@ public struct InstanceCosts: Sendable {
     linearFunction = linear
     headFunction = head
     handoffFunction = handoff
-    linearMemo = ContiguousArray(repeating: -1, count: Self.memoSize)
-    headMemo = ContiguousArray(repeating: -1, count: Self.memoSize)
   }
 
   /// Non-attention work of a stage's layers on `tokens` tokens, all-reduces included, ps.
   public mutating func linear(tokens: Int) -> Int64 {
     guard tokens > 0 else { return 0 }
-    guard tokens < Self.memoSize else { return linearFunction(tokens) }
-    if linearMemo[tokens] < 0 { linearMemo[tokens] = linearFunction(tokens) }
-    return linearMemo[tokens]
+    if tokens < linearMemo.count, linearMemo[tokens] >= 0 { return linearMemo[tokens] }
+    return Self.remember(tokens, in: &linearMemo, linearFunction)
   }
 
   /// `linear` without remembering the answer, for readers that cannot change the table.
   public func linearTime(tokens: Int) -> Int64 {
     guard tokens > 0 else { return 0 }
-    if tokens < Self.memoSize, linearMemo[tokens] >= 0 { return linearMemo[tokens] }
+    if tokens < linearMemo.count, linearMemo[tokens] >= 0 { return linearMemo[tokens] }
     return linearFunction(tokens)
   }
 
   /// The LM head on `samples` sequences that emit a token, ps (charged to every stage: the longest counts).
   public mutating func head(samples: Int) -> Int64 {
     guard samples > 0 else { return 0 }
-    guard samples < Self.memoSize else { return headFunction(samples) }
-    if headMemo[samples] < 0 { headMemo[samples] = headFunction(samples) }
-    return headMemo[samples]
+    if samples < headMemo.count, headMemo[samples] >= 0 { return headMemo[samples] }
+    return Self.remember(samples, in: &headMemo, headFunction)
   }
 
   /// `head` without remembering the answer.
   public func headTime(samples: Int) -> Int64 {
     guard samples > 0 else { return 0 }
-    if samples < Self.memoSize, headMemo[samples] >= 0 { return headMemo[samples] }
+    if samples < headMemo.count, headMemo[samples] >= 0 { return headMemo[samples] }
     return headFunction(samples)
+  }
+
+  private static func remember(
+    _ count: Int, in memo: inout ContiguousArray<Int64>, _ function: (Int) -> Int64
+  ) -> Int64 {
+    let time = function(count)
+    guard count < memoSize else { return time }
+    if count >= memo.count {
+      memo.append(contentsOf: repeatElement(-1, count: max(count + 1, 2 * memo.count, 256) - memo.count))
+    }
+    memo[count] = time
+    return time
   }
 
   /// Handing `tokens` activations from one stage to the next, ps; 0 when PP = 1.
@@ -176,7 +184,11 @@ public struct InstanceCosts: Sendable {
   /// Pairs of a query and a key for `new` tokens after `cached` ones, within the window.
   public func pairs(new: Int, cached: Int) -> Int128 {
     // The first `growing` of the new tokens still see everything before them.
-    let growing = Int128(min(new, max(0, window - cached)))
+    let reach = min(new, max(0, window - cached))
+    if new < 1 << 30, cached < 1 << 30, reach == new {
+      return Int128(new * cached + new * (new + 1) / 2)
+    }
+    let growing = Int128(reach)
     return growing * Int128(cached) + growing * (growing + 1) / 2 + (Int128(new) - growing) * Int128(window)
   }
 }

@@ -251,9 +251,13 @@ private struct Slowdown {
 
   static var none: Slowdown { Slowdown(numerator: 1, denominator: 1) }
 
+  @inline(__always)
   func scale(_ picoseconds: Int64) -> Int64 {
-    if numerator == denominator { return picoseconds }
-    return Int64((Int128(picoseconds) * numerator + denominator - 1) / denominator)
+    numerator == denominator ? picoseconds : scaled(picoseconds)
+  }
+
+  private func scaled(_ picoseconds: Int64) -> Int64 {
+    Int64((Int128(picoseconds) * numerator + denominator - 1) / denominator)
   }
 }
 

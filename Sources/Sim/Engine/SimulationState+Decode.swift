@@ -162,9 +162,9 @@ extension SimulationState {
 
   /// The clock at which the first request of the batch finishes.
   private mutating func nextFinish(of i: Int) -> Int64 {
-    while let entry = instances[i].finishers.min {
-      if isFinisher(Int(entry & 0xFF_FFFF), entry: entry, on: i) { return Int64(entry >> 24) }
-      instances[i].finishers.removeMin()
+    while let entry = instances[i].finishers.first {
+      if isFinisher(entry, on: i) { return entry.clock }
+      instances[i].finishers.removeFirst()
     }
     preconditionFailure("every decoding request has a finish")
   }
@@ -172,8 +172,7 @@ extension SimulationState {
   /// Steps, from the next, that all find their local blocks.
   private func stepsWithRoom(_ i: Int, atMost limit: Int64) -> Int64 {
     let size = Int64(blockSize)
-    var perCycle = 0
-    for residue in 0..<blockSize { perCycle += Int(growers[i * blockSize + residue]) }
+    let perCycle = instances[i].growing
     var free = usableBlocks - instances[i].usedBlocks
     if perCycle == 0 {
       return hasRoom(i, free: free, clock: instances[i].clock + 1) ? limit : 1

@@ -4,7 +4,13 @@
 /// the error is at most 1/2,048. Values below 2,048 ps are exact. Pages of buckets are made when first used.
 struct LatencyHistogram {
   private static let bits = 10
-  private var pages: ContiguousArray<ContiguousArray<UInt32>> = []
+  private static let pageSize = 1 << bits
+  /// Pages for every Int64.
+  private static let pageCount = 64 - bits
+
+  /// Where a page begins in `counts`, −1 if it has not been used.
+  private var starts = ContiguousArray<Int32>(repeating: -1, count: pageCount)
+  private var counts: ContiguousArray<UInt32> = []
   private(set) var count = 0
   private var sum: Int128 = 0
   private var maximum: Int64 = 0
@@ -12,22 +18,24 @@ struct LatencyHistogram {
   mutating func record(_ picoseconds: Int64) {
     precondition(picoseconds >= 0, "a latency is never negative")
     let (page, bucket) = Self.place(picoseconds)
-    while pages.count <= page { pages.append([]) }
-    if pages[page].isEmpty { pages[page] = ContiguousArray(repeating: 0, count: 1 << Self.bits) }
-    pages[page][bucket] += 1
+    counts[start(ofPage: page) + bucket] += 1
     count += 1
     sum += Int128(picoseconds)
     maximum = max(maximum, picoseconds)
   }
 
+  private mutating func start(ofPage page: Int) -> Int {
+    if starts[page] >= 0 { return Int(starts[page]) }
+    let start = counts.count
+    counts.append(contentsOf: repeatElement(0, count: Self.pageSize))
+    starts[page] = Int32(start)
+    return start
+  }
+
   mutating func merge(_ other: LatencyHistogram) {
-    while pages.count < other.pages.count { pages.append([]) }
-    for page in other.pages.indices where !other.pages[page].isEmpty {
-      if pages[page].isEmpty {
-        pages[page] = other.pages[page]
-      } else {
-        for bucket in 0..<(1 << Self.bits) { pages[page][bucket] += other.pages[page][bucket] }
-      }
+    for page in 0..<Self.pageCount where other.starts[page] >= 0 {
+      let (mine, theirs) = (start(ofPage: page), Int(other.starts[page]))
+      for bucket in 0..<Self.pageSize { counts[mine + bucket] += other.counts[theirs + bucket] }
     }
     count += other.count
     sum += other.sum
@@ -38,7 +46,7 @@ struct LatencyHistogram {
   private static func place(_ value: Int64) -> (page: Int, bucket: Int) {
     let exponent = max(0, 63 - value.leadingZeroBitCount - bits)
     let scaled = Int(value >> Int64(exponent))
-    return scaled < 1 << bits ? (0, scaled) : (exponent + 1, scaled - 1 << bits)
+    return scaled < pageSize ? (0, scaled) : (exponent + 1, scaled - pageSize)
   }
 
   /// The value that `permille` thousandths of the values do not exceed (nearest rank), ps.
@@ -46,13 +54,14 @@ struct LatencyHistogram {
     guard count > 0 else { return 0 }
     let rank = max(1, (count * permille + 999) / 1000)
     var seen = 0
-    for page in pages.indices {
-      for bucket in pages[page].indices where pages[page][bucket] > 0 {
-        seen += Int(pages[page][bucket])
+    for page in 0..<Self.pageCount where starts[page] >= 0 {
+      let start = Int(starts[page])
+      for bucket in 0..<Self.pageSize {
+        seen += Int(counts[start + bucket])
         if seen >= rank {
           if page == 0 { return Double(bucket) }
           let width = Int64(1) << Int64(page - 1)
-          let low = (Int64(bucket) + 1 << Self.bits) * width
+          let low = (Int64(bucket) + Int64(Self.pageSize)) * width
           return min(Double(low) + Double(width - 1) / 2, Double(maximum))
         }
       }
