@@ -63,7 +63,9 @@ public struct InstanceCosts: Sendable {
   private let handoffFunction: @Sendable (Int) -> Int64
   private var linearMemo: ContiguousArray<Int64> = []
   private var headMemo: ContiguousArray<Int64> = []
-  private var decodeMemo: ContiguousArray<ContiguousArray<DecodeLine>> = []
+  /// The pieces of `decode` found so far, and for sequences · octaves + octave where each lies, −1 if it does not.
+  private var decodeLines: ContiguousArray<DecodeLine> = []
+  private var decodePlaces: ContiguousArray<Int32> = []
 
   /// Token counts above this are computed anew each time: only giant prompts reach it.
   private static let memoSize = 1 << 15
@@ -154,21 +156,32 @@ public struct InstanceCosts: Sendable {
   /// The part of `decode` that holds for `sequences` requests with `context` attended tokens together. O(1) once
   /// the batch size has been met, O(log context) the first time.
   public mutating func decodeLine(sequences: Int, context: Int64) -> DecodeLine {
+    let octave = DecodeLine.octave(sequences: sequences, context: context)
+    let place = sequences * DecodeLine.octaves + octave
+    if place < decodePlaces.count, decodePlaces[place] >= 0 { return decodeLines[Int(decodePlaces[place])] }
+    return makeDecodeLine(sequences: sequences, octave: octave)
+  }
+
+  private mutating func makeDecodeLine(sequences: Int, octave: Int) -> DecodeLine {
     guard let decodeFunction else {
       return DecodeLine(from: 0, until: .max, base: decodeFloor, rate: contextRate)
     }
-    if sequences >= decodeMemo.count {
-      decodeMemo.append(
-        contentsOf: repeatElement([], count: max(sequences, 2 * decodeMemo.count) + 1 - decodeMemo.count))
+    let first = sequences * DecodeLine.octaves
+    if first >= decodePlaces.count {
+      let wanted = max(first + DecodeLine.octaves, 2 * decodePlaces.count)
+      decodePlaces.append(contentsOf: repeatElement(-1, count: wanted - decodePlaces.count))
     }
-    let octave = DecodeLine.octave(sequences: sequences, context: context)
-    while decodeMemo[sequences].count <= octave {
-      let next = DecodeLine(
-        sequences: sequences, octave: decodeMemo[sequences].count, atLeast: decodeMemo[sequences].last,
-        knot: decodeFunction)
-      decodeMemo[sequences].append(next)
+    // Each line starts where the one before it ends.
+    var line: DecodeLine?
+    for k in 0...octave {
+      if decodePlaces[first + k] < 0 {
+        decodePlaces[first + k] = Int32(decodeLines.count)
+        decodeLines.append(
+          DecodeLine(sequences: sequences, octave: k, atLeast: line, knot: decodeFunction))
+      }
+      line = decodeLines[Int(decodePlaces[first + k])]
     }
-    return decodeMemo[sequences][octave]
+    return decodeLines[Int(decodePlaces[first + octave])]
   }
 
   /// `decode`, ps, without remembering anything, for readers that cannot change the table.

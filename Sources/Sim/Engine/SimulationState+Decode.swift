@@ -178,8 +178,8 @@ extension SimulationState {
       return hasRoom(i, free: free, clock: instances[i].clock + 1) ? limit : 1
     }
     // As long as a block is left after a whole cycle, every step of the cycle found its blocks.
+    if Int(limit / size + 1) * perCycle < free { return limit }
     let cycles = Int64(max(0, free - 1) / perCycle)
-    if cycles >= limit / size + 1 { return limit }
     var steps = cycles * size
     free -= Int(cycles) * perCycle
     while steps < limit, hasRoom(i, free: free, clock: instances[i].clock + steps) {

@@ -32,6 +32,7 @@ extension SimulationState {
 
   /// Admits prompts from the head of the queue and starts their prefill. Returns false if there was none.
   private mutating func packPrompts(_ i: Int) -> Bool {
+    if instances[i].queue.isEmpty, !instances[i].isHungry, instances[i].blockedGiant == .max { return false }
     let heldBefore = beginAdmission(i)
     defer { endAdmission(i, heldBefore: heldBefore) }
     var tokens = 0

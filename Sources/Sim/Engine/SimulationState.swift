@@ -83,7 +83,7 @@ struct SimulationState: ~Copyable {
   var metrics: MetricsCollector
   var fingerprint = Fingerprint()
   var completionBuffer: ContiguousArray<Int32> = []
-  var costLines: ContiguousArray<CostLine> = []
+  var costLines = Slab<CostLine>()
 
   init(
     _ configuration: SimulationConfiguration, policy: any SchedulingPolicy, source: RequestSourceInfo,

@@ -1,5 +1,7 @@
 /// Rows that one owner holds, by index: what an array is, without the check on every change whether somebody shares
 /// it. The loop changes rows some twenty times per request, and such a check costs as much as most of the changes.
+///
+/// Indices are checked in debug builds only: they come from the tables themselves, never from input.
 struct Slab<Row>: ~Copyable {
   private var rows: UnsafeMutablePointer<Row>
   private var capacity: Int
@@ -24,11 +26,11 @@ struct Slab<Row>: ~Copyable {
   @inline(__always)
   subscript(index: Int) -> Row {
     _read {
-      precondition(UInt(bitPattern: index) < UInt(bitPattern: count), "a row of the slab")
+      assert(UInt(bitPattern: index) < UInt(bitPattern: count), "a row of the slab")
       yield rows[index]
     }
     _modify {
-      precondition(UInt(bitPattern: index) < UInt(bitPattern: count), "a row of the slab")
+      assert(UInt(bitPattern: index) < UInt(bitPattern: count), "a row of the slab")
       yield &rows[index]
     }
   }
@@ -43,6 +45,12 @@ struct Slab<Row>: ~Copyable {
     guard count > 0 else { return nil }
     count -= 1
     return (rows + count).move()
+  }
+
+  /// Forgets all rows and keeps their room.
+  mutating func removeAll() {
+    rows.deinitialize(count: count)
+    count = 0
   }
 
   private mutating func grow() {

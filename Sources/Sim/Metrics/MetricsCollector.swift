@@ -138,11 +138,11 @@ struct MetricsCollector: ~Copyable {
   mutating func waited(from start: Int64, to end: Int64) {
     let span = source.lastArrival.picoseconds
     guard start < end, start < span else { return }
-    func overlap(_ low: Int64, _ high: Int64) -> Int128 { Int128(max(0, min(end, high) - max(start, low))) }
+    func overlap(_ low: Int64, _ high: Int64) -> Int64 { max(0, min(end, high) - max(start, low)) }
     let third = span / 3
-    waiting.0 += overlap(0, third)
-    waiting.1 += overlap(third, 2 * third)
-    waiting.2 += overlap(2 * third, 3 * third)
+    waiting.0 += Int128(overlap(0, third))
+    waiting.1 += Int128(overlap(third, 2 * third))
+    waiting.2 += Int128(overlap(2 * third, 3 * third))
   }
 
   mutating func sampledWindow(used: Int, running: Int) {
