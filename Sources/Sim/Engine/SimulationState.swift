@@ -57,8 +57,8 @@ struct SimulationState: ~Copyable {
   /// Numbers of the moves that were aborted before they landed; looked up, never iterated.
   var abortedTransfers: Set<Int> = []
   var transferNumber = 0
-  var gManager: GManager
-  var rManagers: ContiguousArray<RManager>
+  /// The last heartbeat of every instance, as the gManager has it.
+  var reports: Slab<InstanceReport>
   var mailbox: ContiguousArray<Message> = []
   var nextTick: Int64
 
@@ -120,8 +120,7 @@ struct SimulationState: ~Copyable {
     lanes = Slab(repeating: Lane(), count: count * configuration.costs.stages)
     growers = Slab(repeating: 0, count: count * options.blockSize)
     undecided = Slab(repeating: 0, count: (count + 63) / 64)
-    gManager = GManager(instances: count)
-    rManagers = ContiguousArray(repeating: RManager(), count: count)
+    reports = Slab(repeating: InstanceReport(), count: plans ? count : 0)
     nextTick = plans ? lending.period.picoseconds : .max
     if options.prefixCaching, source.prefixUnit > 0 {
       prefixUnit = source.prefixUnit
