@@ -332,6 +332,8 @@ extension SimulationState {
       requests.remove(slot, from: &instances[longest].queue)
       looksAgain = true
       requests[slot].home = i
+      count(-1, at: longest)
+      count(1, at: i)
       requests.insert(slot, into: &instances[i].queue)
       clearBlockedGiant(of: longest)
       setHungry(longest, false)
