@@ -88,7 +88,11 @@ extension SimulationState {
     precondition(run.end == now, "a run ends at its end")
     instances[i].isBusy = false
     timers.set(i, to: .max)
-    if run.chunk > 0 { bookChunks(i, steps: run.count - 1) }
+    if run.chunk > 0 {
+      metrics.chunkRuns += 1
+      metrics.chunkSteps += Int(run.count)
+      bookChunks(i, steps: run.count - 1)
+    }
     advance(i, by: run.count)
     if run.decodes {
       metrics.runs += 1
