@@ -118,6 +118,9 @@ struct InstanceState {
   var isHungry = false
   /// Its head, if that is larger than an instance and waits for memory: the id, `Int.max` if not.
   var blockedGiant = Int.max
+  /// The giant that found no loan last, and how often memory had been freed anywhere by then.
+  var refusedGiant = -1
+  var refusedAtFrees = -1
   /// Prefill attention computed for others, to be paid in the next step, ps.
   var owed: Int64 = 0
   /// Moves leaving it.

@@ -73,6 +73,8 @@ struct SimulationState: ~Copyable {
   var endedRequests: ContiguousArray<Int> = []
 
   var hungryCount = 0
+  /// Times that memory was freed, or a queue emptied, anywhere.
+  var frees = 0
   /// The oldest blocked head that is larger than an instance (its id): younger requests are held back for it.
   var holdingGiant = Int.max
   var holdSince: Int64 = 0
