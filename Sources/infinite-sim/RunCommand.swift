@@ -24,19 +24,18 @@ struct RunCommand: ParsableCommand {
     let requestsFile = try requestsOut.map { try AtomicFile($0, option: "--requests-out") }
     let store = try options.db.map { try ResultStore.open($0) }
     let executor = RunExecutor(
-      store: store, force: options.runsAgain, progress: ProgressLine(quiet: options.quiet))
-    let requests = requestsFile == nil ? nil : RequestCSV()
+      store: store, force: options.runsAgain, progress: ProgressLine(quiet: options.quiet),
+      isTimed: options.timing)
+    let requests = try requestsFile.map { try RequestCSV($0) }
     let executed = try executor.execute(plan, on: workload, observer: requests)
 
-    if let requestsFile, let requests { try requestsFile.write(requests.text) }
+    try requests?.commit()
     if !options.quiet {
       for warning in plan.warnings + plan.extrapolations(executed.longest) {
         writeToStandardError("warning: \(warning)\n")
       }
     }
     for sentence in plan.unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
-    if !options.quiet {
-    }
     if executed.isReused, let id = executed.storedRun, let db = options.db, !options.quiet {
       writeToStandardError("note: shown from run \(id) of \(db); --force runs it again\n")
     }

@@ -85,6 +85,6 @@ extension SimulationState {
       let loan = loans[Int(index)]
       if loan.blocks > 0, requests[Int(loan.slot)].home == home { users += 1 }
     }
-    return costs.overlapped(over: link, queries: users + 1) <= costs.linearTime(tokens: running(on: home) + 1)
+    return linkFits(link, queries: users + 1, batch: running(on: home) + 1)
   }
 }
