@@ -21,10 +21,10 @@ public final class Pooled: SchedulingPolicy {
   public let steals: Bool
   private let router: Router?
   private let nodeFirst: Bool
-  /// What a prompt token to be computed counts beside a resident one (found on tuning seeds; 2 to 4 are alike).
+  /// What a prompt token to be computed counts beside a resident one (tuned; less loses, 2 to 4 are alike).
   private static let promptWeight = 4
   private let shareFrom: Int
-  private var roles = PlannerRoles()
+  private var planner: GreedyPlanner
 
   /// - Parameter router: instead of steps 1 to 3, if given.
   public init(
@@ -34,6 +34,7 @@ public final class Pooled: SchedulingPolicy {
     self.shareFrom = shareFrom
     self.nodeFirst = nodeFirst
     self.lending = lending
+    planner = GreedyPlanner(options: lending)
     self.steals = steals
     self.router = router
   }
@@ -155,7 +156,5 @@ public final class Pooled: SchedulingPolicy {
 
   // MARK: - Planning
 
-  public func plan(_ map: PlacementMap) -> [MoveOrder] {
-    GreedyPlanner(map: map, options: lending).plan(&roles)
-  }
+  public func plan(_ map: borrowing PlacementMap) -> [MoveOrder] { planner.plan(map) }
 }
