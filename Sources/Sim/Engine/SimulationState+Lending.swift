@@ -236,11 +236,11 @@ extension SimulationState {
     }
   }
 
-  /// No more than this can be had of all instances together, watermarks kept: blocks that runs under way have taken
-  /// since they began count as free.
+  /// No more than this can be had of all instances together: blocks that runs under way have taken since they began
+  /// count as free, and so do watermarks, which an instance that runs nothing need not keep.
   private func mostLendable() -> Int {
     var most = 0
-    for i in 0..<instanceCount { most += max(0, usableBlocks - instances[i].usedBlocks - watermark) }
+    for i in 0..<instanceCount { most += usableBlocks - instances[i].usedBlocks }
     return most
   }
 
@@ -339,6 +339,8 @@ extension SimulationState {
       requests.remove(slot, from: &instances[longest].queue)
       looksAgain = true
       requests[slot].home = i
+      count(-1, at: longest)
+      count(1, at: i)
       requests.insert(slot, into: &instances[i].queue)
       clearBlockedGiant(of: longest)
       setHungry(longest, false)
