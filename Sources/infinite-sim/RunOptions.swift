@@ -101,7 +101,7 @@ struct RunOptions: ParsableArguments, Sendable {
   var force = false
   @Flag(help: "Print JSON.")
   var json = false
-  @Flag(help: "Print one JSON line on stderr: loop_s, requests_per_s, peak_rss_mb.")
+  @Flag(help: "Print one JSON line on stderr: loop_s, requests_per_s, peak_rss_mb. The bound is left out.")
   var timing = false
   @Flag(help: "Walk every decode step instead of skipping ahead: the same result, slowly.")
   var stepByStep = false
