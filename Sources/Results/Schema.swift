@@ -84,6 +84,7 @@ enum Schema {
           ) STRICT;
           CREATE INDEX decision_run ON decision (run_id);
           """)
-    }
+    },
+    accounts,
   ]
 }

@@ -54,6 +54,7 @@ extension SimulationState {
   /// Books `steps` completed decode steps of the run under way.
   private mutating func advance(_ i: Int, by steps: Int64) {
     guard steps > 0 else { return }
+    if observer != nil { tellWork(i, steps: steps) }
     let run = instances[i].run
     // Within a run the first step waited for whatever came before it; later ones only for themselves.
     if instances[i].oldestToken != .max {
@@ -88,6 +89,7 @@ extension SimulationState {
       instances[i].oldestToken = instances[i].batch.isEmpty ? .max : now
       completeFinished(i)
     } else {
+      if observer != nil { tellWork(i, steps: run.count) }
       metrics.steps += 1
       metrics.busy += Int128(run.elapsed(run.count))
     }
