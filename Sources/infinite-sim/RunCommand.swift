@@ -29,7 +29,7 @@ struct RunCommand: ParsableCommand {
     let store = try options.db.map { try ResultStore.open($0) }
     let executor = RunExecutor(
       store: store, force: options.runsAgain, progress: ProgressLine(quiet: options.quiet))
-    let requests = requestsFile == nil ? nil : RequestCSV()
+    let requests = try requestsFile.map { try RequestCSV($0) }
     let timelineWriter = try timeline.map { path in
       try TimelineWriter(
         path: AtomicFile(path, option: "--timeline").path, instances: plan.instances,
@@ -38,7 +38,7 @@ struct RunCommand: ParsableCommand {
     let executed = try executor.execute(plan, on: workload, observer: requests, watcher: timelineWriter)
 
     try timelineWriter?.finish()
-    if let requestsFile, let requests { try requestsFile.write(requests.text) }
+    try requests?.commit()
     if !options.quiet {
       for warning in plan.warnings + plan.extrapolations(executed.longest) {
         writeToStandardError("warning: \(warning)\n")

@@ -73,8 +73,9 @@ final class RunExecutor {
   private func run(_ plan: RunPlan, on workload: Workload, observers: [(any RunObserver)?]) throws
     -> ExecutedRun
   {
-    let seen = RequestCollector()
-    let observer = ObserverList([seen] + observers.compactMap(\.self))
+    let present = observers.compactMap(\.self)
+    // Without anybody who looks, the engine makes no records.
+    let observer: (any RunObserver)? = present.count > 1 ? ObserverList(present) : present.first
     let source = try workload.open()
     let begin = ContinuousClock.now
     let summary = try plan.simulate(source, observer, progress.start(plan.policy))
@@ -83,25 +84,11 @@ final class RunExecutor {
     let result = RunResult(
       summary: summary, maxContextTTFTSeconds: plan.maxContextTTFT(tokens: summary.maxContextTokens),
       unvalidated: plan.unvalidated)
-    return ExecutedRun(result: result, rejected: seen.rejected.sorted(), longest: seen.longest)
+    return ExecutedRun(result: result, rejected: summary.rejectedIDs, longest: summary.longest)
   }
 
   /// The wall time as the database keeps it: ISO 8601, UTC.
   private func now() -> String { Date.now.ISO8601Format() }
-}
-
-/// Collects what a comparison needs of the requests: memory grows with the rejected ones only.
-private final class RequestCollector: RunObserver {
-  private(set) var rejected: [Int] = []
-  private(set) var longest = LongestRequests()
-
-  func requestEnded(_ record: RequestRecord) {
-    if case .rejected = record.outcome { rejected.append(record.id.index) }
-    if record.admitted != nil {
-      longest.prompt = max(longest.prompt, record.prompt)
-      longest.context = max(longest.context, record.prompt + record.output)
-    }
-  }
 }
 
 /// Passes what it sees to several observers.

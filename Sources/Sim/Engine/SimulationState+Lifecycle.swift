@@ -125,8 +125,7 @@ extension SimulationState {
     requests[slot].joinClock = clock
     requests[slot].joinTime = now
     requests[slot].finishClock = clock + Int64(requests[slot].output - requests[slot].generated)
-    precondition(requests[slot].finishClock < 1 << 40, "an instance decodes fewer than 2^40 steps")
-    instances[i].finishers.insert(UInt64(requests[slot].finishClock) << 24 | UInt64(slot))
+    instances[i].finishers.insert(ClockQueue.Entry(clock: requests[slot].finishClock, slot: slot))
     requests.insert(slot, into: &instances[i].batch)
     instances[i].oldestToken = min(instances[i].oldestToken, now)
     instances[i].epochDue = true
@@ -198,6 +197,7 @@ extension SimulationState {
       if slackBlocks(of: slot) == 0 {
         let residue = residue(of: slot)
         growers[i * blockSize + residue] += Int32(sign)
+        instances[i].growing += sign
       }
     }
   }
