@@ -61,10 +61,15 @@ public final class RunRecorder: RunObserver {
         record.home.index, record.admitted?.picoseconds, record.firstToken?.picoseconds,
         record.ended.picoseconds, reason, record.preemptions, record.borrowedBlocksPeak,
       ])
-    guard let (time, arrival) = account.take(record.id) else { return }
+    if let known = account.take(record.id) { record(known, of: record.id) }
+  }
+
+  /// Writes where a request's time went; its own row must be there.
+  func record(_ known: RequestAccount, of request: RequestID) {
+    let (time, arrival) = (known.time, known.arrival)
     write(
       insertAccount,
-      [run, record.id.index] + StatementArguments(TimeByCause.Cause.allCases.map { time[$0].picoseconds })
+      [run, request.index] + StatementArguments(TimeByCause.Cause.allCases.map { time[$0].picoseconds })
         + [
           arrival?.home.index, arrival?.load, arrival?.leastLoad, arrival?.mostLoad, arrival?.queued,
           arrival?.freeBlocks, arrival?.mostFreeBlocks,
@@ -102,8 +107,14 @@ public final class RunRecorder: RunObserver {
   /// Writes what is known only at the end of the run.
   /// - Throws: the first error of writing anything.
   func finish() throws {
+    try record(account.spent)
+  }
+
+  /// Writes what instances did.
+  /// - Throws: the first error of writing anything.
+  func record(_ work: [TimeAccount.Spent]) throws {
     if let failure { throw failure }
-    for (instance, spent) in account.spent.enumerated() {
+    for (instance, spent) in work.enumerated() {
       try db.execute(
         sql: """
           INSERT INTO instance_work (run_id, instance, decode_ps, decode_and_prefill_ps, prefill_ps)

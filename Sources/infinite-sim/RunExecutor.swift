@@ -1,6 +1,7 @@
 import Foundation
 import Results
 import Sim
+import Studies
 
 /// What one run gave.
 struct ExecutedRun {
@@ -15,6 +16,7 @@ struct ExecutedRun {
   var isReused = false
 
   var summary: RunSummary { result.summary }
+  var served: Served { Served(rejected: rejected, unfinished: summary.unfinished) }
 }
 
 /// Runs plans: takes from the database what it holds already, keeps in it what is new.

@@ -31,6 +31,13 @@ public struct TimeByCause: Hashable, Sendable {
   public var total: SimDuration { SimDuration(picoseconds: parts.reduce(0, +)) }
 }
 
+/// What an account knows of a request that has ended.
+public struct RequestAccount: Hashable, Sendable {
+  public var time: TimeByCause
+  /// `nil` if it was refused at its arrival.
+  public var arrival: ArrivalRecord?
+}
+
 /// Follows live requests and says of each, when it ends, where its time went.
 ///
 /// It is told of changes and of work, in the order in which an observer hears of them. Steps of an instance leave no
@@ -111,8 +118,8 @@ public struct TimeAccount {
   }
 
   /// What is known of a request that has ended; it is forgotten. `nil` for one never heard of.
-  public mutating func take(_ request: RequestID) -> (time: TimeByCause, arrival: ArrivalRecord?)? {
-    live.removeValue(forKey: request).map { ($0.time, $0.arrival) }
+  public mutating func take(_ request: RequestID) -> RequestAccount? {
+    live.removeValue(forKey: request).map { RequestAccount(time: $0.time, arrival: $0.arrival) }
   }
 
   private mutating func prepare(_ i: Int) {
