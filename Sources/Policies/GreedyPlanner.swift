@@ -263,7 +263,8 @@ struct GreedyPlanner {
     _ candidates: [Int], _ request: RequestID, from source: Int, to destination: Int,
     _ map: borrowing PlacementMap, _ apply: (Int, inout Side, inout Side) -> Void
   ) -> MoveOrder? {
-    let base = sides[source].throughput(sourceQueue, map) + sides[destination].throughput(destinationQueue, map)
+    let base =
+      sides[source].throughput(sourceQueue, map) + sides[destination].throughput(destinationQueue, map)
     var best: MoveOrder?
     var tried: [MoveGrounds.Candidate] = []
     for n in candidates {

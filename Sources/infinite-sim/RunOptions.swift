@@ -128,11 +128,6 @@ struct RunOptions: ParsableArguments, Sendable {
     guard (0...Self.lastSeed).contains(seed) else {
       throw ValidationError("--seed is \(seed), expected 0 to \(Self.lastSeed).")
     }
-    if seed > 0, prefixCaching || closedLoop, !GeneratedTrace.isRecipe(trace) {
-      throw ValidationError(
-        "--seed \(seed) redraws arrivals and lengths, which would tear sessions and prefixes apart; use seed 0 with "
-          + "--prefix-caching and --closed-loop.")
-    }
     if atOnce, closedLoop {
       throw ValidationError(
         "--at-once and --closed-loop exclude each other: a session's turns wait for answers.")
