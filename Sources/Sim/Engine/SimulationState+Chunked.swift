@@ -110,7 +110,8 @@ extension SimulationState {
   /// budget that decoding leaves, so neither arrivals nor the queue matter; none of them ends the prompt or completes a
   /// request, and all find their blocks.
   private mutating func alikeChunks(_ i: Int) -> Int64 {
-    guard !options.stepByStep, instances[i].chunks.count == 1, instances[i].borrowers == 0, prefixUnit == 0 else {
+    guard !options.stepByStep, instances[i].chunks.count == 1, instances[i].borrowers == 0, prefixUnit == 0
+    else {
       return 1
     }
     let chunk = instances[i].chunks[0]

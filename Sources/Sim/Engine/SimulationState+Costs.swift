@@ -151,7 +151,8 @@ extension SimulationState {
   /// it if `decodes`: as `prefillTime`, with every line's slope. `nil` where steps are not additive: something is owed,
   /// or a rounded factor stretches them.
   mutating func chunkRun(_ i: Int, decodes: Bool, atMost limit: Int64) -> StepRun? {
-    guard !freePrefill, costs.window == .max, instances[i].owed == 0, shipping(of: i).isNone, slowdown(of: i).isNone
+    guard !freePrefill, costs.window == .max, instances[i].owed == 0, shipping(of: i).isNone,
+      slowdown(of: i).isNone
     else { return nil }
     let chunk = instances[i].chunks[0]
     let (work, seen) = prefillAttention(chunk)
@@ -171,7 +172,8 @@ extension SimulationState {
       let tokens = decoders + (lane == ofChunk ? chunk.tokens : 0)
       guard tokens > 0 else { continue }
       let fixed =
-        costs.linear(tokens: tokens) + costs.head(samples: decoders) + (lane == ofChunk ? Int64(attention) : 0)
+        costs.linear(tokens: tokens) + costs.head(samples: decoders)
+        + (lane == ofChunk ? Int64(attention) : 0)
       let slope = lane == ofChunk ? Int64(perChunk) : 0
       costLines.append(CostLine(at: fixed, slope: slope))
       costLines.append(CostLine(at: costs.stageFloor, slope: 0))

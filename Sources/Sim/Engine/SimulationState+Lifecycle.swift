@@ -20,6 +20,7 @@ extension SimulationState {
     }
     let home = route(slot)
     requests[slot].home = home
+    if observer != nil { tellArrival(slot) }
     requests[slot].isRouted = true
     count(1, at: home)
     enqueue(slot)
@@ -105,6 +106,7 @@ extension SimulationState {
       requests[slot].firstToken = now
       fold(.firstToken, slot, blocks: requests[slot].localBlocks + requests[slot].hostedBlocks)
     } else {
+      if observer != nil { tellChange(.resumed, slot, blocks: requests[slot].localBlocks) }
       metrics.noteStall(now - requests[slot].lastToken)
     }
     if requests[slot].generated == requests[slot].output {
@@ -310,17 +312,19 @@ extension SimulationState {
     fingerprint.fold(
       transition, time: now, phase: phase, request: requests[slot].id, instance: requests[slot].home,
       blocks: blocks)
+    if observer != nil { tellChange(transition, slot, blocks: blocks) }
   }
 
   func decided(
     _ kind: DecisionRecord.Kind, _ slot: Int, from source: Int, to destination: Int, blocks: Int,
-    _ reason: () -> String
+    grounds: MoveGrounds? = nil, _ reason: () -> String
   ) {
     guard let observer else { return }
     observer.decided(
       DecisionRecord(
         time: SimTime(picoseconds: now), kind: kind, request: RequestID(requests[slot].id),
-        source: InstanceID(source), destination: InstanceID(destination), blocks: blocks, reason: reason()))
+        source: InstanceID(source), destination: InstanceID(destination), blocks: blocks, reason: reason(),
+        grounds: grounds))
   }
 }
 

@@ -74,7 +74,8 @@ extension SimulationState {
     let source = transfer.isRecall ? transfer.host : transfer.home
     reports[source].usedBlocks = reports[source].usedBlocks - KVBlocks(transfer.blocks)
     reports[transfer.home].localTokens -= sign * transfer.blocks * blockSize
-    reports[transfer.host].hostedBlocks = reports[transfer.host].hostedBlocks + KVBlocks(sign * transfer.blocks)
+    reports[transfer.host].hostedBlocks =
+      reports[transfer.host].hostedBlocks + KVBlocks(sign * transfer.blocks)
   }
 
   /// Blocks at home of a decoding request when its instance has started `steps` steps of the run under way.

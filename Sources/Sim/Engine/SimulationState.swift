@@ -174,7 +174,8 @@ struct SimulationState: ~Copyable {
   /// of a prompt are booked when it starts.
   func taken(by i: Int, steps: Int64) -> Int {
     let run = instances[i].run
-    return (run.decodes ? growth(of: i, steps: steps) : 0) + (run.chunk > 0 ? chunkBlocks(of: i, steps: steps) : 0)
+    return (run.decodes ? growth(of: i, steps: steps) : 0)
+      + (run.chunk > 0 ? chunkBlocks(of: i, steps: steps) : 0)
   }
 
   /// Blocks in use at this instant, those of steps that have started included.

@@ -48,6 +48,7 @@ struct RunJob: Sendable {
     (finished.requests, finished.samples, finished.decisions) = (
       spool.requests, spool.samples, spool.decisions
     )
+    (finished.accounts, finished.work) = (spool.accounts, spool.work)
     return finished
   }
 }
@@ -58,10 +59,20 @@ private final class RunSpool: RunObserver {
   private(set) var requests: [RequestRecord] = []
   private(set) var samples: [InstanceSample] = []
   private(set) var decisions: [DecisionRecord] = []
+  private(set) var accounts: [RequestID: RequestAccount] = [:]
+  private var account = TimeAccount()
 
   init(_ kept: KeptRows) { self.kept = kept }
 
-  func requestEnded(_ record: RequestRecord) { requests.append(record) }
+  func requestEnded(_ record: RequestRecord) {
+    requests.append(record)
+    accounts[record.id] = account.take(record.id)
+  }
+
+  var work: [TimeAccount.Spent] { account.spent }
+  func arrived(_ arrival: ArrivalRecord) { account.arrived(arrival) }
+  func changed(_ change: RequestChange) { account.changed(change) }
+  func worked(_ work: WorkRecord) { account.worked(work) }
   func sampled(_ sample: InstanceSample) { if kept == .all { samples.append(sample) } }
   func decided(_ decision: DecisionRecord) { if kept == .all { decisions.append(decision) } }
 }
