@@ -53,10 +53,13 @@ let package = Package(
     .target(
       name: "Calibration", dependencies: ["Sim", .product(name: "Yams", package: "Yams")],
       swiftSettings: strict),
+    .target(
+      name: "Studies", dependencies: ["Results", .product(name: "Yams", package: "Yams")],
+      swiftSettings: strict),
     .executableTarget(
       name: "infinite-sim",
       dependencies: [
-        "Sim", "Policies", "Workloads", "Results", "Calibration", "Reference", "ReferenceCUDA",
+        "Sim", "Policies", "Workloads", "Results", "Studies", "Calibration", "Reference", "ReferenceCUDA",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -86,7 +89,8 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["infinite-sim", "Calibration", "Reference", "Results", "Sim", "Workloads"],
+      dependencies: ["infinite-sim", "Calibration", "Reference", "Results", "Sim", "Studies", "Workloads"],
       swiftSettings: strict),
+    .testTarget(name: "StudiesTests", dependencies: ["Studies", "Results"], swiftSettings: strict),
   ]
 )

@@ -15,7 +15,7 @@ public final class ResultStore: Sendable {
   public static let schemaVersion = Schema.steps.count
 
   public let path: String
-  private let queue: DatabaseQueue
+  let queue: DatabaseQueue
 
   private init(path: String, queue: DatabaseQueue) {
     self.path = path
@@ -142,13 +142,14 @@ public final class ResultStore: Sendable {
 
   // MARK: - Reading
 
-  /// The newest completed run of a manifest, if there is one.
-  public func completedRun(manifestHash: String) throws -> StoredRun? {
+  /// The newest completed run of a manifest that has at least the wanted rows, if there is one.
+  public func completedRun(manifestHash: String, with rows: KeptRows = .all) throws -> StoredRun? {
     try read { db in
       try Row.fetchOne(
         db,
         sql: """
-          SELECT * FROM run WHERE manifest_hash = ? AND status = 'completed' ORDER BY id DESC LIMIT 1
+          SELECT * FROM run WHERE manifest_hash = ? AND status = 'completed' AND kept IN (\(rows.superset))
+          ORDER BY id DESC LIMIT 1
           """,
         arguments: [manifestHash]
       ).map(StoredRun.init)
@@ -220,12 +221,12 @@ public final class ResultStore: Sendable {
     }
   }
 
-  private func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
+  func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
     try Self.translatingDatabaseErrors(path) { try queue.read(body) }
   }
 
   /// Turns SQLite's errors into ours; leaves others as they are.
-  private static func translatingDatabaseErrors<Value>(_ path: String, _ body: () throws -> Value) throws
+  static func translatingDatabaseErrors<Value>(_ path: String, _ body: () throws -> Value) throws
     -> Value
   {
     do { return try body() } catch let error as DatabaseError { throw StoreError(error, path: path) }

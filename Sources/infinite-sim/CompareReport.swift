@@ -1,5 +1,6 @@
 import Results
 import Sim
+import Studies
 
 /// What `compare` prints, and writes with `--report`.
 struct CompareReport {

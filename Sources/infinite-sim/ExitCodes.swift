@@ -2,6 +2,7 @@ import Calibration
 import Policies
 import Results
 import Sim
+import Studies
 import Workloads
 
 /// The exit codes of the program (sysexits.h where it has a word).
@@ -24,6 +25,11 @@ enum FailureStatus: Int32 {
         case .unwritable: .runFailed
         }
     case is LossyConversion: self = .usage
+    case is StudyMissing: self = .missingInput
+    case is StudyError: self = .badData
+    // A study is an input: what is wrong in it is no usage of the command.
+    case let error as PointError:
+      self = FailureStatus(error.underlying) == .missingInput ? .missingInput : .badData
     case let error as ModelConfigError:
       if case .unreadable = error { self = .missingInput } else { self = .badData }
     case is ModelSpecError: self = .badData

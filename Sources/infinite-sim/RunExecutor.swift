@@ -1,6 +1,7 @@
 import Foundation
 import Results
 import Sim
+import Studies
 
 /// What one run gave.
 struct ExecutedRun {
@@ -15,6 +16,7 @@ struct ExecutedRun {
   var isReused = false
 
   var summary: RunSummary { result.summary }
+  var served: Served { Served(rejected: rejected, unfinished: summary.unfinished) }
 }
 
 /// Runs plans: takes from the database what it holds already, keeps in it what is new.
@@ -73,7 +75,7 @@ final class RunExecutor {
     let result = RunResult(
       summary: summary, maxContextTTFTSeconds: plan.maxContextTTFT(tokens: summary.maxContextTokens),
       unvalidated: plan.unvalidated)
-    return ExecutedRun(result: result, rejected: seen.rejected.sorted(), longest: seen.longest)
+    return ExecutedRun(result: result, rejected: seen.digest.rejected.sorted(), longest: seen.digest.longest)
   }
 
   /// The wall time as the database keeps it: ISO 8601, UTC.
@@ -82,16 +84,9 @@ final class RunExecutor {
 
 /// Collects what a comparison needs of the requests: memory grows with the rejected ones only.
 private final class RequestCollector: RunObserver {
-  private(set) var rejected: [Int] = []
-  private(set) var longest = LongestRequests()
+  private(set) var digest = RequestDigest(rejected: [], longest: LongestRequests())
 
-  func requestEnded(_ record: RequestRecord) {
-    if case .rejected = record.outcome { rejected.append(record.id.index) }
-    if record.admitted != nil {
-      longest.prompt = max(longest.prompt, record.prompt)
-      longest.context = max(longest.context, record.prompt + record.output)
-    }
-  }
+  func requestEnded(_ record: RequestRecord) { digest.include(record) }
 }
 
 /// Passes what it sees to several observers.

@@ -1,0 +1,82 @@
+import Foundation
+import Results
+import Sim
+import Studies
+
+/// One simulation, told by values alone: whatever it needs is made anew on the thread that runs it.
+struct RunJob: Sendable {
+  var policy: String
+  var options: RunOptions
+  var seed: Int
+  /// Requests to be left out, by their ids in the whole trace, ascending.
+  var dropped: [Int] = []
+  var kept = KeptRows.summary
+
+  /// The contender's plan; layout options describe vllm-m's instance (semantics.md 33).
+  func plan() throws -> RunPlan {
+    try RunPlan.make(
+      policy: policy, options: options, pairs: try OptionPairs(options.optionArguments), scope: .vllmM)
+  }
+
+  /// The requests; throws if none is left.
+  func workload() throws -> Workload {
+    let whole = try Workload.load(options, seed: seed)
+    guard !dropped.isEmpty else { return whole }
+    guard let rest = try whole.dropping(dropped) else {
+      throw CommandFailure(.runFailed, "no request is left of the trace")
+    }
+    return rest
+  }
+
+  /// Simulates, and holds in memory what is to be kept: nothing else has to wait meanwhile.
+  func run() throws -> FinishedRun {
+    let started = Date.now.ISO8601Format()
+    let plan = try plan()
+    let workload = try workload()
+    let spool = RunSpool(kept)
+    let summary = try plan.simulate(try workload.open(), spool, nil)
+    var finished = FinishedRun(
+      manifest: plan.manifest(workload),
+      result: RunResult(
+        summary: summary, maxContextTTFTSeconds: plan.maxContextTTFT(tokens: summary.maxContextTokens),
+        unvalidated: plan.unvalidated),
+      digest: spool.requestDigest, kept: kept, startedAt: started, finishedAt: Date.now.ISO8601Format())
+    (finished.requests, finished.samples, finished.decisions) = (
+      spool.requests, spool.samples, spool.decisions
+    )
+    return finished
+  }
+}
+
+/// Collects what is kept of a run.
+private final class RunSpool: RunObserver {
+  private let kept: KeptRows
+  private(set) var requests: [RequestRecord] = []
+  private(set) var samples: [InstanceSample] = []
+  private(set) var decisions: [DecisionRecord] = []
+  private var digest = RequestDigest(rejected: [], longest: LongestRequests())
+
+  init(_ kept: KeptRows) { self.kept = kept }
+
+  var requestDigest: RequestDigest {
+    RequestDigest(rejected: digest.rejected.sorted(), longest: digest.longest)
+  }
+
+  func requestEnded(_ record: RequestRecord) {
+    digest.include(record)
+    if kept != .summary { requests.append(record) }
+  }
+  func sampled(_ sample: InstanceSample) { if kept == .all { samples.append(sample) } }
+  func decided(_ decision: DecisionRecord) { if kept == .all { decisions.append(decision) } }
+}
+
+extension RequestDigest {
+  /// Takes in a request that ended; `rejected` is then no longer sorted.
+  mutating func include(_ record: RequestRecord) {
+    if case .rejected = record.outcome { rejected.append(record.id.index) }
+    if record.admitted != nil {
+      longest.prompt = max(longest.prompt, record.prompt)
+      longest.context = max(longest.context, record.prompt + record.output)
+    }
+  }
+}
