@@ -21,7 +21,7 @@ extension StudyResults {
 }
 
 extension Cell {
-  fileprivate init(grid: String, axesText json: JSON) {
+  init(grid: String, axesText json: JSON) {
     self.init(
       grid: grid,
       axes: Dictionary(uniqueKeysWithValues: json.keys.map { ($0, json[$0]?.string ?? "") }))

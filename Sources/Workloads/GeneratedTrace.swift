@@ -2,7 +2,8 @@ import Sim
 
 /// A trace that is made when it is needed: a generator's YAML, or a stand-in for one of the paper's.
 ///
-///     let trace = try GeneratedTrace("paper:5,requests=400,spread=1.5", redraw: 3)
+///     let recipe = "paper:5,requests=400,spread=1.5"
+///     let trace = try GeneratedTrace(recipe, spec: try GeneratedTrace.spec(recipe), redraw: 3)
 ///
 /// Redraw k adds k to the recipe's own seed, so that redraws of two recipes of one seed go together.
 public struct GeneratedTrace {
@@ -23,10 +24,15 @@ public struct GeneratedTrace {
 
   private static func isPaper(_ text: String) -> Bool { text.hasPrefix("paper:") }
 
-  /// Generates; throws what reading the recipe throws, and `invalidOption` for an option that only a file can
-  /// have, a bad recipe or more than 100 days.
+  /// What a recipe stands for: throws what reading it throws, and `invalidOption` for a bad one.
+  public static func spec(_ recipe: String) throws(TraceError) -> WorkloadSpec {
+    isPaper(recipe) ? try paper(recipe) : try GeneratorYAML.read(path: recipe)
+  }
+
+  /// Generates `spec`, which `recipe` stands for; throws `invalidOption` for an option that only a file can have,
+  /// for nothing generated and for more than 100 days.
   public init(
-    _ recipe: String, redraw: Int = 0, options: TraceOptions = .unchanged
+    _ recipe: String, spec: WorkloadSpec, redraw: Int = 0, options: TraceOptions = .unchanged
   ) throws(TraceError) {
     guard options.format == nil, !options.isLenient, options.arrivals == nil, options.jitter == nil,
       options.poolSpan == nil, !options.sorts
@@ -37,7 +43,7 @@ public struct GeneratedTrace {
           "a file, for --format, --lenient, --arrivals, --jitter, --pool-span and --sort; a generated trace needs none"
       )
     }
-    var spec = Self.isPaper(recipe) ? try Self.paper(recipe) : try GeneratorYAML.read(path: recipe)
+    var spec = spec
     spec.seed &+= UInt64(redraw)
     var records = try spec.generate()
     name = Self.isPaper(recipe) ? recipe : recipe.split(separator: "/").last.map(String.init) ?? recipe

@@ -21,7 +21,8 @@ struct InfiniteSim: ParsableCommand {
       database schema \(ResultStore.schemaVersion)
       """,
     subcommands: [
-      RunCommand.self, CompareCommand.self, SweepCommand.self, PoliciesCommand.self, ModelsCommand.self,
+      RunCommand.self, CompareCommand.self, SweepCommand.self, DiffCommand.self,
+      CapacityCommand.self, PoliciesCommand.self, ModelsCommand.self,
       HardwareCommand.self,
       EnginesCommand.self, CostCommand.self, ValidateCommand.self, CalibrateCommand.self, TraceCommand.self,
       KernelHostCommand.self,

@@ -18,14 +18,15 @@ struct Workload {
   /// Opens the requests from the first.
   var open: () throws -> any RequestSource
 
-  /// The trace that `options` names, validated as a whole.
-  static func load(_ options: RunOptions, seed: Int) throws -> Workload {
+  /// The trace that `options` names, validated as a whole; `recipe` is what it stands for, if that is known already.
+  static func load(_ options: RunOptions, seed: Int, recipe: WorkloadSpec? = nil) throws -> Workload {
     var reading = try options.traceOptions()
     let sessions = SessionTurns(closesLoop: options.closedLoop, sharesPrefixes: options.prefixCaching)
     let wantsDetails = sessions.closesLoop || sessions.sharesPrefixes
     reading.keepsDetails = wantsDetails
     if GeneratedTrace.isRecipe(options.trace) {
-      let trace = try GeneratedTrace(options.trace, redraw: seed, options: reading)
+      let trace = try GeneratedTrace(
+        options.trace, spec: try recipe ?? GeneratedTrace.spec(options.trace), redraw: seed, options: reading)
       let manifest = Self.manifest(trace.digest, reading, options)
       if wantsDetails {
         return Workload(

@@ -2,6 +2,7 @@ import Foundation
 import Results
 import Sim
 import Studies
+import Workloads
 
 /// One simulation, told by values alone: whatever it needs is made anew on the thread that runs it.
 struct RunJob: Sendable {
@@ -11,16 +12,18 @@ struct RunJob: Sendable {
   /// Requests to be left out, by their ids in the whole trace, ascending.
   var dropped: [Int] = []
   var kept = KeptRows.summary
+  /// What a generated trace stands for, so that it is worked out once.
+  var recipe: WorkloadSpec?
 
-  /// The contender's plan; layout options describe vllm-m's instance (semantics.md 33).
-  func plan() throws -> RunPlan {
+  /// The contender's plan; in studies, layout options describe vllm-m's instance (semantics.md 33).
+  func plan(_ scope: LayoutScope = .vllmM) throws -> RunPlan {
     try RunPlan.make(
-      policy: policy, options: options, pairs: try OptionPairs(options.optionArguments), scope: .vllmM)
+      policy: policy, options: options, pairs: try OptionPairs(options.optionArguments), scope: scope)
   }
 
   /// The requests; throws if none is left.
   func workload() throws -> Workload {
-    let whole = try Workload.load(options, seed: seed)
+    let whole = try Workload.load(options, seed: seed, recipe: recipe)
     guard !dropped.isEmpty else { return whole }
     guard let rest = try whole.dropping(dropped) else {
       throw CommandFailure(.runFailed, "no request is left of the trace")

@@ -19,6 +19,7 @@ struct SweepPlan {
     let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
     var said: Set<String> = []
     var workloads: [String: Workload] = [:]
+    var recipes: [String: WorkloadSpec] = [:]
     for grid in study.grids {
       var heats: [HeatName: PlannedHeat] = [:]
       var order: [HeatName] = []
@@ -31,11 +32,12 @@ struct SweepPlan {
           order.append(name)
           heat = PlannedHeat(name: name, onReject: grid.onReject)
         }
-        let job = RunJob(
+        var job = RunJob(
           policy: point.contender.policy, options: try point.runOptions(folder: folder), seed: point.seed,
           kept: grid.kept)
         do {
           let plan = try job.plan()
+          job.recipe = try Self.recipe(job.options.trace, &recipes)
           let workload = try Self.workload(of: point, job, &workloads)
           heat.members.append(
             PlannedRun(
@@ -69,20 +71,27 @@ struct SweepPlan {
     }
   }
 
+  private static func recipe(_ trace: String, _ known: inout [String: WorkloadSpec]) throws -> WorkloadSpec? {
+    guard GeneratedTrace.isRecipe(trace) else { return nil }
+    if let spec = known[trace] { return spec }
+    let spec = try GeneratedTrace.spec(trace)
+    known[trace] = spec
+    return spec
+  }
+
   /// The workload that the point's manifest names; each trace is read once here, and again where it is run.
   private static func workload(
     of point: StudyPoint, _ job: RunJob, _ known: inout [String: Workload]
   ) throws -> Workload {
     let settings = point.settings.filter { Vocabulary.ofWorkloads.contains($0.key) }
-    let isGenerated = settings.contains { $0.key == "trace" && GeneratedTrace.isRecipe($0.value) }
     // A redraw of a file is named by its seed alone; what is generated anew has a digest of its own.
-    let seed = isGenerated ? job.seed : 0
+    let seed = job.recipe == nil ? 0 : job.seed
     let key = "\(seed) " + settings.map { "\($0.key)=\($0.value)" }.joined(separator: "\n")
     var workload: Workload
     if let found = known[key] {
       workload = found
     } else {
-      workload = try Workload.load(job.options, seed: seed)
+      workload = try Workload.load(job.options, seed: seed, recipe: job.recipe)
       // Only what names it is kept.
       workload.open = { throw CommandFailure(.runFailed, "this workload is not to be replayed") }
       known[key] = workload

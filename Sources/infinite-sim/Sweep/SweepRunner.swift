@@ -16,8 +16,8 @@ final class SweepRunner {
   private(set) var results: StudyResults
   /// How many runs were made, and how many were there already.
   private(set) var made = 0, reused = 0
-  /// Costs left their measured ranges: each sentence once.
-  private(set) var extrapolations: [String] = []
+  /// The longest requests that were served, by the range in which the costs were measured.
+  private var longest: [MeasuredRange: LongestRequests] = [:]
   /// What the study has, so that what it no longer has can be removed.
   private var keys: Set<SweepPointKey> = []
   private var stored: [SweepPointKey: Int64]
@@ -186,10 +186,19 @@ final class SweepRunner {
       let key = storeKey(heat, member, kind)
       keys.insert(key)
       if let run = outcome.run, stored[key] != run { try store.link([key], to: run) }
-      let sentences = member.measured.extrapolations(
-        decodeContext: outcome.longest.context, prefill: outcome.longest.prompt)
-      for sentence in sentences where !extrapolations.contains(sentence) { extrapolations.append(sentence) }
+      let known = longest[member.measured] ?? LongestRequests()
+      longest[member.measured] = LongestRequests(
+        prompt: max(known.prompt, outcome.longest.prompt),
+        context: max(known.context, outcome.longest.context))
     }
+  }
+
+  /// One sentence for each measured range that some run left.
+  var extrapolations: [String] {
+    longest.flatMap { measured, longest in
+      measured.extrapolations(decodeContext: longest.context, prefill: longest.prompt)
+    }
+    .sorted()
   }
 
   private func pointKey(_ heat: PlannedHeat, _ member: PlannedRun, _ kind: HeatKind) -> PointKey {
