@@ -66,15 +66,16 @@ final class RunExecutor {
     -> ExecutedRun
   {
     let seen = RequestCollector()
-    let observer = ObserverList([seen] + observers.compactMap(\.self))
     let source = try workload.open()
+    let bound = BoundCollector(plan, arrivalsAreFixed: !source.isClosedLoop)
+    let observer = ObserverList([seen, bound] + observers.compactMap(\.self))
     let begin = ContinuousClock.now
     let summary = try plan.simulate(source, observer, progress.start(plan.policy))
     timing.add(loop: ContinuousClock.now - begin, requests: summary.arrived)
     progress.clear()
     let result = RunResult(
       summary: summary, maxContextTTFTSeconds: plan.maxContextTTFT(tokens: summary.maxContextTokens),
-      unvalidated: plan.unvalidated)
+      bound: bound.result, unvalidated: plan.unvalidated)
     return ExecutedRun(result: result, rejected: seen.digest.rejected.sorted(), longest: seen.digest.longest)
   }
 
