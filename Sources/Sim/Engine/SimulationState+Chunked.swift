@@ -69,10 +69,11 @@ extension SimulationState {
       let free = usableBlocks - instances[i].usedBlocks - decodeNeed(i)
       let reserve = running(on: i) > 0 ? watermark : 0
       let need = blocks(for: options.reserveISL ? length : cached + tokens) - sharedBlocks(hits)
-      if free - reserve >= need {
+      let isSpread = isSpread(slot) && borrowPrompt(slot, watermark: reserve, spreads: true)
+      if !isSpread, free - reserve >= need {
         admit(slot, localBlocks: blocks(for: cached + tokens), hits: hits)
       } else if borrows {
-        guard borrowPrompt(slot, watermark: reserve) else {
+        guard isSpread || borrowPrompt(slot, watermark: reserve) else {
           waitForSpace(slot)
           return
         }

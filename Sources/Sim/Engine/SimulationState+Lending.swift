@@ -31,20 +31,27 @@ extension SimulationState {
   // MARK: - Borrowing
 
   /// Admits the head of a queue with what its home has and the rest from hosts, all or nothing.
-  mutating func borrowPrompt(_ slot: Int, watermark: Int) -> Bool {
+  /// With `spreads` the hosts may have more than that, and the home keeps the rest.
+  mutating func borrowPrompt(_ slot: Int, watermark: Int, spreads: Bool = false) -> Bool {
     let i = requests[slot].home
     let need = blocks(for: requests[slot].length)
     let free = usableBlocks - instances[i].usedBlocks - (chunked ? growth(of: i, steps: 1) : 0)
-    let local = min(need, max(0, free - watermark))
-    guard need > local,
-      let pieces = askForLoan(slot, blocks: need - local, minimum: need - local, isGrowth: false)
+    let room = min(need, max(0, free - watermark))
+    let least = spreads ? max(1, need - room) : need - room
+    let most = spreads ? need - 1 : need - room
+    guard least > 0, most >= least,
+      let pieces = askForLoan(slot, blocks: most, minimum: least, isGrowth: false)
     else { return false }
+    let local = need - pieces.reduce(0) { $0 + $1.blocks.count }
     for piece in pieces {
       addLoan(slot, host: piece.host.index, blocks: piece.blocks.count, reason: "prompt")
     }
     admit(slot, localBlocks: local)
     return true
   }
+
+  /// Whether a prompt is offered to hosts although its home could hold it.
+  func isSpread(_ slot: Int) -> Bool { borrows && requests[slot].length >= lending.spreadFrom }
 
   /// A partial prompt that finds no blocks for its next chunk (`chunked` without `reserve-isl`) takes what is free at
   /// home and borrows all that its rest needs, or nothing.

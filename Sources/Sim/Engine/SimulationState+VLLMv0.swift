@@ -66,6 +66,11 @@ extension SimulationState {
       } else if packed > 0, tokens + new > options.maxNumBatchedTokens {
         break
       }
+      if packed == 0, isSpread(slot), borrowPrompt(slot, watermark: watermark, spreads: true) {
+        instances[i].partial = Int32(slot)
+        continuePartial(i)
+        return true
+      }
       let need = blocks(for: length)
       if usableBlocks - instances[i].usedBlocks - (need - sharedBlocks(hits)) >= watermark {
         admit(slot, localBlocks: need, hits: hits)

@@ -50,7 +50,8 @@ public struct RequestView: Sendable {
 public struct LoanRequest: Sendable {
   public let request: RequestView
   public let home: InstanceID
-  /// Blocks wanted, and the fewest that help: a prompt needs all of them, decode growth at least one.
+  /// Blocks wanted, and the fewest that help: a prompt needs what its home lacks, decode growth at least one.
+  /// Where the two differ for a prompt, its home takes the rest (`LendingOptions.spreadFrom`).
   public let blocks: KVBlocks
   public let minimum: KVBlocks
   /// Blocks that the request has on other instances already, by ascending host.
