@@ -16,7 +16,7 @@ CREATE VIEW ratio_seed AS
 SELECT a.grid, a.axes, a.seed, a.label, b.label AS base,
   CASE WHEN a.completed = b.completed AND a.rejected = b.rejected
     THEN a.output_tokens_per_s / b.output_tokens_per_s END AS ratio
-FROM point a JOIN point b ON a.grid = b.grid AND a.axes = b.axes AND a.seed = b.seed AND a.id <> b.id;
+FROM point a JOIN point b ON a.grid = b.grid AND a.axes = b.axes AND a.seed = b.seed AND a.label <> b.label;
 
 -- The same over the seeds of a cell: mean, and the 95 % interval of the mean by Student's t. NULL where a seed has no ratio.
 CREATE VIEW ratio_cell AS

@@ -91,7 +91,7 @@ private final class RequestCollector: RunObserver {
 }
 
 /// Passes what it sees to several observers.
-private final class ObserverList: RunObserver {
+final class ObserverList: RunObserver {
   private let observers: [any RunObserver]
 
   init(_ observers: [any RunObserver]) { self.observers = observers }

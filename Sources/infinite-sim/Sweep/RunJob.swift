@@ -37,12 +37,14 @@ struct RunJob: Sendable {
     let plan = try plan()
     let workload = try workload()
     let spool = RunSpool(kept)
-    let summary = try plan.simulate(try workload.open(), spool, nil)
+    let source = try workload.open()
+    let bound = BoundCollector(plan, arrivalsAreFixed: !source.isClosedLoop)
+    let summary = try plan.simulate(source, ObserverList([spool, bound]), nil)
     var finished = FinishedRun(
       manifest: plan.manifest(workload),
       result: RunResult(
         summary: summary, maxContextTTFTSeconds: plan.maxContextTTFT(tokens: summary.maxContextTokens),
-        unvalidated: plan.unvalidated),
+        bound: bound.result, unvalidated: plan.unvalidated),
       digest: spool.requestDigest, kept: kept, startedAt: started, finishedAt: Date.now.ISO8601Format())
     (finished.requests, finished.samples, finished.decisions) = (
       spool.requests, spool.samples, spool.decisions
