@@ -149,7 +149,9 @@ struct Evaluation {
     guard let found = Metric.find(metric, in: figures.summary) else {
       throw NoValue("there is no metric \(metric), or more than one: give its path")
     }
-    guard let number = found.number else { throw NoValue("\(metric) of \(label) has no number") }
+    guard let number = found.number, number.isFinite else {
+      throw NoValue("\(metric) of \(label) has no number")
+    }
     return number
   }
 

@@ -17,7 +17,8 @@ public enum Metric {
     if let column = columns[name] { return at(column, in: summary) }
     if let value = at(name, in: summary) { return value }
     let found = leaves(named: name, in: summary)
-    return found.count == 1 ? found[0] : nil
+    guard found.count == 1 else { return nil }
+    return found[0]
   }
 
   private static func at(_ path: String, in json: JSON) -> JSON? {

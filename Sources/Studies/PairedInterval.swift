@@ -17,7 +17,7 @@ public struct PairedInterval: Hashable, Sendable {
 
   /// The value that |t| exceeds in 5 % of cases with that many degrees of freedom (at least 1).
   /// Between the table's rows the next lower one is taken, which makes the interval wider, never narrower.
-  static func t(freedom: Int) -> Double {
+  public static func t(freedom: Int) -> Double {
     if freedom <= table.count { return table[freedom - 1] }
     return sparse.last { $0.freedom <= freedom }?.t ?? table[table.count - 1]
   }

@@ -64,8 +64,9 @@ extension Setting {
           place, found: "option \(quoted(key)), which no policy here has",
           expected: "a contender of \(elsewhere.joined(separator: " or "))")
       }
-      let all = known.union(vocabulary.flags).sorted().joined(separator: ", ")
-      throw StudyError(place, found: found, expected: "one of \(all)")
+      let all = known.union(vocabulary.flags).sorted()
+      let hint = closest(to: key, among: all).map { "perhaps \($0); " } ?? ""
+      throw StudyError(place, found: found, expected: "\(hint)one of \(all.joined(separator: ", "))")
     }
   }
 }

@@ -38,6 +38,19 @@ public enum StudyYAML {
   }
 }
 
+extension Axis {
+  /// A path is called by its file's name without folder and endings, anything else by its text.
+  static func valueName(_ value: String) -> String {
+    let endings = [".gz", ".zst", ".csv", ".jsonl", ".json", ".yaml", ".yml"]
+    guard value.contains("/") || endings.contains(where: value.hasSuffix) else { return value }
+    var name = value.split(separator: "/").last.map(String.init) ?? value
+    while let ending = endings.first(where: { name.hasSuffix($0) && name.count > $0.count }) {
+      name.removeLast(ending.count)
+    }
+    return name
+  }
+}
+
 private struct StudyReader {
   let path: String
 
@@ -138,7 +151,7 @@ private struct StudyReader {
           let value = try text(entry)
           try add(
             .init(
-              name: Self.valueName(value),
+              name: Axis.valueName(value),
               settings: [Setting(key: name, value: value, place: place(entry))]), entry)
         }
       } else if values.mapping != nil {
@@ -152,17 +165,6 @@ private struct StudyReader {
       }
       return Axis(name: name, place: place(map.keyNode(name)), values: found)
     }
-  }
-
-  /// A path is called by its file's name without folder and endings, anything else by its text.
-  static func valueName(_ value: String) -> String {
-    let endings = [".gz", ".zst", ".csv", ".jsonl", ".json", ".yaml", ".yml"]
-    guard value.contains("/") || endings.contains(where: value.hasSuffix) else { return value }
-    var name = value.split(separator: "/").last.map(String.init) ?? value
-    while let ending = endings.first(where: { name.hasSuffix($0) && name.count > $0.count }) {
-      name.removeLast(ending.count)
-    }
-    return name
   }
 
   private func settings(_ node: Node?) throws -> [Setting] {

@@ -251,7 +251,13 @@ struct SampleClock {
       taken = 1_024
       interval *= 2
     }
-    next += interval
+    add(interval)
+  }
+
+  /// The last sample of a run that nears the clock's end lies beyond all events.
+  fileprivate mutating func add(_ span: Int64) {
+    let (sum, isBeyond) = next.addingReportingOverflow(span)
+    next = isBeyond ? .max : sum
   }
 }
 
@@ -293,6 +299,6 @@ extension MetricsCollector {
 extension SampleClock {
   /// Nothing to see until `time`.
   mutating func skip(to time: Int64) {
-    if next <= time { next += ((time - next) / interval + 1) * interval }
+    if next <= time { add(((time - next) / interval + 1) * interval) }
   }
 }

@@ -53,9 +53,8 @@ struct CapacityReport {
         "Sustained at the highest rate tried, \(rates(highest)): the capacity is that or more. Raise --to.\n"
     case .bracket(let passes, let fails):
       text = "Capacity: \(rates(passes)) passes, \(rates(fails)) fails.\n"
-      text += "5 % below: \(outcome.passesBelow == true ? "passes" : "FAILS"); "
-      text += "5 % above: \(outcome.failsAbove == true ? "fails" : "PASSES"), as "
-      text += outcome.passesBelow == true && outcome.failsAbove == true ? "it should.\n" : "it should not.\n"
+      text += "5 % below: \(outcome.passesBelow == true ? "passes, as it should" : "FAILS and should pass"); "
+      text += "5 % above: \(outcome.failsAbove == true ? "fails, as it should" : "PASSES and should fail").\n"
     }
     if !outcome.isMonotone {
       let failing = trials.filter { !$0.trial.passes }.map(\.at)

@@ -81,14 +81,12 @@ struct PointError: Error, CustomStringConvertible {
 
   /// The setting whose name the error says, or that of the trace, or the contender.
   var place: Place {
-    let text = " \(underlying) "
+    let text = " \(underlying) ".lowercased()
     let named = point.settings
       .filter { setting in
-        [
-          "--\(setting.key) ", "--\(setting.key)=", " \(setting.key):", " \(setting.key)=",
-          "'--\(setting.key)",
-        ]
-        .contains { text.contains($0) }
+        let key = setting.key
+        return ["--\(key) ", "--\(key)=", " \(key):", " \(key)=", "'--\(key)", " \(key) \(setting.value) "]
+          .contains { text.contains($0.lowercased()) }
       }
       .max { $0.key.count < $1.key.count }
     let blamed = named ?? (underlying is TraceError ? point.settings.first { $0.key == "trace" } : nil)
