@@ -40,6 +40,10 @@ let package = Package(
       name: "Results",
       dependencies: ["Sim", .product(name: "GRDB", package: "GRDB.swift")],
       swiftSettings: strict),
+    .target(
+      name: "Reporting",
+      dependencies: ["Results", "Sim", "Studies", .product(name: "GRDB", package: "GRDB.swift")],
+      swiftSettings: strict),
     .target(name: "CDistAttention", path: "Sources/Reference/CPUKernel"),
     .target(
       name: "Reference", dependencies: ["CDistAttention"], path: "Sources/Reference/Attention",
@@ -59,7 +63,8 @@ let package = Package(
     .executableTarget(
       name: "infinite-sim",
       dependencies: [
-        "Sim", "Policies", "Workloads", "Results", "Studies", "Calibration", "Reference", "ReferenceCUDA",
+        "Sim", "Policies", "Workloads", "Results", "Studies", "Reporting", "Calibration", "Reference",
+        "ReferenceCUDA",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -78,6 +83,9 @@ let package = Package(
     .testTarget(
       name: "WorkloadsTests", dependencies: ["Workloads", "Sim", "CZlib", "CZstd"], swiftSettings: strict),
     .testTarget(name: "ResultsTests", dependencies: ["Results"], swiftSettings: strict),
+    .testTarget(
+      name: "ReportingTests", dependencies: ["Policies", "Reporting", "Results", "Sim", "Studies", "TestSupport"],
+      swiftSettings: strict),
     .testTarget(
       name: "ReferenceTests", dependencies: ["Reference", "Sim"], exclude: ["Fixtures"], swiftSettings: strict
     ),

@@ -190,17 +190,25 @@ struct GreedyPlanner {
   ) -> MoveOrder? {
     let base = sides[source].throughput(map) + sides[destination].throughput(map)
     var best: MoveOrder?
+    var tried: [MoveGrounds.Candidate] = []
     for n in candidates {
       var a = sides[source]
       var b = sides[destination]
       apply(n, &a, &b)
       let gain = a.throughput(map) + b.throughput(map) - base
+      tried.append(.init(blocks: n, gain: gain))
       guard gain * 1000 > base * Double(options.minGainPermille) else { continue }
       if let known = best, (known.expectedGain, -known.blocks.count) >= (gain, -n) { continue }
       best = MoveOrder(
         request: row.request, source: InstanceID(source), destination: InstanceID(destination),
         blocks: KVBlocks(n), expectedGain: gain)
     }
+    guard var best else { return nil }
+    best.grounds = MoveGrounds(
+      throughputBefore: base, gain: best.expectedGain, sourceBatch: sides[source].batch,
+      sourceFreeBlocks: sides[source].free, sourceQueued: sides[source].queuedBlocks.count,
+      destinationBatch: sides[destination].batch, destinationFreeBlocks: sides[destination].free,
+      candidates: tried)
     return best
   }
 }

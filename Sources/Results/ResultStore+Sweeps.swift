@@ -45,6 +45,9 @@ public struct FinishedRun: Sendable {
   public var digest: RequestDigest
   public var kept: KeptRows
   public var requests: [RequestRecord] = []
+  /// Where the time of these requests went, and what instances did.
+  public var accounts: [RequestID: RequestAccount] = [:]
+  public var work: [TimeAccount.Spent] = []
   public var samples: [InstanceSample] = []
   public var decisions: [DecisionRecord] = []
   /// ISO 8601, UTC.
@@ -87,10 +90,13 @@ extension ResultStore {
       let id = try RunRow.insert(db, run.manifest, startedAt: run.startedAt)
       let recorder = try RunRecorder(db, run: id)
       defer { recorder.close() }
-      run.requests.forEach(recorder.requestEnded)
+      for request in run.requests {
+        recorder.requestEnded(request)
+        if let known = run.accounts[request.id] { recorder.record(known, of: request.id) }
+      }
       run.samples.forEach(recorder.sampled)
       run.decisions.forEach(recorder.decided)
-      try recorder.checkWritten()
+      try recorder.record(run.work)
       try RunRow.complete(
         db, id: id, run.result, finishedAt: run.finishedAt, kept: run.kept, requests: run.digest)
       try Self.put(db, points, run: id, error: nil)

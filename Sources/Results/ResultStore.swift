@@ -47,6 +47,21 @@ public final class ResultStore: Sendable {
     }
   }
 
+  /// Opens an existing database to read it; nothing is created. An older schema is migrated as by `open`.
+  /// - Throws: also `StoreError.missing`.
+  public static func openExisting(_ path: String) throws(StoreError) -> ResultStore {
+    guard FileManager.default.fileExists(atPath: path) else { throw .missing(path: path) }
+    return try translating(path) {
+      guard try version(of: path, supported: Schema.steps.count) == Schema.steps.count else {
+        return try open(path)
+      }
+      var configuration = Configuration()
+      configuration.readonly = true
+      configuration.busyMode = .timeout(30)
+      return ResultStore(path: path, queue: try DatabaseQueue(path: path, configuration: configuration))
+    }
+  }
+
   /// The schema version of the file at `path`, 0 if there is none, found without changing anything.
   private static func version(of path: String, supported: Int) throws -> Int {
     guard FileManager.default.fileExists(atPath: path) else { return 0 }
@@ -123,7 +138,7 @@ public final class ResultStore: Sendable {
           let recorder = try RunRecorder(db, run: id)
           defer { recorder.close() }
           let (result, finishedAt) = try body(recorder)
-          try recorder.checkWritten()
+          try recorder.finish()
           try RunRow.complete(db, id: id, result, finishedAt: finishedAt)
           return .commit
         }
@@ -221,7 +236,8 @@ public final class ResultStore: Sendable {
     }
   }
 
-  func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
+  /// Reads in one transaction.
+  package func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
     try Self.translatingDatabaseErrors(path) { try queue.read(body) }
   }
 

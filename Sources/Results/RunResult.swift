@@ -38,18 +38,6 @@ public struct BoundResult: Hashable, Sendable {
   }
 }
 
-/// The longest of a run's admitted requests, in tokens.
-public struct LongestRequests: Hashable, Sendable {
-  public var prompt: Int
-  /// prompt + output.
-  public var context: Int
-
-  public init(prompt: Int = 0, context: Int = 0) {
-    self.prompt = prompt
-    self.context = context
-  }
-}
-
 /// A stored summary lacks a key or holds something else there.
 public struct SummaryError: Error, Hashable, Sendable, CustomStringConvertible {
   public var key: String

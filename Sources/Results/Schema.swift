@@ -126,5 +126,6 @@ enum Schema {
           CREATE INDEX sweep_point_run ON sweep_point (run_id);
           """)
     },
+    accounts,
   ]
 }

@@ -13,6 +13,7 @@ extension StudyResults {
         seed: point.key.seed, heat: heat)
       if let run = point.run {
         if let outcome = try PointOutcome(run, in: store) { outcomes[key] = outcome }
+        runs[key] = run.id
       } else {
         outcomes[key] = .failed(point.error ?? "")
       }

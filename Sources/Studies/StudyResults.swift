@@ -52,6 +52,8 @@ extension PointKey {
 public struct StudyResults: Sendable {
   public let study: Study
   public var outcomes: [PointKey: PointOutcome]
+  /// The database's runs behind outcomes, where these come from one.
+  public var runs: [PointKey: Int64] = [:]
 
   public init(study: Study, outcomes: [PointKey: PointOutcome] = [:]) {
     (self.study, self.outcomes) = (study, outcomes)

@@ -5,7 +5,8 @@ import Sim
 ///     let trace = try TraceFile.open(path: "trace.csv", options: TraceOptions(limit: 1_000))
 ///     while let request = try trace.next() { … }
 ///
-/// Memory does not grow with the file, except where requests must be sorted first (sessions with times of their
+/// A trace of at most `mostKept` requests is kept in memory once it is validated; a longer one is read a second time, and
+/// memory does not grow with the file, except where requests must be sorted first (sessions with times of their
 /// own, client pools) and by 16 bytes for each id of a format that has them. A class, because a place in a file
 /// has identity: two holders of one `TraceFile` share its position, so open the file twice to replay it twice
 /// at once.
@@ -25,7 +26,14 @@ public final class TraceFile: RequestSource {
   /// SHA-256 of the file's bytes as they are on disk, all of them whatever the limit, as 64 hexadecimal digits.
   public let digest: String
 
+  /// Requests up to which a trace is kept: 1.5 MB.
+  static let mostKept = 1 << 16
+
   private let fold: UInt64
+  /// All requests; none of a longer trace or one with details.
+  private let kept: [TraceRequest]
+  private var position = 0
+  /// The second reading.
   private var replay: Replay
 
   /// Reads the whole file once, rows beyond the limit included, and checks every row. Throws `missing`,
@@ -34,13 +42,24 @@ public final class TraceFile: RequestSource {
   public static func open(
     path: String, options: TraceOptions = .unchanged
   ) throws(TraceError) -> TraceFile {
-    var replay = try Replay(path: path, options: options, isFirstPass: true)
-    while try replay.next() != nil {}
-    try replay.readToEnd()
-    return try TraceFile(validated: replay)
+    try open(path: path, options: options, keepingAtMost: mostKept)
   }
 
-  private init(validated: consuming Replay) throws(TraceError) {
+  static func open(
+    path: String, options: TraceOptions, keepingAtMost most: Int
+  ) throws(TraceError) -> TraceFile {
+    var replay = try Replay(path: path, options: options, isFirstPass: true)
+    var kept: [TraceRequest] = []
+    while let request = try replay.next() {
+      if !options.keepsDetails, replay.count <= most { kept.append(request) }
+    }
+    if replay.count > most { kept = [] }
+    try replay.readToEnd()
+    return try TraceFile(validated: replay, kept: kept)
+  }
+
+  private init(validated: consuming Replay, kept: [TraceRequest]) throws(TraceError) {
+    self.kept = kept
     path = validated.path
     options = validated.options
     format = validated.rows.format
@@ -57,9 +76,14 @@ public final class TraceFile: RequestSource {
     replay = try Replay(path: validated.path, options: validated.options, isFirstPass: false)
   }
 
-  /// The next request. Throws `changed` in place of the end (or `malformed` before it) if the requests are no
-  /// longer those that were validated.
+  /// The next request. Where the trace is not kept, throws `changed` in place of the end (or `malformed` before it) if
+  /// the requests are no longer those that were validated.
   public func next() throws(TraceError) -> TraceRequest? {
+    if position < kept.count {
+      position += 1
+      return kept[position - 1]
+    }
+    guard kept.isEmpty else { return nil }
     if let request = try replay.next() { return request }
     guard replay.count == info.count, replay.fold == fold else { throw .changed(path: path) }
     return nil
@@ -72,6 +96,8 @@ public final class TraceFile: RequestSource {
 
   /// Goes back to the first request.
   public func rewind() throws(TraceError) {
+    position = 0
+    guard kept.isEmpty else { return }
     replay = try Replay(path: path, options: options, isFirstPass: false)
   }
 

@@ -14,10 +14,8 @@ struct CostSweepCommand: ParsableCommand {
 
   @Option(help: "Context lengths: a list as 1K,8K,100K, or a range as 1K..1M that doubles.")
   var contexts = "1K..1M"
-  @Flag(help: "The batch is what the instance's memory holds, up to --batch.")
-  var batchToMemory = false
-  @Option(help: "Requests that decode, at most what memory holds with --batch-to-memory.")
-  var batch = 256
+  @Option(help: "Requests that decode, whatever memory holds. (default: what it holds, at most 256)")
+  var batch: Int?
   @Option(help: "Share of GPU memory that the engine uses, above 0 and at most 1.")
   var gpuMemoryUtilization = 0.9
   @Flag(help: "Print CSV.")
@@ -28,7 +26,7 @@ struct CostSweepCommand: ParsableCommand {
 
   mutating func validate() throws {
     _ = try Self.lengths(contexts)
-    guard (1...(1 << 20)).contains(batch) else {
+    if let batch, !(1...(1 << 20)).contains(batch) {
       throw ValidationError("--batch is \(batch), expected 1 to \(1 << 20).")
     }
     guard !(csv && json) else { throw ValidationError("--csv and --json exclude each other.") }
@@ -38,16 +36,19 @@ struct CostSweepCommand: ParsableCommand {
     let costed = try CostedInstance(instance)
     let capacity = try KVCapacity(
       model: costed.model, hardware: costed.hardware, shape: costed.shape,
-      settings: KVMemorySettings(utilisation: gpuMemoryUtilization, maxSequences: min(batch, 256)))
+      settings: KVMemorySettings(utilisation: gpuMemoryUtilization, maxSequences: min(batch ?? Self.most, Self.most)))
     let points = try Self.lengths(contexts).map { context in
       let fitting = capacity.blocks / ((context + capacity.blockSize - 1) / capacity.blockSize)
       return try SweepPoint(
-        costed, context: context, batch: batchToMemory ? min(batch, fitting) : batch, fitting: fitting)
+        costed, context: context, batch: batch ?? min(Self.most, fitting), fitting: fitting)
     }
     costed.warn()
     let report = SweepReport(instance: costed, capacity: capacity.tokens, points: points)
     try writeToStandardOutput(csv ? report.csv : json ? report.json.prettyText : report.text)
   }
+
+  /// The batch of an engine with vLLM's default of `max_num_seqs`.
+  private static let most = 256
 
   /// "1K..1M" or "1K,3000,1M" as lengths.
   static func lengths(_ text: String) throws -> [Int] {

@@ -1,5 +1,6 @@
 import Calibration
 import Policies
+import Reporting
 import Results
 import Sim
 import Studies
@@ -38,10 +39,18 @@ enum FailureStatus: Int32 {
     case let error as MeasurementError: self = error.isMissing ? .missingInput : .badData
     case is ClusterError, is KVMemoryError, is ConfigurationError, is PolicyOptionError, is OptionError:
       self = .usage
+    case let error as ReportError:
+      self =
+        switch error {
+        case .empty, .template: .badData
+        case .noSuchRun, .ambiguousRun, .noSuchRequest, .noSuchMove: .usage
+        case .unwritable, .noGnuplot, .gnuplot: .runFailed
+        }
     case let error as StoreError:
       self =
         switch error {
         case .notADatabase, .foreignDatabase, .newerSchema, .damaged: .badData
+        case .missing: .missingInput
         case .isAFolder: .usage
         case .notWritable, .backupExists, .busy, .other: .runFailed
         }

@@ -22,7 +22,7 @@ struct InfiniteSim: ParsableCommand {
       """,
     subcommands: [
       RunCommand.self, CompareCommand.self, SweepCommand.self, DiffCommand.self,
-      CapacityCommand.self, PoliciesCommand.self, ModelsCommand.self,
+      CapacityCommand.self, ReportCommand.self, ShowCommand.self, PoliciesCommand.self, ModelsCommand.self,
       HardwareCommand.self,
       EnginesCommand.self, CostCommand.self, ValidateCommand.self, CalibrateCommand.self, TraceCommand.self,
       KernelHostCommand.self,

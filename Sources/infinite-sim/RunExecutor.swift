@@ -33,14 +33,20 @@ final class RunExecutor {
     self.progress = progress
   }
 
-  /// The run of `plan` on `workload`; `observer` sees its requests, of a stored run as well.
-  func execute(_ plan: RunPlan, on workload: Workload, observer: (any RunObserver)? = nil) throws
-    -> ExecutedRun
-  {
-    guard let store else { return try run(plan, on: workload, observers: [observer]) }
+  /// The run of `plan` on `workload`; `observer` sees its requests, of a stored run as well. A `watcher` sees everything,
+  /// for which a stored run is made again, and must have the same fingerprint.
+  func execute(
+    _ plan: RunPlan, on workload: Workload, observer: (any RunObserver)? = nil,
+    watcher: (any RunObserver)? = nil
+  ) throws -> ExecutedRun {
+    guard let store else { return try run(plan, on: workload, observers: [observer, watcher]) }
     let manifest = plan.manifest(workload)
     let known = try store.completedRun(manifestHash: manifest.hash)
     if !force, let known, let result = known.result {
+      if let watcher {
+        let again = try run(plan, on: workload, observers: [watcher]).summary.fingerprint
+        try Self.requireSame(result.summary.fingerprint, again)
+      }
       if let observer { try store.requests(run: known.id).forEach(observer.requestEnded) }
       return ExecutedRun(
         result: result, rejected: try store.rejectedRequests(run: known.id),
@@ -48,27 +54,30 @@ final class RunExecutor {
     }
     var executed: ExecutedRun?
     let id = try store.record(manifest, startedAt: now()) { recorder in
-      let run = try run(plan, on: workload, observers: [recorder, observer])
+      let run = try run(plan, on: workload, observers: [recorder, observer, watcher])
       executed = run
       return (run.result, now())
     }
     guard var executed else { preconditionFailure("a recorded run has a result") }
     executed.storedRun = id
-    if let before = known?.result?.summary.fingerprint, before != executed.summary.fingerprint {
-      throw CommandFailure(
-        .runFailed,
-        "the same manifest gave fingerprint \(before) before and \(executed.summary.fingerprint) now")
+    if let before = known?.result?.summary.fingerprint {
+      try Self.requireSame(before, executed.summary.fingerprint)
     }
     return executed
+  }
+
+  private static func requireSame(_ before: String, _ now: String) throws {
+    guard before != now else { return }
+    throw CommandFailure(
+      .runFailed, "the same manifest gave fingerprint \(before) before and \(now) now")
   }
 
   private func run(_ plan: RunPlan, on workload: Workload, observers: [(any RunObserver)?]) throws
     -> ExecutedRun
   {
-    let seen = RequestCollector()
     let source = try workload.open()
     let bound = BoundCollector(plan, arrivalsAreFixed: !source.isClosedLoop)
-    let observer = ObserverList([seen, bound] + observers.compactMap(\.self))
+    let observer = ObserverList([bound] + observers.compactMap(\.self))
     let begin = ContinuousClock.now
     let summary = try plan.simulate(source, observer, progress.start(plan.policy))
     timing.add(loop: ContinuousClock.now - begin, requests: summary.arrived)
@@ -76,18 +85,11 @@ final class RunExecutor {
     let result = RunResult(
       summary: summary, maxContextTTFTSeconds: plan.maxContextTTFT(tokens: summary.maxContextTokens),
       bound: bound.result, unvalidated: plan.unvalidated)
-    return ExecutedRun(result: result, rejected: seen.digest.rejected.sorted(), longest: seen.digest.longest)
+    return ExecutedRun(result: result, rejected: summary.rejectedIDs, longest: summary.longest)
   }
 
   /// The wall time as the database keeps it: ISO 8601, UTC.
   private func now() -> String { Date.now.ISO8601Format() }
-}
-
-/// Collects what a comparison needs of the requests: memory grows with the rejected ones only.
-private final class RequestCollector: RunObserver {
-  private(set) var digest = RequestDigest(rejected: [], longest: LongestRequests())
-
-  func requestEnded(_ record: RequestRecord) { digest.include(record) }
 }
 
 /// Passes what it sees to several observers.
@@ -99,4 +101,7 @@ final class ObserverList: RunObserver {
   func requestEnded(_ record: RequestRecord) { for observer in observers { observer.requestEnded(record) } }
   func sampled(_ sample: InstanceSample) { for observer in observers { observer.sampled(sample) } }
   func decided(_ decision: DecisionRecord) { for observer in observers { observer.decided(decision) } }
+  func arrived(_ arrival: ArrivalRecord) { for observer in observers { observer.arrived(arrival) } }
+  func changed(_ change: RequestChange) { for observer in observers { observer.changed(change) } }
+  func worked(_ work: WorkRecord) { for observer in observers { observer.worked(work) } }
 }

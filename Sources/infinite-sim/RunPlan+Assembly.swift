@@ -278,23 +278,25 @@ extension RunPlan {
     var policyOptions = placed.options
     policyOptions["router"] = options.router.rawValue
     let shape = placed.layout.shape
-    let cluster: JSON = [
-      "nodes": .int(machine.cluster.nodes),
-      "gpus_per_node": .int(machine.cluster.gpusPerNode),
-      "exchange_link": JSON(reflecting: machine.cluster.hardware.queuedLink),
-      "inter_node_link": JSON(reflecting: machine.cluster.interNodeLink),
-      "tp": .int(shape.tp), "pp": .int(shape.pp), "tp_across_nodes": .bool(shape.tpAcrossNodes),
-      "expert_parallel": .bool(shape.expertParallel),
-      "instances": .int(placed.layout.count),
-      "kv_blocks": .int(blocks),
-    ]
-    let model = JSON(reflecting: machine.model)
-    let hardware = JSON(reflecting: machine.cluster.hardware)
-    let pairs = JSON.object(policyOptions.map { .init($0.key, .string($0.value)) }).canonical
-    let profile = JSON(reflecting: machine.engine)
     let (name, slo) = (placed.name, options.slo)
-    return { workload in
-      Manifest(
+    let instances = placed.layout.count
+    // Asked for only where runs are kept: reflecting on the specifications takes longer than a short run.
+    return { [policyOptions] workload in
+      let cluster: JSON = [
+        "nodes": .int(machine.cluster.nodes),
+        "gpus_per_node": .int(machine.cluster.gpusPerNode),
+        "exchange_link": JSON(reflecting: machine.cluster.hardware.queuedLink),
+        "inter_node_link": JSON(reflecting: machine.cluster.interNodeLink),
+        "tp": .int(shape.tp), "pp": .int(shape.pp), "tp_across_nodes": .bool(shape.tpAcrossNodes),
+        "expert_parallel": .bool(shape.expertParallel),
+        "instances": .int(instances),
+        "kv_blocks": .int(blocks),
+      ]
+      let model = JSON(reflecting: machine.model)
+      let hardware = JSON(reflecting: machine.cluster.hardware)
+      let pairs = JSON.object(policyOptions.map { .init($0.key, .string($0.value)) }).canonical
+      let profile = JSON(reflecting: machine.engine)
+      return Manifest(
         programVersion: InfiniteSim.programVersion, cluster: cluster, model: model, hardware: hardware,
         policy: name, policyOptions: pairs, engine: engine, engineProfile: profile, slo: slo,
         trace: workload.name, workload: workload.manifest, seed: workload.seed)

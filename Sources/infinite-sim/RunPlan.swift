@@ -37,6 +37,16 @@ struct RunPlan {
     _ source: any RequestSource, _ observer: (any RunObserver)?, _ onProgress: ((RunProgress) -> Void)?
   ) throws -> RunSummary
 
+  /// The metadata of a run's timeline.
+  func timelineTitle(_ workload: Workload) -> JSON {
+    [
+      "program": .string("infinite-sim \(InfiniteSim.programVersion)"), "policy": .string(policy),
+      "model": .string(model), "hardware": .string(hardware), "cluster": .string(cluster),
+      "layout": .string(layout), "trace": .string(workload.name), "seed": .int(workload.seed),
+      "blocks_per_instance": .int(blocksPerInstance), "manifest": .string(manifest(workload).hash),
+    ]
+  }
+
   /// One sentence for each measured range that a run with such requests left.
   func extrapolations(_ longest: LongestRequests) -> [String] {
     measured.extrapolations(decodeContext: longest.context, prefill: longest.prompt)

@@ -51,7 +51,7 @@ import Testing
 
   @Test func `longer contexts leave smaller batches, less efficient layers and more attention`() throws {
     let sweep = try json([
-      "sweep", "--model", "llama2-13b", "--tp", "8", "--batch-to-memory", "--contexts", "1K..256K",
+      "sweep", "--model", "llama2-13b", "--tp", "8", "--contexts", "1K..256K",
     ])
     let points = try #require(sweep["points"]?.elements)
     #expect(points.count == 9)
@@ -63,7 +63,7 @@ import Testing
     #expect(column("non_attention_flops_per_s")[8] < column("non_attention_flops_per_s")[0] / 20)
     let csv = try Program.run(["cost", "sweep", "--contexts", "1K,3000,1M", "--batch", "4", "--csv"])
     #expect(csv.status == 0 && csv.output.split(separator: "\n").count == 4)
-    let text = try Program.run(["cost", "sweep", "--contexts", "1K..1M", "--batch-to-memory"])
+    let text = try Program.run(["cost", "sweep", "--contexts", "1K..1M"])
     #expect(text.output.contains("█") && text.output.contains("does not fit"))
   }
 

@@ -102,9 +102,11 @@ import Testing
       text.replacing("1,3,4\n", with: ""), text.replacing("1,3,4", with: "1.5,3,4"),
     ]
     for changed in edits {
-      let file = try TraceFile.open(path: scratch.file(text))
+      let file = try TraceFile.open(path: scratch.file(text), options: .unchanged, keepingAtMost: 1)
+      let kept = try TraceFile.open(path: scratch.file(text))
       let path = try scratch.file(changed)
       #expect(traceError { _ = try file.all() } == .changed(path: path))
+      #expect(try kept.all() == scratch.requests(text))
     }
   }
 

@@ -1,5 +1,3 @@
-import HeapModule
-
 /// Part of a prompt that a step prefills.
 struct PrefillChunk {
   /// The request, or −1 if it was preempted by another instance while the step ran.
@@ -22,12 +20,18 @@ struct StepRun {
   /// Whether the batch decodes in it.
   var decodes = false
 
+  /// The most steps of one run: k(k−1)/2 stays far inside an Int64. A longer stretch is two runs.
+  static let mostSteps: Int64 = 1 << 31
+
   func elapsed(_ k: Int64) -> Int64 { k * first + increment * (k * (k - 1) / 2) }
   var end: Int64 { start + elapsed(count) }
-  /// `end` where it may be beyond the clock (k(k−1)/2 in Int128).
-  var exactEnd: Int128 {
-    let k = Int128(count)
-    return Int128(start) + k * Int128(first) + Int128(increment) * (k * (k - 1) / 2)
+  /// Whether `end` lies on the clock.
+  var endsInRange: Bool {
+    let (flat, flatOverflows) = count.multipliedReportingOverflow(by: first)
+    let (bent, bentOverflows) = increment.multipliedReportingOverflow(by: count * (count - 1) / 2)
+    let (elapsed, elapsedOverflows) = flat.addingReportingOverflow(bent)
+    let (end, endOverflows) = start.addingReportingOverflow(elapsed)
+    return !(flatOverflows || bentOverflows || elapsedOverflows || endOverflows) && end < .max
   }
   /// How long the `k`-th step (from 0) takes.
   func duration(ofStep k: Int64) -> Int64 { first + increment * k }
@@ -90,11 +94,11 @@ struct InstanceState {
   var run = StepRun()
   /// Decode steps completed since the beginning: the batch's own time.
   var clock: Int64 = 0
-  /// (finish clock, slot) of the batch, the next to finish first. May hold entries of preempted requests.
-  var finishers = Heap<UInt64>()
-  /// (clock, slot) of the requests whose context will fill the sliding window then; may hold entries of requests
+  /// The batch by the clock at which its requests finish. May hold entries of preempted requests.
+  var finishers = ClockQueue()
+  /// The requests by the clock at which their context fills the sliding window; may hold entries of requests
   /// that have left.
-  var windowFillers = Heap<UInt64>()
+  var windowFillers = ClockQueue()
 
   /// Blocks in use as of `clock`: own, hosted for others, and reserved for moves on their way in.
   var usedBlocks = 0
@@ -104,6 +108,8 @@ struct InstanceState {
   var loans: ContiguousArray<Int32> = []
   /// Requests of this batch that have blocks on other instances.
   var borrowers = 0
+  /// Requests of this batch that take their next block here: the sum of its `growers`.
+  var growing = 0
 
   /// The end of the last decode step, and the least "last token" time over the batch.
   var lastDecodeEnd: Int64 = -1

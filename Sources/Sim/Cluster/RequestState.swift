@@ -67,11 +67,13 @@ struct AgeList {
 }
 
 /// The request slots of a run and the lists threaded through them.
-struct RequestTable {
-  private(set) var slots: ContiguousArray<RequestState> = []
-  private var freed: ContiguousArray<Int32> = []
+struct RequestTable: ~Copyable {
+  private var slots = Slab<RequestState>()
+  private var freed = Slab<Int32>()
 
   var live: Int { slots.count - freed.count }
+  /// Slots in use and free ones.
+  var slotCount: Int { slots.count }
 
   @inline(__always)
   subscript(slot: Int) -> RequestState {

@@ -26,6 +26,7 @@ public struct DecodeLine: Hashable, Sendable {
 
   /// The last octave: mean contexts of 2^40 tokens, beyond any run.
   private static let last = 40
+  static let octaves = last + 1
 
   /// k, such that the mean context lies in 2^k ..< 2^(k+1); 0 below one token.
   static func octave(sequences: Int, context: Int64) -> Int {

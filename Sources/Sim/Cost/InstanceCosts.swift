@@ -61,9 +61,11 @@ public struct InstanceCosts: Sendable {
   private let linearFunction: @Sendable (Int) -> Int64
   private let headFunction: @Sendable (Int) -> Int64
   private let handoffFunction: @Sendable (Int) -> Int64
-  private var linearMemo: ContiguousArray<Int64>
-  private var headMemo: ContiguousArray<Int64>
-  private var decodeMemo: ContiguousArray<ContiguousArray<DecodeLine>> = []
+  private var linearMemo: ContiguousArray<Int64> = []
+  private var headMemo: ContiguousArray<Int64> = []
+  /// The pieces of `decode` found so far, and for sequences · octaves + octave where each lies, −1 if it does not.
+  private var decodeLines: ContiguousArray<DecodeLine> = []
+  private var decodePlaces: ContiguousArray<Int32> = []
 
   /// Token counts above this are computed anew each time: only giant prompts reach it.
   private static let memoSize = 1 << 15
@@ -104,38 +106,46 @@ public struct InstanceCosts: Sendable {
     linearFunction = linear
     headFunction = head
     handoffFunction = handoff
-    linearMemo = ContiguousArray(repeating: -1, count: Self.memoSize)
-    headMemo = ContiguousArray(repeating: -1, count: Self.memoSize)
   }
 
   /// Non-attention work of a stage's layers on `tokens` tokens, all-reduces included, ps.
   public mutating func linear(tokens: Int) -> Int64 {
     guard tokens > 0 else { return 0 }
-    guard tokens < Self.memoSize else { return linearFunction(tokens) }
-    if linearMemo[tokens] < 0 { linearMemo[tokens] = linearFunction(tokens) }
-    return linearMemo[tokens]
+    if tokens < linearMemo.count, linearMemo[tokens] >= 0 { return linearMemo[tokens] }
+    return Self.remember(tokens, in: &linearMemo, linearFunction)
   }
 
   /// `linear` without remembering the answer, for readers that cannot change the table.
   public func linearTime(tokens: Int) -> Int64 {
     guard tokens > 0 else { return 0 }
-    if tokens < Self.memoSize, linearMemo[tokens] >= 0 { return linearMemo[tokens] }
+    if tokens < linearMemo.count, linearMemo[tokens] >= 0 { return linearMemo[tokens] }
     return linearFunction(tokens)
   }
 
   /// The LM head on `samples` sequences that emit a token, ps (charged to every stage: the longest counts).
   public mutating func head(samples: Int) -> Int64 {
     guard samples > 0 else { return 0 }
-    guard samples < Self.memoSize else { return headFunction(samples) }
-    if headMemo[samples] < 0 { headMemo[samples] = headFunction(samples) }
-    return headMemo[samples]
+    if samples < headMemo.count, headMemo[samples] >= 0 { return headMemo[samples] }
+    return Self.remember(samples, in: &headMemo, headFunction)
   }
 
   /// `head` without remembering the answer.
   public func headTime(samples: Int) -> Int64 {
     guard samples > 0 else { return 0 }
-    if samples < Self.memoSize, headMemo[samples] >= 0 { return headMemo[samples] }
+    if samples < headMemo.count, headMemo[samples] >= 0 { return headMemo[samples] }
     return headFunction(samples)
+  }
+
+  private static func remember(
+    _ count: Int, in memo: inout ContiguousArray<Int64>, _ function: (Int) -> Int64
+  ) -> Int64 {
+    let time = function(count)
+    guard count < memoSize else { return time }
+    if count >= memo.count {
+      memo.append(contentsOf: repeatElement(-1, count: max(count + 1, 2 * memo.count, 256) - memo.count))
+    }
+    memo[count] = time
+    return time
   }
 
   /// Handing `tokens` activations from one stage to the next, ps; 0 when PP = 1.
@@ -146,21 +156,32 @@ public struct InstanceCosts: Sendable {
   /// The part of `decode` that holds for `sequences` requests with `context` attended tokens together. O(1) once
   /// the batch size has been met, O(log context) the first time.
   public mutating func decodeLine(sequences: Int, context: Int64) -> DecodeLine {
+    let octave = DecodeLine.octave(sequences: sequences, context: context)
+    let place = sequences * DecodeLine.octaves + octave
+    if place < decodePlaces.count, decodePlaces[place] >= 0 { return decodeLines[Int(decodePlaces[place])] }
+    return makeDecodeLine(sequences: sequences, octave: octave)
+  }
+
+  private mutating func makeDecodeLine(sequences: Int, octave: Int) -> DecodeLine {
     guard let decodeFunction else {
       return DecodeLine(from: 0, until: .max, base: decodeFloor, rate: contextRate)
     }
-    if sequences >= decodeMemo.count {
-      decodeMemo.append(
-        contentsOf: repeatElement([], count: max(sequences, 2 * decodeMemo.count) + 1 - decodeMemo.count))
+    let first = sequences * DecodeLine.octaves
+    if first >= decodePlaces.count {
+      let wanted = max(first + DecodeLine.octaves, 2 * decodePlaces.count)
+      decodePlaces.append(contentsOf: repeatElement(-1, count: wanted - decodePlaces.count))
     }
-    let octave = DecodeLine.octave(sequences: sequences, context: context)
-    while decodeMemo[sequences].count <= octave {
-      let next = DecodeLine(
-        sequences: sequences, octave: decodeMemo[sequences].count, atLeast: decodeMemo[sequences].last,
-        knot: decodeFunction)
-      decodeMemo[sequences].append(next)
+    // Each line starts where the one before it ends.
+    var line: DecodeLine?
+    for k in 0...octave {
+      if decodePlaces[first + k] < 0 {
+        decodePlaces[first + k] = Int32(decodeLines.count)
+        decodeLines.append(
+          DecodeLine(sequences: sequences, octave: k, atLeast: line, knot: decodeFunction))
+      }
+      line = decodeLines[Int(decodePlaces[first + k])]
     }
-    return decodeMemo[sequences][octave]
+    return decodeLines[Int(decodePlaces[first + octave])]
   }
 
   /// `decode`, ps, without remembering anything, for readers that cannot change the table.
@@ -176,7 +197,11 @@ public struct InstanceCosts: Sendable {
   /// Pairs of a query and a key for `new` tokens after `cached` ones, within the window.
   public func pairs(new: Int, cached: Int) -> Int128 {
     // The first `growing` of the new tokens still see everything before them.
-    let growing = Int128(min(new, max(0, window - cached)))
+    let reach = min(new, max(0, window - cached))
+    if new < 1 << 30, cached < 1 << 30, reach == new {
+      return Int128(new * cached + new * (new + 1) / 2)
+    }
+    let growing = Int128(reach)
     return growing * Int128(cached) + growing * (growing + 1) / 2 + (Int128(new) - growing) * Int128(window)
   }
 }

@@ -7,6 +7,10 @@ public struct LinearCost: Sendable {
   let expertRanks: Int
   /// The routed experts, if the model has any.
   let routed: ExpertCurve?
+  /// The matrices of the attention part.
+  public let projections: [Projection]
+  /// Those of a dense feed-forward part of the model's width.
+  private let denseMatrices: [Projection]
   /// Sums one tensor of that many bytes over the TP group, µs.
   let allReduce: @Sendable (_ bytes: Int) -> Double
 
@@ -31,6 +35,8 @@ public struct LinearCost: Sendable {
           experts: experts.count, perToken: experts.perToken, ranks: ranks),
         skew: Self.expertSkew)
     }
+    projections = Self.projections(model: model, tp: shape.tp)
+    denseMatrices = Self.feedForward(model: model, tp: shape.tp, intermediate: model.intermediate)
     let custom = (engine ?? hardware.engine).customAllReduce ? hardware.customAllReduce : nil
     allReduce = { bytes in
       if wiring.tpNodes == 1, let time = custom?.microseconds(bytes: bytes, ranks: shape.tp) { return time }
@@ -71,7 +77,7 @@ public struct LinearCost: Sendable {
   ///
   /// A latent's up-projections are absorbed into query and output, as engines do when they decode: one matrix
   /// product of all heads, counted as one of the same weights.
-  public var projections: [Projection] {
+  private static func projections(model: ModelSpec, tp: Int) -> [Projection] {
     let (hidden, heads) = (model.hidden, model.queryHeads / tp)
     guard let latent = model.latent else {
       let keys = model.kvHeadsPerRank(tp: tp) * model.headDim
@@ -98,6 +104,11 @@ public struct LinearCost: Sendable {
 
   /// The matrices of a dense feed-forward part of width `intermediate` over all ranks.
   public func feedForward(intermediate: Int) -> [Projection] {
+    intermediate == model.intermediate
+      ? denseMatrices : Self.feedForward(model: model, tp: tp, intermediate: intermediate)
+  }
+
+  private static func feedForward(model: ModelSpec, tp: Int, intermediate: Int) -> [Projection] {
     let width = intermediate / tp
     return [
       Projection(

@@ -63,7 +63,7 @@ extension SimulationState {
   /// The state at the end of this instant.
   func snapshot() -> ClusterSnapshot {
     var placements: [ClusterSnapshot.Placement] = []
-    for slot in requests.slots.indices where requests[slot].phase != .free {
+    for slot in 0..<requests.slotCount where requests[slot].phase != .free {
       placements.append(placement(of: slot))
     }
     placements.sort { $0.request < $1.request }

@@ -117,7 +117,9 @@ extension LendingOptions {
       (0...100).contains(creditorUtilisationPercent), "creditor-utilisation", creditorUtilisationPercent,
       "0 to 100 percent")
     try require(borrowChunk >= 1, "borrow-chunk", borrowChunk, "at least 1 block")
-    try require(moveTokensPerStep >= 1, "move-tokens-per-step", moveTokensPerStep, "at least 1")
+    try require(
+      moveTokensPerStep >= 1 && moveTokensPerStep <= 1 << 30, "move-tokens-per-step", moveTokensPerStep,
+      "1 to 2^30")
     try require(minGainPermille >= 0, "min-gain", minGainPermille, "0 or more thousandths")
     try require(cooldownPeriods >= 0, "cooldown", cooldownPeriods, "0 or more periods")
     guard period.picoseconds >= 1_000_000 else {

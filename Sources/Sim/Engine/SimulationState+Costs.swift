@@ -76,7 +76,7 @@ extension SimulationState {
     let slowdown = slowdown(of: i)
     var horizon = Int64.max
     var mostTokens = 0
-    costLines.removeAll(keepingCapacity: true)
+    costLines.removeAll()
     for lane in (i * laneCount)..<((i + 1) * laneCount) where lanes[lane].decoders > 0 {
       let decoders = lanes[lane].decoders
       mostTokens = max(mostTokens, decoders)
@@ -84,8 +84,12 @@ extension SimulationState {
       horizon = min(horizon, appendDecodeLines(lane, of: i, fixed: fixed, slowdown: slowdown))
     }
     var longest = CostLine(at: 0, slope: 0)
-    for line in costLines where (line.at, line.slope) > (longest.at, longest.slope) { longest = line }
-    for line in costLines where line.slope > longest.slope {
+    for l in 0..<costLines.count {
+      let line = costLines[l]
+      if line.at > longest.at || (line.at == longest.at && line.slope > longest.slope) { longest = line }
+    }
+    for l in 0..<costLines.count where costLines[l].slope > longest.slope {
+      let line = costLines[l]
       horizon = min(horizon, (longest.at - line.at) / (line.slope - longest.slope) + 1)
     }
     let stages = Int64(laneCount)
@@ -132,9 +136,9 @@ extension SimulationState {
         Int128(costs.linear(tokens: tokens) + costs.head(samples: samples)) + attention)
       var time = max(fixed, costs.stageFloor)
       if decoders > 0 {
-        costLines.removeAll(keepingCapacity: true)
+        costLines.removeAll()
         _ = appendDecodeLines(base + lane, of: i, fixed: fixed, slowdown: .none)
-        for line in costLines { time = max(time, line.at) }
+        for l in 0..<costLines.count { time = max(time, costLines[l].at) }
       }
       longest = max(longest, time)
       mostTokens = max(mostTokens, tokens)
@@ -183,15 +187,15 @@ extension SimulationState {
   /// step, linear; paper.md section 7).
   private func shipping(of i: Int) -> Slowdown {
     guard instances[i].departures > 0, lending.moveTokensPerStep > 16 else { return .none }
-    return Slowdown(numerator: Int128(16_000 + 86 * (lending.moveTokensPerStep - 16)), denominator: 16_000)
+    return Slowdown(numerator: Int64(16_000 + 86 * (lending.moveTokensPerStep - 16)), denominator: 16_000)
   }
 
   /// What lengthens the GPUs' part of a step: besides, under `fluid`, the bandwidth that hosted attention uses.
   private func slowdown(of i: Int) -> Slowdown {
     var slowdown = shipping(of: i)
     if lending.coupling == .fluid, instances[i].hostedBlocks > 0 {
-      slowdown.numerator *= Int128(FluidShare.whole)
-      slowdown.denominator *= Int128(FluidShare.whole - fluidLoad(of: i))
+      slowdown.numerator *= FluidShare.whole
+      slowdown.denominator *= FluidShare.whole - fluidLoad(of: i)
     }
     return slowdown
   }
@@ -246,14 +250,18 @@ extension SimulationState {
 
 /// A factor ≥ 1 on the constants and the rate of a step, so that the cost stays additive over any split of a run.
 private struct Slowdown {
-  var numerator: Int128
-  var denominator: Int128
+  var numerator: Int64
+  var denominator: Int64
 
   static var none: Slowdown { Slowdown(numerator: 1, denominator: 1) }
 
+  @inline(__always)
   func scale(_ picoseconds: Int64) -> Int64 {
-    if numerator == denominator { return picoseconds }
-    return Int64((Int128(picoseconds) * numerator + denominator - 1) / denominator)
+    numerator == denominator ? picoseconds : scaled(picoseconds)
+  }
+
+  private func scaled(_ picoseconds: Int64) -> Int64 {
+    Int64((Int128(picoseconds) * Int128(numerator) + Int128(denominator) - 1) / Int128(denominator))
   }
 }
 

@@ -162,9 +162,9 @@ extension SimulationState {
 
   /// The clock at which the first request of the batch finishes.
   private mutating func nextFinish(of i: Int) -> Int64 {
-    while let entry = instances[i].finishers.min {
-      if isFinisher(Int(entry & 0xFF_FFFF), entry: entry, on: i) { return Int64(entry >> 24) }
-      instances[i].finishers.removeMin()
+    while let entry = instances[i].finishers.first {
+      if isFinisher(entry, on: i) { return entry.clock }
+      instances[i].finishers.removeFirst()
     }
     preconditionFailure("every decoding request has a finish")
   }
@@ -172,15 +172,14 @@ extension SimulationState {
   /// Steps, from the next, that all find their local blocks.
   private func stepsWithRoom(_ i: Int, atMost limit: Int64) -> Int64 {
     let size = Int64(blockSize)
-    var perCycle = 0
-    for residue in 0..<blockSize { perCycle += Int(growers[i * blockSize + residue]) }
+    let perCycle = instances[i].growing
     var free = usableBlocks - instances[i].usedBlocks
     if perCycle == 0 {
       return hasRoom(i, free: free, clock: instances[i].clock + 1) ? limit : 1
     }
     // As long as a block is left after a whole cycle, every step of the cycle found its blocks.
+    if Int(limit / size + 1) * perCycle < free { return limit }
     let cycles = Int64(max(0, free - 1) / perCycle)
-    if cycles >= limit / size + 1 { return limit }
     var steps = cycles * size
     free -= Int(cycles) * perCycle
     while steps < limit, hasRoom(i, free: free, clock: instances[i].clock + steps) {

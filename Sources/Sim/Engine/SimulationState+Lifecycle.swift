@@ -20,6 +20,7 @@ extension SimulationState {
     }
     let home = route(slot)
     requests[slot].home = home
+    if observer != nil { tellArrival(slot) }
     enqueue(slot)
     // A run under way is cut short only if the newcomer could be admitted at the end of the current step.
     if !instances[home].isBusy {
@@ -103,6 +104,7 @@ extension SimulationState {
       requests[slot].firstToken = now
       fold(.firstToken, slot, blocks: requests[slot].localBlocks + requests[slot].hostedBlocks)
     } else {
+      if observer != nil { tellChange(.resumed, slot, blocks: requests[slot].localBlocks) }
       metrics.noteStall(now - requests[slot].lastToken)
     }
     if requests[slot].generated == requests[slot].output {
@@ -123,8 +125,7 @@ extension SimulationState {
     requests[slot].joinClock = clock
     requests[slot].joinTime = now
     requests[slot].finishClock = clock + Int64(requests[slot].output - requests[slot].generated)
-    precondition(requests[slot].finishClock < 1 << 40, "an instance decodes fewer than 2^40 steps")
-    instances[i].finishers.insert(UInt64(requests[slot].finishClock) << 24 | UInt64(slot))
+    instances[i].finishers.insert(ClockQueue.Entry(clock: requests[slot].finishClock, slot: slot))
     requests.insert(slot, into: &instances[i].batch)
     instances[i].oldestToken = min(instances[i].oldestToken, now)
     instances[i].epochDue = true
@@ -196,6 +197,7 @@ extension SimulationState {
       if slackBlocks(of: slot) == 0 {
         let residue = residue(of: slot)
         growers[i * blockSize + residue] += Int32(sign)
+        instances[i].growing += sign
       }
     }
   }
@@ -306,17 +308,19 @@ extension SimulationState {
     fingerprint.fold(
       transition, time: now, phase: phase, request: requests[slot].id, instance: requests[slot].home,
       blocks: blocks)
+    if observer != nil { tellChange(transition, slot, blocks: blocks) }
   }
 
   func decided(
     _ kind: DecisionRecord.Kind, _ slot: Int, from source: Int, to destination: Int, blocks: Int,
-    _ reason: () -> String
+    grounds: MoveGrounds? = nil, _ reason: () -> String
   ) {
     guard let observer else { return }
     observer.decided(
       DecisionRecord(
         time: SimTime(picoseconds: now), kind: kind, request: RequestID(requests[slot].id),
-        source: InstanceID(source), destination: InstanceID(destination), blocks: blocks, reason: reason()))
+        source: InstanceID(source), destination: InstanceID(destination), blocks: blocks, reason: reason(),
+        grounds: grounds))
   }
 }
 

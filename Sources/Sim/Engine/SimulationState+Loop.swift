@@ -12,7 +12,7 @@ extension SimulationState {
     while true {
       var next = timers.earliestTime
       if let pending { next = min(next, pending.arrival.picoseconds) }
-      if let landing = transfers.min { next = min(next, landing.landing) }
+      if !transfers.isEmpty, let landing = transfers.min { next = min(next, landing.landing) }
       // Heartbeats and plans go on only while there is something to manage.
       if nextTick < next, requests.live > 0 { next = nextTick }
       if next == .max { break }
@@ -24,7 +24,7 @@ extension SimulationState {
       }
 
       phase = .transferLanded
-      landTransfers()
+      if !transfers.isEmpty { landTransfers() }
       phase = .iterationEnded
       endIterations()
       phase = .arrival

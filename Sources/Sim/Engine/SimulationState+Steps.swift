@@ -5,8 +5,9 @@ extension SimulationState {
     precondition(run.first > 0 && run.count > 0, "a step lasts at least a picosecond")
     var run = run
     // A run that would outlast the clock is cut; a step that does ends the simulation with an error.
-    while run.count > 1, run.exactEnd >= Int128(Int64.max) { run.count /= 2 }
-    if run.exactEnd >= Int128(Int64.max) {
+    run.count = min(run.count, StepRun.mostSteps)
+    while run.count > 1, !run.endsInRange { run.count /= 2 }
+    if !run.endsInRange {
       isBeyondRange = true
       run.first = 1
     }
@@ -25,7 +26,6 @@ extension SimulationState {
       markUndecided(i)
       return
     }
-    metrics.noteUtilisation(used: usedBlocks(of: i))
     guard instances[i].run.decodes, instances[i].run.count > 1 else { return }
     let started = progress(of: i).started
     guard started < instances[i].run.count else { return }
@@ -39,6 +39,7 @@ extension SimulationState {
 
   /// Brings the counters of a running instance to the start of the step under way, which becomes its last.
   mutating func settle(_ i: Int) {
+    if instances[i].isBusy { metrics.noteUtilisation(used: usedBlocks(of: i)) }
     touch(i)
     guard instances[i].isBusy, instances[i].run.decodes, instances[i].run.count > 1 else { return }
     let run = instances[i].run
@@ -54,6 +55,7 @@ extension SimulationState {
   /// Books `steps` completed decode steps of the run under way.
   private mutating func advance(_ i: Int, by steps: Int64) {
     guard steps > 0 else { return }
+    if observer != nil { tellWork(i, steps: steps) }
     let run = instances[i].run
     // Within a run the first step waited for whatever came before it; later ones only for themselves.
     if instances[i].oldestToken != .max {
@@ -88,6 +90,7 @@ extension SimulationState {
       instances[i].oldestToken = instances[i].batch.isEmpty ? .max : now
       completeFinished(i)
     } else {
+      if observer != nil { tellWork(i, steps: run.count) }
       metrics.steps += 1
       metrics.busy += Int128(run.elapsed(run.count))
     }
@@ -99,10 +102,9 @@ extension SimulationState {
   private mutating func completeFinished(_ i: Int) {
     completionBuffer.removeAll(keepingCapacity: true)
     let clock = instances[i].clock
-    while let entry = instances[i].finishers.min, Int64(entry >> 24) <= clock {
-      instances[i].finishers.removeMin()
-      let slot = Int(entry & 0xFF_FFFF)
-      if isFinisher(slot, entry: entry, on: i) { completionBuffer.append(Int32(slot)) }
+    while let entry = instances[i].finishers.first, entry.clock <= clock {
+      instances[i].finishers.removeFirst()
+      if isFinisher(entry, on: i) { completionBuffer.append(Int32(entry.slot)) }
     }
     guard !completionBuffer.isEmpty else { return }
     if completionBuffer.count > 1 {
@@ -123,9 +125,10 @@ extension SimulationState {
   }
 
   /// Whether a finish-queue entry still stands for a decoding request of `i`.
-  func isFinisher(_ slot: Int, entry: UInt64, on i: Int) -> Bool {
-    requests[slot].phase == .decoding && requests[slot].home == i
-      && requests[slot].finishClock == Int64(entry >> 24)
+  func isFinisher(_ entry: ClockQueue.Entry, on i: Int) -> Bool {
+    let slot = entry.slot
+    return requests[slot].phase == .decoding && requests[slot].home == i
+      && requests[slot].finishClock == entry.clock
   }
 
   /// Books the prompt tokens that the step has prefilled.

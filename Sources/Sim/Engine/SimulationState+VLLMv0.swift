@@ -26,12 +26,13 @@ extension SimulationState {
     // A first chunk is as short as the budget left then.
     if chunked, !options.reserveISL { return true }
     let need = blocks(for: requests[slot].length)
-    return freeBlocks(of: i) - (need - sharedBlocks(prefixHits(slot))) >= watermark
-      || need > usableBlocks - watermark
+    return need > usableBlocks - watermark
+      || hasFree(need - sharedBlocks(prefixHits(slot)) + watermark, on: i)
   }
 
   /// Admits prompts from the head of the queue and starts their prefill. Returns false if there was none.
   private mutating func packPrompts(_ i: Int) -> Bool {
+    if instances[i].queue.isEmpty, !instances[i].isHungry, instances[i].blockedGiant == .max { return false }
     let heldBefore = beginAdmission(i)
     defer { endAdmission(i, heldBefore: heldBefore) }
     var tokens = 0

@@ -11,7 +11,7 @@ extension SimulationState {
       lanes[lane].unattended += Int64(sign * beyond)
       lanes[lane].leaving += sign
     } else if sign > 0 {
-      instances[i].windowFillers.insert(UInt64(windowClock(of: slot)) << 24 | UInt64(slot))
+      instances[i].windowFillers.insert(ClockQueue.Entry(clock: windowClock(of: slot), slot: slot))
     }
   }
 
@@ -22,28 +22,26 @@ extension SimulationState {
 
   /// Of the requests whose context has filled the window by now, tokens leave it from now on.
   mutating func fillWindows(of i: Int) {
-    while let entry = instances[i].windowFillers.min, Int64(entry >> 24) <= instances[i].clock {
-      instances[i].windowFillers.removeMin()
+    while let entry = instances[i].windowFillers.first, entry.clock <= instances[i].clock {
+      instances[i].windowFillers.removeFirst()
       // A request preempted and back with the same clock has two entries.
-      if instances[i].windowFillers.min == entry { continue }
-      let slot = Int(entry & 0xFF_FFFF)
-      if isWindowFiller(slot, entry: entry, on: i) { lanes[i * laneCount + requests[slot].lane].leaving += 1 }
+      if instances[i].windowFillers.first == entry { continue }
+      if isWindowFiller(entry, on: i) { lanes[i * laneCount + requests[entry.slot].lane].leaving += 1 }
     }
   }
 
   /// Steps before the next request fills its window.
   mutating func stepsBeforeWindow(of i: Int) -> Int64 {
-    while let entry = instances[i].windowFillers.min {
-      if isWindowFiller(Int(entry & 0xFF_FFFF), entry: entry, on: i) {
-        return Int64(entry >> 24) - instances[i].clock
-      }
-      instances[i].windowFillers.removeMin()
+    while let entry = instances[i].windowFillers.first {
+      if isWindowFiller(entry, on: i) { return entry.clock - instances[i].clock }
+      instances[i].windowFillers.removeFirst()
     }
     return .max
   }
 
-  private func isWindowFiller(_ slot: Int, entry: UInt64, on i: Int) -> Bool {
-    requests[slot].phase == .decoding && requests[slot].home == i
-      && windowClock(of: slot) == Int64(entry >> 24)
+  private func isWindowFiller(_ entry: ClockQueue.Entry, on i: Int) -> Bool {
+    let slot = entry.slot
+    return requests[slot].phase == .decoding && requests[slot].home == i
+      && windowClock(of: slot) == entry.clock
   }
 }

@@ -6,6 +6,10 @@ import HeapModule
 /// `+Decode`, `+Costs`), the two local engines (`+VLLMv0`, `+Chunked`), the life of a request (`+Lifecycle`),
 /// lending (`+Lending`, `+DistAttention`), moves and the managers (`+Moves`, `+Managers`).
 struct SimulationState: ~Copyable {
+  /// Never set. A type with an `Any` in it is passed by address; without one the compiler copies the whole state, some
+  /// two kilobytes, wherever one of its readers is called (docs/decisions/0003).
+  private let passedByAddress: Any? = nil
+
   let configuration: SimulationConfiguration
   let options: EngineOptions
   let lending: LendingOptions
@@ -31,17 +35,17 @@ struct SimulationState: ~Copyable {
   var now: Int64 = 0
   var phase = Phase.arrival
   var timers: WinnerTree
-  var instances: ContiguousArray<InstanceState>
+  var instances: Slab<InstanceState>
   /// `laneCount` per instance.
-  var lanes: ContiguousArray<Lane>
+  var lanes: Slab<Lane>
   /// For each instance and residue: decoding requests that take a local block at the steps s ≡ residue.
-  var growers: ContiguousArray<Int32>
+  var growers: Slab<Int32>
   var requests = RequestTable()
-  var loans: ContiguousArray<Loan> = []
-  var freedLoans: ContiguousArray<Int32> = []
+  var loans = Slab<Loan>()
+  var freedLoans = Slab<Int32>()
 
   /// Instances that must decide in this instant, a bit each; and the decision under way.
-  var undecided: ContiguousArray<UInt64>
+  var undecided: Slab<UInt64>
   var undecidedCount = 0
   var decider = -1
   var isFirstPass = true
@@ -79,7 +83,7 @@ struct SimulationState: ~Copyable {
   var metrics: MetricsCollector
   var fingerprint = Fingerprint()
   var completionBuffer: ContiguousArray<Int32> = []
-  var costLines: ContiguousArray<CostLine> = []
+  var costLines = Slab<CostLine>()
 
   init(
     _ configuration: SimulationConfiguration, policy: any SchedulingPolicy, source: RequestSourceInfo,
@@ -112,10 +116,10 @@ struct SimulationState: ~Copyable {
     freePrefill = options.prefillAttention == .free
     costs = configuration.costs
     timers = WinnerTree(count: count)
-    instances = ContiguousArray(repeating: InstanceState(), count: count)
-    lanes = ContiguousArray(repeating: Lane(), count: count * configuration.costs.stages)
-    growers = ContiguousArray(repeating: 0, count: count * options.blockSize)
-    undecided = ContiguousArray(repeating: 0, count: (count + 63) / 64)
+    instances = Slab(repeating: InstanceState(), count: count)
+    lanes = Slab(repeating: Lane(), count: count * configuration.costs.stages)
+    growers = Slab(repeating: 0, count: count * options.blockSize)
+    undecided = Slab(repeating: 0, count: (count + 63) / 64)
     gManager = GManager(instances: count)
     rManagers = ContiguousArray(repeating: RManager(), count: count)
     nextTick = plans ? lending.period.picoseconds : .max
@@ -146,20 +150,17 @@ struct SimulationState: ~Copyable {
 
   /// Local blocks that the batch takes in the next `steps` decode steps.
   func growth(of i: Int, steps: Int64) -> Int {
-    guard steps > 0 else { return 0 }
-    let base = i * blockSize
-    let clock = instances[i].clock
+    guard steps > 0, instances[i].growing > 0 else { return 0 }
     let size = Int64(blockSize)
-    var blocks = 0
-    if steps >= size {
-      var total = 0
-      for residue in 0..<blockSize { total += Int(growers[base + residue]) }
-      blocks = total * Int(steps / size)
-    }
-    var s = clock + steps - steps % size
-    while s < clock + steps {
-      blocks += Int(growers[base + Int(s % size)])
-      s += 1
+    let base = i * blockSize
+    let cycles = steps / size
+    var rest = steps - cycles * size
+    var residue = Int(instances[i].clock % size)
+    var blocks = instances[i].growing * Int(cycles)
+    while rest > 0 {
+      blocks += Int(growers[base + residue])
+      residue = residue + 1 == blockSize ? 0 : residue + 1
+      rest -= 1
     }
     return blocks
   }
@@ -171,6 +172,16 @@ struct SimulationState: ~Copyable {
   }
 
   func freeBlocks(of i: Int) -> Int { usableBlocks - usedBlocks(of: i) }
+
+  /// Whether `blocks` blocks are free at this instant. How far the run under way has come is computed only if it
+  /// decides: it has taken no block at the least, and at the most all that it will.
+  func hasFree(_ blocks: Int, on i: Int) -> Bool {
+    let free = usableBlocks - instances[i].usedBlocks
+    guard free >= blocks else { return false }
+    guard instances[i].isBusy, instances[i].run.decodes else { return true }
+    let cycles = instances[i].run.count / Int64(blockSize) + 1
+    return free - Int(cycles) * instances[i].growing >= blocks || freeBlocks(of: i) >= blocks
+  }
 
   /// Requests in the batch or being prefilled.
   func running(on i: Int) -> Int { instances[i].batch.count + instances[i].prefilling }

@@ -1,5 +1,5 @@
 /// Gathers what a run reports, in integers; divided once, at the end.
-struct MetricsCollector {
+struct MetricsCollector: ~Copyable {
   private let source: RequestSourceInfo
   private let slo: SLO
   private let measuredPrompt: Int
@@ -37,11 +37,13 @@ struct MetricsCollector {
   private var lastCompletion: Int64 = 0
   private var good = 0
   private var worstStall: Int64 = 0
+  private var longestPrompt = 0
+  private var longestContext = 0
+  private var rejectedIDs: [Int] = []
   private var mostUsed = 0
   private var borrowedNow = 0
   private var borrowedPeak = 0
-  private var byClass:
-    [(arrived: Int, rejected: Int, ttft: LatencyHistogram, tpot: LatencyHistogram, e2e: LatencyHistogram)]
+  private var byClass: Slab<ClassMetrics>
 
   /// Request-picoseconds of waiting in each third of the arrival window.
   private var waiting: (Int128, Int128, Int128) = (0, 0, 0)
@@ -51,7 +53,7 @@ struct MetricsCollector {
   private var sampledSequences = 0
   var sampling: SampleClock
 
-  var ended: Int { completedCount + rejectedCount.values.reduce(0, +) }
+  var ended: Int { completedCount + rejectedIDs.count }
 
   init(source: RequestSourceInfo, slo: SLO, measured: MeasuredRange?) {
     self.source = source
@@ -61,9 +63,7 @@ struct MetricsCollector {
     ttftBound = slo.ttftSeconds.map { Int64(min($0 * 1e12, 9e18)) } ?? .max
     tpotBound = slo.tpotSeconds.map { Int64(min($0 * 1e12, 9e18)) } ?? .max
     windowStartIndex = source.count / 10
-    byClass = LengthClass.allCases.map { _ in
-      (0, 0, LatencyHistogram(), LatencyHistogram(), LatencyHistogram())
-    }
+    byClass = Slab(repeating: ClassMetrics(), count: LengthClass.allCases.count)
     sampling = SampleClock(span: source.lastArrival.picoseconds)
   }
 
@@ -90,6 +90,7 @@ struct MetricsCollector {
     promptTokens += request.prompt
     outputTokens += request.output
     lastCompletion = max(lastCompletion, now)
+    noteLongest(request)
     if request.prompt > measuredPrompt || request.prompt + request.output > measuredContext {
       extrapolated += 1
     }
@@ -108,8 +109,15 @@ struct MetricsCollector {
 
   mutating func rejected(_ request: RequestState, _ reason: RejectionReason) {
     rejectedCount[reason, default: 0] += 1
+    rejectedIDs.append(request.id)
+    if request.firstAdmission >= 0 { noteLongest(request) }
     byClass[LengthClass(totalTokens: request.prompt + request.output).rawValue].rejected += 1
     if request.firstToken >= 0 { wastedTokens += request.prompt + request.generated }
+  }
+
+  private mutating func noteLongest(_ request: RequestState) {
+    longestPrompt = max(longestPrompt, request.prompt)
+    longestContext = max(longestContext, request.prompt + request.output)
   }
 
   /// An admitted prompt of `asked` tokens found `hit` of them cached.
@@ -129,12 +137,12 @@ struct MetricsCollector {
   /// A request waited from `start` to `end`.
   mutating func waited(from start: Int64, to end: Int64) {
     let span = source.lastArrival.picoseconds
-    guard span > 0, start < span else { return }
-    func overlap(_ low: Int64, _ high: Int64) -> Int128 { Int128(max(0, min(end, high) - max(start, low))) }
+    guard start < end, start < span else { return }
+    func overlap(_ low: Int64, _ high: Int64) -> Int64 { max(0, min(end, high) - max(start, low)) }
     let third = span / 3
-    waiting.0 += overlap(0, third)
-    waiting.1 += overlap(third, 2 * third)
-    waiting.2 += overlap(2 * third, 3 * third)
+    waiting.0 += Int128(overlap(0, third))
+    waiting.1 += Int128(overlap(third, 2 * third))
+    waiting.2 += Int128(overlap(2 * third, 3 * third))
   }
 
   mutating func sampledWindow(used: Int, running: Int) {
@@ -152,7 +160,9 @@ struct MetricsCollector {
     s.arrived = arrivedCount
     s.completed = completedCount
     s.rejectedByReason = rejectedCount
-    s.rejected = rejectedCount.values.reduce(0, +)
+    s.rejected = rejectedIDs.count
+    s.rejectedIDs = rejectedIDs.sorted()
+    s.longest = LongestRequests(prompt: longestPrompt, context: longestContext)
     s.unfinished = arrivedCount - s.completed - s.rejected
     s.preemptions = preemptions
     s.promptTokens = promptTokens
@@ -186,7 +196,8 @@ struct MetricsCollector {
     var ttft = LatencyHistogram()
     var tpot = LatencyHistogram()
     var e2e = LatencyHistogram()
-    for (index, c) in byClass.enumerated() {
+    for index in 0..<byClass.count {
+      let c = byClass[index]
       ttft.merge(c.ttft)
       tpot.merge(c.tpot)
       e2e.merge(c.e2e)
@@ -231,6 +242,15 @@ struct MetricsCollector {
     }
     return .stable
   }
+}
+
+/// What is gathered for one length class.
+private struct ClassMetrics {
+  var arrived = 0
+  var rejected = 0
+  var ttft = LatencyHistogram()
+  var tpot = LatencyHistogram()
+  var e2e = LatencyHistogram()
 }
 
 /// When to sample: 256 times over the arrival window, then at the same pace; when more than 2,048 samples have

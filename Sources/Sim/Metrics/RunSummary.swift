@@ -36,6 +36,18 @@ public struct ClassSummary: Hashable, Sendable {
   public init() {}
 }
 
+/// The longest of a run's admitted requests, in tokens.
+public struct LongestRequests: Hashable, Sendable {
+  public var prompt: Int
+  /// prompt + output.
+  public var context: Int
+
+  public init(prompt: Int = 0, context: Int = 0) {
+    self.prompt = prompt
+    self.context = context
+  }
+}
+
 /// Everything a run reports. Pure data; a function of the manifest, except `events`.
 public struct RunSummary: Sendable {
   /// Hash over every request's state changes, 16 hexadecimal digits.
@@ -44,6 +56,10 @@ public struct RunSummary: Sendable {
 
   public var arrived = 0, completed = 0, rejected = 0, unfinished = 0, preemptions = 0
   public var rejectedByReason: [RejectionReason: Int] = [:]
+  /// Numbers of the rejected requests in order of arrival, from 0, ascending.
+  public var rejectedIDs: [Int] = []
+  /// The longest of the requests that were ever admitted: they say whether costs were extrapolated.
+  public var longest = LongestRequests()
   /// Tokens of the completed requests.
   public var promptTokens = 0, outputTokens = 0
   /// Prompt and output tokens computed for requests that were then rejected.

@@ -1,4 +1,5 @@
 import Foundation
+import Sim
 
 /// The bytes of a regular file, decompressed if its first bytes are those of gzip or Zstandard.
 struct ByteSource: ~Copyable {

@@ -1,4 +1,5 @@
 import Foundation
+import Sim
 
 /// The lines of a file, read through one buffer, so that memory does not grow with the file.
 struct LineReader: ~Copyable {

@@ -49,6 +49,7 @@ struct RunJob: Sendable {
     (finished.requests, finished.samples, finished.decisions) = (
       spool.requests, spool.samples, spool.decisions
     )
+    (finished.accounts, finished.work) = (spool.accounts, spool.work)
     return finished
   }
 }
@@ -59,6 +60,8 @@ private final class RunSpool: RunObserver {
   private(set) var requests: [RequestRecord] = []
   private(set) var samples: [InstanceSample] = []
   private(set) var decisions: [DecisionRecord] = []
+  private(set) var accounts: [RequestID: RequestAccount] = [:]
+  private var account = TimeAccount()
   private var digest = RequestDigest(rejected: [], longest: LongestRequests())
 
   init(_ kept: KeptRows) { self.kept = kept }
@@ -69,8 +72,15 @@ private final class RunSpool: RunObserver {
 
   func requestEnded(_ record: RequestRecord) {
     digest.include(record)
-    if kept != .summary { requests.append(record) }
+    guard kept != .summary else { return }
+    requests.append(record)
+    accounts[record.id] = account.take(record.id)
   }
+
+  var work: [TimeAccount.Spent] { account.spent }
+  func arrived(_ arrival: ArrivalRecord) { if kept != .summary { account.arrived(arrival) } }
+  func changed(_ change: RequestChange) { if kept != .summary { account.changed(change) } }
+  func worked(_ work: WorkRecord) { if kept != .summary { account.worked(work) } }
   func sampled(_ sample: InstanceSample) { if kept == .all { samples.append(sample) } }
   func decided(_ decision: DecisionRecord) { if kept == .all { decisions.append(decision) } }
 }
