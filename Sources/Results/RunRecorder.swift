@@ -61,7 +61,7 @@ public final class RunRecorder: RunObserver {
         record.home.index, record.admitted?.picoseconds, record.firstToken?.picoseconds,
         record.ended.picoseconds, reason, record.preemptions, record.borrowedBlocksPeak,
       ])
-    if let known = account.take(record.id) { record(known, of: record.id) }
+    if let known = account.take(record.id) { self.record(known, of: record.id) }
   }
 
   /// Writes where a request's time went; its own row must be there.
