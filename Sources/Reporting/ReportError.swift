@@ -7,6 +7,10 @@ public enum ReportError: Error, Hashable, Sendable, CustomStringConvertible {
   case ambiguousRun(path: String, known: String)
   case noSuchRequest(run: Int64, request: Int, known: String)
   case noSuchMove(run: Int64, move: Int, moves: Int)
+  /// Several sweeps, and none or an unknown one was named.
+  case whichSweep(path: String, known: String)
+  case noCommonMark
+  case commonMark(reason: String)
   /// A template that cannot be read as one: what was found, what was expected.
   case template(file: String, line: Int, problem: String)
   case unwritable(path: String, reason: String)
@@ -27,6 +31,10 @@ public enum ReportError: Error, Hashable, Sendable, CustomStringConvertible {
       moves == 0
         ? "run \(run) has no move: nothing was ordered by a planner"
         : "run \(run) has no move \(move); its moves are 1 to \(moves)"
+    case .whichSweep(let path, let known): "\(path): say which sweep with --sweep: \(known)"
+    case .noCommonMark:
+      "cmark-gfm is not installed, and it makes HTML of Markdown. On Debian and Ubuntu: apt-get install cmark-gfm"
+    case .commonMark(let reason): "cmark-gfm failed: \(reason)"
     case .template(let file, let line, let problem): "\(file):\(line): \(problem)"
     case .unwritable(let path, let reason): "\(path): cannot be written: \(reason)"
     case .noGnuplot:

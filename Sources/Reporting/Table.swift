@@ -7,10 +7,10 @@ package struct Table {
   /// Columns of text, aligned to the left; the others are numbers.
   package var textColumns: Set<Int>
 
-  /// The first column is text.
-  package init(_ rows: [[String]], textColumns: Set<Int> = []) {
+  /// The first column is text unless `leftByDefault` is false.
+  package init(_ rows: [[String]], textColumns: Set<Int> = [], leftByDefault: Bool = true) {
     self.rows = rows
-    self.textColumns = textColumns.union([0])
+    self.textColumns = leftByDefault ? textColumns.union([0]) : textColumns
   }
 
   /// An aligned Markdown table. Pipes and line ends in cells are escaped.
@@ -59,7 +59,8 @@ extension Table {
           switch value.storage {
           case .null: return "–"
           case .int64(let number): return String(number)
-          case .double(let number): return figure(number)
+          // As it was rounded in the query, if it was.
+          case .double(let number): return "\(number)".count <= 8 ? trimmed(number) : figure(number)
           case .string(let string):
             text.insert(column)
             return string

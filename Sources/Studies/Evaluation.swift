@@ -140,7 +140,8 @@ struct Evaluation {
       guard below != 0 else { throw NoValue("\(metric) of \(base) is 0 (seed \(seed))") }
       return try number(metric, of: a, label) / below
     }
-    throw NoValue("\(label) and \(base) did not complete the same requests (seed \(seed))")
+    throw NoValue(
+      "\(label) and \(base) did not complete the same requests (seed \(seed))", isNotComparable: true)
   }
 
   private func number(

@@ -57,6 +57,10 @@ public struct Check: Hashable, Sendable {
 public struct Quantity: Hashable, Sendable {
   public var expression: StudyExpression
   public var selection: Selection
+
+  public init(expression: StudyExpression, selection: Selection) {
+    (self.expression, self.selection) = (expression, selection)
+  }
 }
 
 /// What `where` says: all conditions must hold.
@@ -96,7 +100,7 @@ public struct Selection: Hashable, Sendable {
 
 extension Selection.Test {
   /// Numbers are compared as numbers, all else as text; order is for numbers only.
-  func holds(_ value: String) -> Bool {
+  public func holds(_ value: String) -> Bool {
     switch self {
     case .isOne(let words): words.contains { Self.same(value, $0) }
     case .compare(.equal, let word): Self.same(value, word)

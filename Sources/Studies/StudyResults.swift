@@ -63,7 +63,12 @@ public struct StudyResults: Sendable {
 /// Why an expression has no value.
 public struct NoValue: Error, Hashable, Sendable, CustomStringConvertible {
   public var description: String
-  init(_ description: String) { self.description = description }
+  /// It is a ratio of runs that completed other requests: "n/c".
+  public var isNotComparable = false
+
+  init(_ description: String, isNotComparable: Bool = false) {
+    (self.description, self.isNotComparable) = (description, isNotComparable)
+  }
 }
 
 extension StudyResults {
@@ -83,9 +88,22 @@ extension StudyResults {
       .number(quantity.expression, in: cells)
   }
 
-  /// The value of an expression in one cell, over all seeds.
-  public func value(of expression: StudyExpression, in cell: Cell) throws(NoValue) -> Double {
-    try Evaluation(results: self, selection: Selection()).number(expression, in: [cell])
+  /// The value of an expression in one cell, over all seeds that `selection` leaves.
+  public func value(
+    of expression: StudyExpression, in cell: Cell, where selection: Selection = Selection()
+  ) throws(NoValue) -> Double {
+    try Evaluation(results: self, selection: selection).number(expression, in: [cell])
+  }
+
+  /// Whether a comparison holds in every cell that it selects; throws `NoValue` where it cannot be made.
+  public func holds(_ check: Check) throws(NoValue) -> Bool {
+    var holds = true
+    let place = Place(path: "")
+    for outcome in self.check(Expectation(text: "", place: place, check: check)) {
+      if case .noValue(let why) = outcome.verdict { throw NoValue(why) }
+      holds = holds && outcome.holds
+    }
+    return holds
   }
 
   /// The points that failed, in a fixed order.

@@ -43,8 +43,8 @@ enum FailureStatus: Int32 {
       self =
         switch error {
         case .empty, .template: .badData
-        case .noSuchRun, .ambiguousRun, .noSuchRequest, .noSuchMove: .usage
-        case .unwritable, .noGnuplot, .gnuplot: .runFailed
+        case .noSuchRun, .ambiguousRun, .whichSweep, .noSuchRequest, .noSuchMove: .usage
+        case .unwritable, .noGnuplot, .gnuplot, .noCommonMark, .commonMark: .runFailed
         }
     case let error as StoreError:
       self =

@@ -20,6 +20,8 @@ struct LineChart {
   var xLabel: String
   var yLabel: String
   var series: [Series]
+  /// Names of x = 0, 1, …, where the axis has no numbers.
+  var categories: [String]?
   var isLogX = false
   var isLogY = false
   /// Whether the axes begin at 0.
@@ -35,7 +37,12 @@ struct LineChart {
       set offsets graph 0.03, graph 0.03, graph 0.05, 0
 
       """
-    if isLogX { text += "set logscale x\n" } else if fromZero { text += "set xrange [0:]\n" }
+    if let categories {
+      let names = categories.enumerated().map { "\(labels.quoted($1)) \($0)" }
+      text += "set xtics (\(names.joined(separator: ", ")))\n"
+      text += "set xrange [-0.4:\(Double(categories.count) - 0.6)]\n"
+    }
+    if isLogX { text += "set logscale x\n" } else if fromZero, categories == nil { text += "set xrange [0:]\n" }
     if isLogY { text += "set logscale y\n" } else if fromZero { text += "set yrange [0:]\n" }
     var plots: [String] = []
     for (index, one) in series.enumerated() {

@@ -1,6 +1,6 @@
 /// What the numbers mean, printed beside them.
-enum Definitions {
-  static let lines = [
+package enum Definitions {
+  package static let lines = [
     "TTFT = first token − arrival. TPOT = (completion − first token) / (output − 1), without one-token outputs. "
       + "E2E = completion − arrival. Latencies are of completed requests.",
     "Makespan = first arrival to last completion. Throughput = output tokens of completed requests / makespan. "
