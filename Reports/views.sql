@@ -7,7 +7,8 @@ DROP VIEW IF EXISTS point;
 
 -- A run of a study: grid, cell, contender, seed, its main figures.
 CREATE VIEW point AS
-SELECT grid, label, axes, seed, heat, run.*
+SELECT grid, label, axes, sweep_point.seed, run_id, policy, summary, completed, rejected, load,
+  output_tokens_per_s, window_output_tokens_per_s, ttft_p99_s
 FROM sweep_point JOIN run ON run.id = run_id
 WHERE heat = 'whole';
 
