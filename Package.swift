@@ -84,7 +84,11 @@ let package = Package(
       name: "WorkloadsTests", dependencies: ["Workloads", "Sim", "CZlib", "CZstd"], swiftSettings: strict),
     .testTarget(name: "ResultsTests", dependencies: ["Results"], swiftSettings: strict),
     .testTarget(
-      name: "ReportingTests", dependencies: ["Policies", "Reporting", "Results", "Sim", "Studies", "TestSupport"],
+      name: "ReportingTests",
+      dependencies: [
+        .product(name: "GRDB", package: "GRDB.swift"), "Policies", "Reporting", "Results", "Sim", "Studies",
+        "TestSupport",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "ReferenceTests", dependencies: ["Reference", "Sim"], exclude: ["Fixtures"], swiftSettings: strict

@@ -20,12 +20,13 @@ public final class DebtorCreditor: SchedulingPolicy {
   public let lending: LendingOptions
   public let steals: Bool
   private let router: Router
-  private var roles = PlannerRoles()
+  private var planner: GreedyPlanner
 
   public init(router: Router, lending: LendingOptions, steals: Bool = false) {
     self.router = router
     self.lending = lending
     self.steals = steals
+    planner = GreedyPlanner(options: lending)
   }
 
   public func route(_ request: RequestView, _ cluster: borrowing ClusterView) -> InstanceID {
@@ -116,7 +117,5 @@ public final class DebtorCreditor: SchedulingPolicy {
 
   // MARK: - Planning
 
-  public func plan(_ map: PlacementMap) -> [MoveOrder] {
-    GreedyPlanner(map: map, options: lending).plan(&roles)
-  }
+  public func plan(_ map: borrowing PlacementMap) -> [MoveOrder] { planner.plan(map) }
 }

@@ -23,152 +23,213 @@ struct PlannerRoles {
     roles[i] = role
   }
 
+  func hasRole(_ i: Int) -> Bool { roles[i] != .none }
   func mayBeDebtor(_ i: Int) -> Bool { roles[i] != .creditor }
   func mayBeCreditor(_ i: Int) -> Bool { roles[i] != .debtor }
 }
 
-/// One round of Algorithm 1 over the gManager's map; pure but for the roles.
+/// Algorithm 1 over the gManager's map, a round at a time; what lasts between rounds is the roles.
+///
+/// A round costs O(instances · log instances), for each debtor its batch (smaller than β_thr) and the part of its queue
+/// that could be admitted, and the loans of crowded hosts; requests beyond those cost nothing.
 struct GreedyPlanner {
-  private let map: PlacementMap
   private let options: LendingOptions
-  private var sides: [Side]
-  /// Rows by home instance: each request's own row and where else it has blocks.
-  private var local: [[PlacementRow]]
-  private var homeOf: [RequestID: Int] = [:]
-  private struct HostedKey: Hashable {
-    var request: RequestID
-    var host: Int
-  }
-  /// Blocks by request and host; looked up, never iterated.
-  private var hostedRows: [HostedKey: Int] = [:]
-  /// Requests that use the link from a home to a host, by home · instances + host.
-  private var users: [Int: Int] = [:]
+  private var roles = PlannerRoles()
 
-  init(map: PlacementMap, options: LendingOptions) {
-    self.map = map
-    self.options = options
-    sides = map.reports.map { Side($0, map) }
-    local = Array(repeating: [], count: map.reports.count)
-    for row in map.rows where row.isLocal {
-      local[row.instance.index].append(row)
-      homeOf[row.request] = row.instance.index
-    }
-    for row in map.rows where !row.isLocal {
-      hostedRows[HostedKey(request: row.request, host: row.instance.index)] = row.blocks.count
-      if let home = homeOf[row.request] { users[home * sides.count + row.instance.index, default: 0] += 1 }
-    }
+  // What a round knows, kept from round to round for its room. Moves recorded in the round count as done.
+  private var sides: ContiguousArray<Side> = []
+  private var orders: [MoveOrder] = []
+  /// Creditors by free memory, the freest first, ties to the lowest: of all nodes, and node by node.
+  private var creditors: ContiguousArray<Int> = []
+  private var creditorsByNode: ContiguousArray<Int> = []
+  private var debtors: ContiguousArray<Int> = []
+  private var sourceQueue: ContiguousArray<WaitingRequest> = []
+  private var destinationQueue: ContiguousArray<WaitingRequest> = []
+
+  init(options: LendingOptions) { self.options = options }
+
+  mutating func plan(_ map: borrowing PlacementMap) -> [MoveOrder] {
+    roles.prepare(count: map.count)
+    orders.removeAll(keepingCapacity: true)
+    sides.removeAll(keepingCapacity: true)
+    for i in 0..<map.count { sides.append(Side(map.report(InstanceID(i)), map)) }
+    releaseRoles(map)
+    recall(map)
+    lendAhead(map)
+    return orders
   }
 
-  func plan(_ roles: inout PlannerRoles) -> [MoveOrder] {
-    var round = self
-    return round.run(&roles)
-  }
-
-  private mutating func run(_ roles: inout PlannerRoles) -> [MoveOrder] {
-    roles.prepare(count: sides.count)
+  private mutating func releaseRoles(_ map: borrowing PlacementMap) {
     let cooldown = options.period * Int64(options.cooldownPeriods)
-    var borrowing: Set<Int> = []
-    for row in map.rows where !row.isLocal {
-      if let home = homeOf[row.request] { borrowing.insert(home) }
-    }
-    for i in sides.indices {
+    for i in sides.indices where roles.hasRole(i) {
       roles.release(
-        i, at: map.now, hasLoans: sides[i].hosted > 0 || borrowing.contains(i), cooldown: cooldown)
+        i, at: map.now, hasLoans: sides[i].hosted > 0 || map.isBorrowing(InstanceID(i)), cooldown: cooldown)
     }
-    var orders = recalls()
+  }
 
+  // MARK: - Loans ahead of need
+
+  private mutating func lendAhead(_ map: borrowing PlacementMap) {
     // 1. Debtors: the smaller batch first, ties to the lowest instance.
-    let debtors = sides.indices
-      .filter { sides[$0].batch < options.debtorBatch && sides[$0].batch > 0 && roles.mayBeDebtor($0) }
-      .sorted { (sides[$0].batch, $0) < (sides[$1].batch, $1) }
+    debtors.removeAll(keepingCapacity: true)
+    for i in sides.indices
+    where sides[i].batch < options.debtorBatch && sides[i].batch > 0 && roles.mayBeDebtor(i) {
+      debtors.append(i)
+    }
+    guard !debtors.isEmpty else { return }
+    // 2. Creditors, by ascending utilisation.
+    creditors.removeAll(keepingCapacity: true)
+    for i in sides.indices where isCreditor(i, map) { creditors.append(i) }
+    guard !creditors.isEmpty else { return }
+    debtors.sort { (sides[$0].batch, $0) < (sides[$1].batch, $1) }
+    creditors.sort { (-sides[$0].free, $0) < (-sides[$1].free, $1) }
+    sortByNode(map)
+
     for debtor in debtors where roles.mayBeDebtor(debtor) {
-      // 3. The longest request that still has movable blocks at home.
-      while let index = longest(of: debtor),
-        let creditor = bestCreditor(for: debtor, roles),
-        let move = bestMove(local[debtor][index], from: debtor, to: creditor)
+      // 3. The longest request that still has movable blocks at home, and the creditor with the most free memory.
+      while let creditor = bestCreditor(for: debtor, map), let row = longest(of: debtor, map),
+        let move = bestMove(row, from: debtor, to: creditor, map)
       {
         // 5. Record the move; what it changes counts as done.
         orders.append(move)
         roles.assign(debtor, .debtor, at: map.now)
         roles.assign(creditor, .creditor, at: map.now)
-        lend(move.blocks.count, of: move.request, debtor, creditor, &sides[debtor])
+        let there = map.blocks(of: move.request, on: move.destination)
+        sides[debtor].give(move.blocks.count, map.blockSize)
+        sides[debtor].reach(
+          over: map.link(move.source, move.destination), blocks: there + move.blocks.count, map)
         sides[creditor].host(move.blocks.count)
-        users[debtor * sides.count + creditor, default: 0] += 1
-        local[debtor][index].movable = .zero
+        creditors.sort { (-sides[$0].free, $0) < (-sides[$1].free, $1) }
+        sortByNode(map)
       }
     }
-    return orders
   }
 
-  private func longest(of debtor: Int) -> Int? {
-    local[debtor].indices
-      .filter { local[debtor][$0].movable > .zero }
-      .min { (-local[debtor][$0].movable.count, $0) < (-local[debtor][$1].movable.count, $1) }
-  }
-
-  /// 2. The creditor with the lowest utilisation: of the debtor's node first, then over links that qualify.
-  private func bestCreditor(for debtor: Int, _ roles: PlannerRoles) -> Int? {
+  /// Whether an instance may lend to somebody, roles and links aside.
+  private func isCreditor(_ i: Int, _ map: borrowing PlacementMap) -> Bool {
     let capacity = map.blocksPerInstance.count
-    let candidates = sides.indices.filter { c in
-      c != debtor && roles.mayBeCreditor(c)
-        && (capacity - sides[c].free) * 100 < options.creditorUtilisationPercent * capacity
-        && sides[c].free > map.watermark.count
-        && (options.lendWhileQueueing || sides[c].queuedBlocks.isEmpty)
-        && linkQualifies(debtor, c)
-    }
-    return candidates.min {
-      (map.topology.sameNode(debtor, $0) ? 0 : 1, -sides[$0].free, $0)
-        < (map.topology.sameNode(debtor, $1) ? 0 : 1, -sides[$1].free, $1)
-    }
+    return (capacity - sides[i].free) * 100 < options.creditorUtilisationPercent * capacity
+      && sides[i].free > map.watermark.count && (options.lendWhileQueueing || sides[i].queued == 0)
   }
 
-  private func linkQualifies(_ debtor: Int, _ creditor: Int) -> Bool {
-    let queries = users[debtor * sides.count + creditor, default: 0] + 1
-    let wire = map.costs.overlapped(over: map.topology.link(debtor, creditor), queries: queries)
-    return wire <= map.costs.linearTime(tokens: sides[debtor].batch + 1)
+  /// Puts the creditors, which are sorted, node by node.
+  private mutating func sortByNode(_ map: borrowing PlacementMap) {
+    creditorsByNode.removeAll(keepingCapacity: true)
+    creditorsByNode.append(contentsOf: creditors)
+    // Compared in full, so that the order does not rest on the sort's being stable.
+    let nodes = sides.indices.map { map.node(of: InstanceID($0)) }
+    creditorsByNode.sort { (nodes[$0], -sides[$0].free, $0) < (nodes[$1], -sides[$1].free, $1) }
+  }
+
+  /// The creditor with the lowest utilisation: of the debtor's node first, then over links that qualify.
+  private func bestCreditor(for debtor: Int, _ map: borrowing PlacementMap) -> Int? {
+    let node = map.node(of: InstanceID(debtor))
+    func mayLend(_ i: Int) -> Bool {
+      i != debtor && roles.mayBeCreditor(i) && isCreditor(i, map) && linkQualifies(debtor, i, map)
+    }
+    var position = firstOfNode(node, map)
+    while position < creditorsByNode.count, map.node(of: InstanceID(creditorsByNode[position])) == node {
+      if mayLend(creditorsByNode[position]) { return creditorsByNode[position] }
+      position += 1
+    }
+    // A link that does not take one borrower takes none.
+    guard fits(map.acrossNodes, queries: 1, debtor, map) else { return nil }
+    for i in creditors where map.node(of: InstanceID(i)) != node && mayLend(i) { return i }
+    return nil
+  }
+
+  private func firstOfNode(_ node: Int, _ map: borrowing PlacementMap) -> Int {
+    var (low, high) = (0, creditorsByNode.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if map.node(of: InstanceID(creditorsByNode[middle])) < node { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+
+  private func linkQualifies(_ debtor: Int, _ creditor: Int, _ map: borrowing PlacementMap) -> Bool {
+    var queries = 1
+    map.forEachHosted(on: InstanceID(creditor)) { row in
+      if row.home.index == debtor { queries += 1 }
+    }
+    for order in orders where order.source.index == debtor && order.destination.index == creditor {
+      queries += 1
+    }
+    return fits(map.link(InstanceID(debtor), InstanceID(creditor)), queries: queries, debtor, map)
+  }
+
+  /// Whether so many queries over a link fit beside the debtor's own work.
+  private func fits(_ link: LinkCosts, queries: Int, _ debtor: Int, _ map: borrowing PlacementMap) -> Bool {
+    map.linkFits(link, queries: queries, batch: sides[debtor].batch + 1)
+  }
+
+  /// The request with the most movable blocks at home, ties to the oldest.
+  private func longest(of debtor: Int, _ map: borrowing PlacementMap) -> PlacementRow? {
+    var longest: PlacementRow?
+    map.forEachLocal(at: InstanceID(debtor)) { row in
+      // A request moves once in a round.
+      if row.movable > longest?.movable ?? .zero, !orders.contains(where: { $0.request == row.request }) {
+        longest = row
+      }
+    }
+    return longest
   }
 
   /// 4. The number of blocks with the best gain. Gains are a staircase (each waiting request admitted is a step, so
   /// is GEMM padding), so every admission count is tried, and the most that can be moved.
-  private func bestMove(_ row: PlacementRow, from debtor: Int, to creditor: Int) -> MoveOrder? {
+  private mutating func bestMove(
+    _ row: PlacementRow, from debtor: Int, to creditor: Int, _ map: borrowing PlacementMap
+  ) -> MoveOrder? {
     let most = min(row.movable.count, sides[creditor].free - map.watermark.count)
     guard most > 0 else { return nil }
+    readQueues(debtor, creditor, map)
     var candidates = [most]
     var needed = map.watermark.count - sides[debtor].free
-    for blocks in sides[debtor].queuedBlocks.prefix(sides[debtor].freeSequences) {
-      needed += blocks
+    for waiting in sourceQueue {
+      needed += waiting.blocks
       if needed > most { break }
       if needed > 0 { candidates.append(needed) }
     }
-    return best(candidates, row, from: debtor, to: creditor) { n, d, c in
-      lend(n, of: row.request, debtor, creditor, &d)
+    let link = map.link(InstanceID(debtor), InstanceID(creditor))
+    let there = map.blocks(of: row.request, on: InstanceID(creditor))
+    return best(candidates, row.request, from: debtor, to: creditor, map) { n, d, c in
+      d.give(n, map.blockSize)
+      d.reach(over: link, blocks: there + n, map)
       c.host(n)
     }
   }
 
-  /// What lending `blocks` blocks of a request does to its home.
-  private func lend(_ blocks: Int, of request: RequestID, _ home: Int, _ host: Int, _ side: inout Side) {
-    side.give(blocks, map.blockSize)
-    let there = hostedRows[HostedKey(request: request, host: host)] ?? 0
-    let path = map.costs.remotePath(
-      over: map.topology.link(home, host), queries: 1, tokens: (there + blocks) * map.blockSize)
-    side.remotePath = max(side.remotePath, path)
+  // MARK: - Recalls
+
+  private struct HostedRow {
+    var row: PlacementRow
+    var host: Int
   }
 
-  /// Loans that a crowded host is better off without go home, if the home has room (semantics.md 18).
-  private mutating func recalls() -> [MoveOrder] {
-    var orders: [MoveOrder] = []
-    let capacity = map.blocksPerInstance.count
-    for row in map.rows where !row.isLocal && row.movable > .zero {
-      guard let home = homeOf[row.request] else { continue }
-      let host = row.instance.index
-      let crowded =
-        !sides[host].queuedBlocks.isEmpty
-        || (capacity - sides[host].free) * 100 >= options.creditorUtilisationPercent * capacity
-      let room = sides[home].free - map.watermark.count
-      guard crowded, sides[home].queuedBlocks.isEmpty, room > 0 else { continue }
-      let n = min(row.movable.count, room)
-      let order = best([n], row, from: host, to: home) { n, from, to in
+  /// Loans that a crowded host is better off without go home, if the home has room (semantics.md 18). By request, then
+  /// host.
+  private mutating func recall(_ map: borrowing PlacementMap) {
+    // The first recall needs a host that is crowded and a home with room as things are; without one there is none.
+    var mayBegin = false
+    for host in sides.indices where sides[host].hosted > 0 && !mayBegin && isCrowded(host, map) {
+      map.forEachHosted(on: InstanceID(host)) { row in
+        mayBegin = mayBegin || (hasRoom(row.home.index, map) && row.movable > .zero)
+      }
+    }
+    guard mayBegin else { return }
+    var rows: [HostedRow] = []
+    for host in sides.indices {
+      map.forEachHosted(on: InstanceID(host)) { row in
+        if row.movable > .zero { rows.append(HostedRow(row: row, host: host)) }
+      }
+    }
+    rows.sort { ($0.row.request, $0.host) < ($1.row.request, $1.host) }
+    for hosted in rows {
+      let (host, home) = (hosted.host, hosted.row.home.index)
+      guard isCrowded(host, map), hasRoom(home, map) else { continue }
+      let n = min(hosted.row.movable.count, sides[home].free - map.watermark.count)
+      readQueues(host, home, map)
+      let order = best([n], hosted.row.request, from: host, to: home, map) { n, from, to in
         from.host(-n)
         to.give(-n, map.blockSize)
       }
@@ -176,37 +237,51 @@ struct GreedyPlanner {
       orders.append(order)
       sides[host].host(-n)
       sides[home].give(-n, map.blockSize)
-      // A request moves one way at a time.
-      if let index = local[home].firstIndex(where: { $0.request == row.request }) {
-        local[home][index].movable = .zero
-      }
     }
-    return orders
   }
 
+  /// Whether a home could take blocks back.
+  private func hasRoom(_ home: Int, _ map: borrowing PlacementMap) -> Bool {
+    sides[home].queued == 0 && sides[home].free > map.watermark.count
+  }
+
+  private func isCrowded(_ host: Int, _ map: borrowing PlacementMap) -> Bool {
+    let capacity = map.blocksPerInstance.count
+    return sides[host].queued > 0
+      || (capacity - sides[host].free) * 100 >= options.creditorUtilisationPercent * capacity
+  }
+
+  // MARK: - Gains
+
+  private mutating func readQueues(_ source: Int, _ destination: Int, _ map: borrowing PlacementMap) {
+    sides[source].readQueue(source, map, into: &sourceQueue)
+    sides[destination].readQueue(destination, map, into: &destinationQueue)
+  }
+
+  /// The candidate with the best gain that is large enough, ties to the fewest blocks. The queues must have been read.
   private func best(
-    _ candidates: [Int], _ row: PlacementRow, from source: Int, to destination: Int,
-    _ apply: (Int, inout Side, inout Side) -> Void
+    _ candidates: [Int], _ request: RequestID, from source: Int, to destination: Int,
+    _ map: borrowing PlacementMap, _ apply: (Int, inout Side, inout Side) -> Void
   ) -> MoveOrder? {
-    let base = sides[source].throughput(map) + sides[destination].throughput(map)
+    let base =
+      sides[source].throughput(sourceQueue, map) + sides[destination].throughput(destinationQueue, map)
     var best: MoveOrder?
     var tried: [MoveGrounds.Candidate] = []
     for n in candidates {
-      var a = sides[source]
-      var b = sides[destination]
+      var (a, b) = (sides[source], sides[destination])
       apply(n, &a, &b)
-      let gain = a.throughput(map) + b.throughput(map) - base
+      let gain = a.throughput(sourceQueue, map) + b.throughput(destinationQueue, map) - base
       tried.append(.init(blocks: n, gain: gain))
       guard gain * 1000 > base * Double(options.minGainPermille) else { continue }
       if let known = best, (known.expectedGain, -known.blocks.count) >= (gain, -n) { continue }
       best = MoveOrder(
-        request: row.request, source: InstanceID(source), destination: InstanceID(destination),
+        request: request, source: InstanceID(source), destination: InstanceID(destination),
         blocks: KVBlocks(n), expectedGain: gain)
     }
     guard var best else { return nil }
     best.grounds = MoveGrounds(
       throughputBefore: base, gain: best.expectedGain, sourceBatch: sides[source].batch,
-      sourceFreeBlocks: sides[source].free, sourceQueued: sides[source].queuedBlocks.count,
+      sourceFreeBlocks: sides[source].free, sourceQueued: sides[source].queued,
       destinationBatch: sides[destination].batch, destinationFreeBlocks: sides[destination].free,
       candidates: tried)
     return best
@@ -214,24 +289,22 @@ struct GreedyPlanner {
 }
 
 /// What the performance model needs of an instance: T(β, ΣS) = W(β)/f(β) + ΣS/g, with our cost coefficients.
-struct Side {
+private struct Side {
   var batch: Int
+  var queued: Int
   var free: Int
   var localTokens: Int
   var hosted: Int
   var remotePath: Int64
-  var queuedBlocks: [Int]
-  var queuedTokens: [Int]
   var freeSequences: Int
 
-  init(_ report: InstanceReport, _ map: PlacementMap) {
+  init(_ report: InstanceReport, _ map: borrowing PlacementMap) {
     batch = report.batch
+    queued = report.queued
     free = map.blocksPerInstance.count - report.usedBlocks.count
     localTokens = report.localTokens
     hosted = report.hostedBlocks.count
     remotePath = report.remotePath
-    queuedBlocks = report.queuedBlocks
-    queuedTokens = report.queuedTokens
     freeSequences = report.freeSequences
   }
 
@@ -247,30 +320,39 @@ struct Side {
     hosted += n
   }
 
+  /// A request of it has so many blocks on a host.
+  mutating func reach(over link: LinkCosts, blocks: Int, _ map: borrowing PlacementMap) {
+    remotePath = max(
+      remotePath, map.remotePath(over: link, tokens: blocks * map.blockSize))
+  }
+
+  /// The waiting requests that its sequences and a whole empty instance could take.
+  func readQueue(_ i: Int, _ map: borrowing PlacementMap, into queue: inout ContiguousArray<WaitingRequest>) {
+    queue.removeAll(keepingCapacity: true)
+    guard queued > 0, freeSequences > 0 else { return }
+    var blocks = 0
+    map.forEachWaiting(at: InstanceID(i)) { waiting in
+      queue.append(waiting)
+      blocks += waiting.blocks
+      // No more fits, whatever is moved: what is free and what is given are each at most the instance.
+      return queue.count < freeSequences && blocks <= 2 * map.blocksPerInstance.count
+    }
+  }
+
   /// TPS = β / T, tokens per second, after FCFS has admitted what now fits. An empty batch has 0.
-  func throughput(_ map: PlacementMap) -> Double {
+  func throughput(_ queue: ContiguousArray<WaitingRequest>, _ map: borrowing PlacementMap) -> Double {
     var batch = batch
     var tokens = localTokens
     var room = free - map.watermark.count
-    for (blocks, length) in zip(queuedBlocks, queuedTokens).prefix(freeSequences) {
-      room -= blocks
+    for waiting in queue {
+      room -= waiting.blocks
       if room < 0 { break }
       batch += 1
-      tokens += length
+      tokens += waiting.tokens
     }
     guard batch > 0 else { return 0 }
-    let costs = map.costs
-    let stages = costs.stages
-    let lane = (batch + stages - 1) / stages
-    let attention = max(
-      costs.decodeFloor + costs.contextRate * Int64((tokens + batch) / stages), remotePath)
-    let merge = remotePath > 0 ? costs.mergeFloor + costs.mergePerPartial : 0
-    let stage =
-      costs.linearTime(tokens: lane) + costs.headTime(samples: lane) + attention + merge
-      + costs.contextRate * Int64(hosted * map.blockSize)
-    let step =
-      costs.hostBase + costs.hostPerSequence * Int64(batch)
-      + Int64(stages) * (stage + costs.handoff(tokens: lane))
+    let step = map.stepTime(
+      batch: batch, tokens: tokens, hosted: hosted * map.blockSize, remotePath: remotePath)
     return Double(batch) / (Double(max(1, step)) * 1e-12)
   }
 }

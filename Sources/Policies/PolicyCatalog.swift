@@ -221,8 +221,14 @@ public enum PolicyCatalog {
   private static let spreadFrom = PolicyOption(
     key: "spread-from", defaultValue: "16384",
     help: "prompt tokens from which a prompt is spread over its node when it starts; 0: never")
+  private static let nodeFirst = PolicyOption(
+    key: "node-first", defaultValue: "true",
+    help: "true or false: a prompt that its node can hold waits for the node's memory")
+  private static let shareFrom = PolicyOption(
+    key: "share-from", defaultValue: "8192", help: "least tokens of a spread prompt that a host is given")
   private static let pooledOptions =
-    [pooledSteal, pooledMode, ownRouting, spreadFrom] + lendingOptions.filter { $0.key != mode.key }
+    [pooledSteal, pooledMode, ownRouting, spreadFrom, nodeFirst, shareFrom]
+    + lendingOptions.filter { $0.key != mode.key }
 
   private static func makePooled(_ request: PolicyRequest, _ options: OptionReader) throws -> PolicyPlan {
     var lending = try lending(options, pooledOptions)
@@ -231,7 +237,8 @@ public enum PolicyCatalog {
     return PolicyPlan(
       policy: Pooled(
         lending: lending, steals: try options.bool(pooledSteal),
-        router: try options.bool(ownRouting) ? nil : request.router),
+        router: try options.bool(ownRouting) ? nil : request.router,
+        nodeFirst: try options.bool(nodeFirst), shareFrom: try options.integer(shareFrom, 1...100_000_000)),
       layout: try smallInstances(request), multiple: 1, options: [:])
   }
 }

@@ -20,11 +20,21 @@ public final class Pooled: SchedulingPolicy {
   public let lending: LendingOptions
   public let steals: Bool
   private let router: Router?
-  private var roles = PlannerRoles()
+  private let nodeFirst: Bool
+  /// What a prompt token to be computed counts beside a resident one (tuned; less loses, 2 to 4 are alike).
+  private static let promptWeight = 4
+  private let shareFrom: Int
+  private var planner: GreedyPlanner
 
   /// - Parameter router: instead of steps 1 to 3, if given.
-  public init(lending: LendingOptions, steals: Bool = true, router: Router? = nil) {
+  public init(
+    lending: LendingOptions, steals: Bool = true, router: Router? = nil, nodeFirst: Bool = true,
+    shareFrom: Int = 8192
+  ) {
+    self.shareFrom = shareFrom
+    self.nodeFirst = nodeFirst
     self.lending = lending
+    planner = GreedyPlanner(options: lending)
     self.steals = steals
     self.router = router
   }
@@ -42,7 +52,11 @@ public final class Pooled: SchedulingPolicy {
       let i = InstanceID(index)
       let queued = cluster.queued(i)
       let free = cluster.free(i).count
-      let key = (cluster.promptTokens(i), -free)
+      // A resident token slows every later step a little; a prompt token still to be computed delays everybody there.
+      let committed =
+        (cluster.blocksPerInstance.count - free) * cluster.blockSize
+        + Self.promptWeight * cluster.promptTokens(i)
+      let key = (committed, -free)
       if queued == 0, cluster.running(i) < cluster.mostSequences, free - need >= cluster.watermark.count,
         key < startKey
       {
@@ -75,6 +89,16 @@ public final class Pooled: SchedulingPolicy {
     // 4. An even share for each of the node, or what is lacking, whichever is more.
     let total = ask.blocks.count
     let isSpread = ask.blocks > ask.minimum
+    // The roomiest, so many that each has a share worth the messages, and enough for what is lacking.
+    if isSpread {
+      near.sort { (-$0.blocks.count, $0.host.index) < (-$1.blocks.count, $1.host.index) }
+      let most = max(1, (total + 1) * cluster.blockSize / shareFrom - 1)
+      while near.count > most,
+        near.dropLast().reduce(0, { $0 + $1.blocks.count }) >= ask.minimum.count
+      {
+        near.removeLast()
+      }
+    }
     let nearRoom = near.reduce(0) { $0 + $1.blocks.count }
     let even = isSpread ? total - total / (near.count + 1) : total
     let wanted = max(ask.minimum.count, even)
@@ -83,6 +107,9 @@ public final class Pooled: SchedulingPolicy {
     // 5.
     let lacking = ask.minimum.count - fromNear
     if lacking > 0 {
+      let tokens = ask.request.prompt.count + ask.request.generated.count
+      let whole = (tokens + cluster.blockSize - 1) / cluster.blockSize
+      if nodeFirst, nodeBlocks(ask.home, cluster) >= whole { return nil }
       guard far.reduce(0, { $0 + $1.blocks.count }) >= lacking else { return nil }
       pieces += Self.evenly(lacking, over: far)
     }
@@ -95,6 +122,13 @@ public final class Pooled: SchedulingPolicy {
     return (lending.lendWhileQueueing || cluster.queued(host) == 0)
       && used * 100 < lending.creditorUtilisationPercent * cluster.blocksPerInstance.count
       && cluster.linkFits(from: ask.home, to: host)
+  }
+
+  /// Blocks of all instances of a node, watermarks kept free.
+  private func nodeBlocks(_ home: InstanceID, _ cluster: borrowing ClusterView) -> Int {
+    var count = 0
+    for index in 0..<cluster.count where cluster.sameNode(home, InstanceID(index)) { count += 1 }
+    return count * (cluster.blocksPerInstance.count - cluster.watermark.count)
   }
 
   /// The host that has most of the request, else the freest, ties to the lowest.
@@ -122,7 +156,5 @@ public final class Pooled: SchedulingPolicy {
 
   // MARK: - Planning
 
-  public func plan(_ map: PlacementMap) -> [MoveOrder] {
-    GreedyPlanner(map: map, options: lending).plan(&roles)
-  }
+  public func plan(_ map: borrowing PlacementMap) -> [MoveOrder] { planner.plan(map) }
 }

@@ -170,7 +170,8 @@ func spread(_ mean: Double, halfWidth: Double?) -> String {
   let text = figure(mean)
   let decimals = text.firstIndex(of: ".").map { text.distance(from: $0, to: text.endIndex) - 1 } ?? 0
   if text.contains("e") { return "\(text) ± \(figure(halfWidth))" }
-  return "\(text) ± \(decimals == 0 ? grouped(Int(halfWidth.rounded())) : String(format: "%.\(decimals)f", halfWidth))"
+  return
+    "\(text) ± \(decimals == 0 ? grouped(Int(halfWidth.rounded())) : String(format: "%.\(decimals)f", halfWidth))"
 }
 
 /// A metric's name for headings and axes, with its unit.

@@ -46,7 +46,8 @@ struct Cells {
   func requireDistinct(by axes: [String]) throws {
     let rest = differing(but: axes)
     guard rest.isEmpty else {
-      throw FigureProblem("the selected cells differ in \(rest.joined(separator: ", ")) too: name it in by or where")
+      throw FigureProblem(
+        "the selected cells differ in \(rest.joined(separator: ", ")) too: name it in by or where")
     }
   }
 
@@ -75,7 +76,8 @@ struct Cells {
     let seeds = results.study.grids.filter { grids.contains($0.name) }
       .map { $0.seeds.filter(selection.holds(seed:)).count }
     guard let least = seeds.min(), let most = seeds.max(), most > 1 else { return nil }
-    return "± is the 95 % interval of the mean over \(least == most ? "\(least)" : "\(least) to \(most)") seeds"
+    return
+      "± is the 95 % interval of the mean over \(least == most ? "\(least)" : "\(least) to \(most)") seeds"
   }
 
   /// What tells a cell from the others, in words.

@@ -124,7 +124,7 @@ enum PageStyle {
     html { scroll-padding-top: 1rem; }
     body { margin: 0; color: var(--ink); background: #fff; font: 16px/1.55 system-ui, -apple-system, "Segoe UI",
       Roboto, "Helvetica Neue", "Noto Sans", "DejaVu Sans", sans-serif; display: grid;
-      grid-template-columns: minmax(0, 15rem) minmax(0, 56rem); gap: 2.5rem; justify-content: center;
+      grid-template-columns: minmax(0, 12rem) minmax(0, 60rem); gap: 2rem; justify-content: center;
       padding: 0 1.5rem; }
     nav { position: sticky; top: 0; align-self: start; max-height: 100vh; overflow-y: auto; padding: 2.2rem 0;
       font-size: 0.86rem; line-height: 1.35; }
@@ -145,9 +145,10 @@ enum PageStyle {
     .scroll { overflow-x: auto; margin: 1rem 0; }
     table { border-collapse: collapse; font-size: 0.88rem; font-variant-numeric: tabular-nums; }
     main > table { display: block; overflow-x: auto; margin: 1rem 0; }
-    th, td { padding: 0.32rem 0.7rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+    th, td { padding: 0.32rem 0.55rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
     th { border-bottom: 2px solid #8c959f; font-weight: 600; vertical-align: bottom; }
-    th.n, td.n { text-align: right; white-space: nowrap; }
+    th.n, td.n { text-align: right; }
+    td.n { white-space: nowrap; }
     tbody tr:hover { background: var(--band); }
     .sortable th { cursor: pointer; user-select: none; }
     .sortable th:hover, .sortable th:focus { color: var(--link); }

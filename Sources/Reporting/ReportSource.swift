@@ -17,7 +17,8 @@ public final class ReportSource {
     sweep = sweeps.count == 1 && name == nil ? sweeps[0] : sweeps.first { $0.name == name }
     guard sweep != nil || (sweeps.isEmpty && name == nil) else {
       throw ReportError.whichSweep(
-        path: store.path, known: sweeps.isEmpty ? "there is none" : sweeps.map(\.name).joined(separator: ", "))
+        path: store.path, known: sweeps.isEmpty ? "there is none" : sweeps.map(\.name).joined(separator: ", ")
+      )
     }
     results =
       if let sweep { try StudyResults(sweep, in: store) } else {

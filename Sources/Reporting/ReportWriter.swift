@@ -94,7 +94,8 @@ final class ReportWriter {
     var out = ""
     for grid in source.results.study.grids where grid.contenders.count > 1 {
       let selection = "grid == \(grid.name)"
-      guard let cells = try? Cells(source.results, ExpressionParser.selection(selection, at: place), at: place)
+      guard
+        let cells = try? Cells(source.results, ExpressionParser.selection(selection, at: place), at: place)
       else { continue }
       let axes = cells.differing()
       let labels = grid.contenders.map(\.label).filter { $0 != grid.baseline }
@@ -109,7 +110,8 @@ final class ReportWriter {
           ratio-map of=\(quoted(label)) to=\(quoted(grid.baseline)) columns=\(quoted(axes[1])) \
           rows=\(quoted(axes[0])) where \(selection)
           """
-        guard let figures = try? Figures(source).make(FigureDirective(text), first: figureCount + 1, at: place)
+        guard
+          let figures = try? Figures(source).make(FigureDirective(text), first: figureCount + 1, at: place)
         else { continue }
         figureCount += figures.count
         out += figures.map { mark(.figure($0)) }.joined()

@@ -9,12 +9,17 @@ struct FileRoles {
   init() {}
 
   init(_ options: RunOptions) {
+    addInputs(of: options)
+    addOutput("--db", options.db)
+  }
+
+  /// Adds the files that a run reads.
+  mutating func addInputs(of options: RunOptions) {
     if !GeneratedTrace.isRecipe(options.trace) || GeneratedTrace.isFile(options.trace) {
       inputs.append(("--trace", options.trace))
     }
     if Machine.isPath(model: options.model) { inputs.append(("--model", options.model)) }
     if Machine.isPath(hardware: options.hardware) { inputs.append(("--hardware", options.hardware)) }
-    addOutput("--db", options.db)
   }
 
   /// Adds a file that is read.

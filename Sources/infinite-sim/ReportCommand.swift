@@ -47,6 +47,7 @@ struct ReportCommand: ParsableCommand {
     }
     let report = try source.report(template: text)
     let folder = try report.write(to: out ?? ".")
-    writeToStandardError("note: \(folder)/report.md, report.html and \(report.figureCount) figures are written\n")
+    writeToStandardError(
+      "note: \(folder)/report.md, report.html and \(report.figureCount) figures are written\n")
   }
 }

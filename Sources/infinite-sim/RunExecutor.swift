@@ -24,10 +24,13 @@ final class RunExecutor {
   private let store: ResultStore?
   private let force: Bool
   private let progress: ProgressLine
+  private let isTimed: Bool
   /// Wall time of the event loops and the requests that they replayed.
   private(set) var timing = LoopTiming()
 
-  init(store: ResultStore?, force: Bool, progress: ProgressLine) {
+  /// - Parameter isTimed: the event loops are to be timed, so nobody watches them who need not.
+  init(store: ResultStore?, force: Bool, progress: ProgressLine, isTimed: Bool = false) {
+    self.isTimed = isTimed
     self.store = store
     self.force = force
     self.progress = progress
@@ -76,15 +79,17 @@ final class RunExecutor {
     -> ExecutedRun
   {
     let source = try workload.open()
-    let bound = BoundCollector(plan, arrivalsAreFixed: !source.isClosedLoop)
-    let observer = ObserverList([bound] + observers.compactMap(\.self))
+    // Without anybody who looks, the engine makes no records: a run that is timed has no bound.
+    let bound = isTimed ? nil : BoundCollector(plan, arrivalsAreFixed: !source.isClosedLoop)
+    let present = observers.compactMap(\.self) + (bound.map { [$0] } ?? [])
+    let observer: (any RunObserver)? = present.count > 1 ? ObserverList(present) : present.first
     let begin = ContinuousClock.now
     let summary = try plan.simulate(source, observer, progress.start(plan.policy))
     timing.add(loop: ContinuousClock.now - begin, requests: summary.arrived)
     progress.clear()
     let result = RunResult(
       summary: summary, maxContextTTFTSeconds: plan.maxContextTTFT(tokens: summary.maxContextTokens),
-      bound: bound.result, unvalidated: plan.unvalidated)
+      bound: bound?.result, unvalidated: plan.unvalidated)
     return ExecutedRun(result: result, rejected: summary.rejectedIDs, longest: summary.longest)
   }
 

@@ -45,6 +45,8 @@ struct SweepCommand: ParsableCommand {
     try files.requireDistinct()
     let plan = try SweepPlan(try StudyYAML.read(path: study), path: study)
     guard !dryRun, let db else { return try writeToStandardOutput(Self.list(plan)) }
+    for options in plan.fileOptions { files.addInputs(of: options) }
+    try files.requireDistinct()
     let junitFile = try junit.map { try AtomicFile($0, option: "--junit") }
     let summaryFile = try summary.map { try AtomicFile($0, option: "--summary") }
     let runner = try SweepRunner(

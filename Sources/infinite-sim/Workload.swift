@@ -40,6 +40,12 @@ struct Workload {
     let manifest = Self.manifest(trace.digest, trace.options, options)
     if options.reading.lenient { writeToStandardError("note: \(trace.count.text)\n") }
     if wantsDetails {
+      guard seed == 0 else {
+        throw CommandFailure(
+          .usage,
+          "--seed \(seed) redraws arrivals and lengths, which would tear sessions and prefixes apart; use seed 0 with "
+            + "--prefix-caching and --closed-loop, or a generated trace")
+      }
       return Workload(name: name, seed: seed, manifest: manifest, sessions: try sessions.source(of: trace))
     }
     if seed > 0 {

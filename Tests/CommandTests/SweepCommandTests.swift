@@ -199,6 +199,35 @@ import Testing
     #expect(results.checkAll().count == 8 + 4 + 8 && results.checkAll().allSatisfy(\.holds))
   }
 
+  @Test func `no output of a sweep may be one of the files that its study reads`() throws {
+    defer { cleanUp() }
+    for (option, file) in [
+      ("--summary", "t.csv"), ("--junit", "g.yaml"), ("--db", "s.yaml"), ("--db", "t.csv"),
+    ] {
+      let before = try String(contentsOfFile: folder + "/" + file, encoding: .utf8)
+      let outcome = try Program.run(
+        ["sweep", "s.yaml", option, file] + (option == "--db" ? [] : ["--db", "a.db"]), in: folder)
+      #expect(outcome.status == 64 && outcome.errors.contains("is the file of"), "\(outcome.errors)")
+      #expect(try String(contentsOfFile: folder + "/" + file, encoding: .utf8) == before)
+    }
+  }
+
+  @Test func `redraws that would tear sessions apart are refused, generated ones are not`() throws {
+    defer { cleanUp() }
+    try write(
+      "c.csv", "arrival_s,input_tokens,output_tokens,session,turn,think_s\n0,10,5,1,1,\n9,30,5,1,2,1\n")
+    try write(
+      "c.yaml",
+      "requests: 9\narrivals: {process: closed-loop, users: 3, think_s: 1}\nprompt: 50\noutput: 40\n")
+    for (trace, status) in [("c.csv", Int32(65)), ("c.yaml", 0)] {
+      try write(
+        "s.yaml",
+        "study: s\nseeds: 2\noptions: {trace: \(trace), closed-loop: true}\ncontenders: [vllm-m]\n")
+      let outcome = try sweep("s.yaml", "--db", "a.db")
+      #expect(outcome.status == status, "\(outcome.errors)")
+    }
+  }
+
   @Test func `a dry run lists the points and writes nothing`() throws {
     defer { cleanUp() }
     let outcome = try sweep("s.yaml", "--dry-run")

@@ -102,10 +102,14 @@ struct TimeMap {
       $cells << EOD
 
       """
+    // An image needs two rows to know how high they are: a single one is drawn as two of half the height.
+    let heights = values.count == 1 ? [-0.25, 0.25] : [0]
     for (y, row) in values.enumerated() {
-      for x in 0..<columns {
-        let value = x < row.count ? row[x] : nil
-        text += "\((Double(x) + 0.5) * interval) \(y) \(value.map { "\($0)" } ?? "?")\n"
+      for height in heights {
+        for x in 0..<columns {
+          let value = x < row.count ? row[x] : nil
+          text += "\((Double(x) + 0.5) * interval) \(Double(y) + height) \(value.map { "\($0)" } ?? "?")\n"
+        }
       }
     }
     return text + "EOD\nplot $cells using 1:2:3 with image\n"

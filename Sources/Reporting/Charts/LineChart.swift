@@ -42,7 +42,11 @@ struct LineChart {
       text += "set xtics (\(names.joined(separator: ", ")))\n"
       text += "set xrange [-0.4:\(Double(categories.count) - 0.6)]\n"
     }
-    if isLogX { text += "set logscale x\n" } else if fromZero, categories == nil { text += "set xrange [0:]\n" }
+    if isLogX {
+      text += "set logscale x\n"
+    } else if fromZero, categories == nil {
+      text += "set xrange [0:]\n"
+    }
     if isLogY { text += "set logscale y\n" } else if fromZero { text += "set yrange [0:]\n" }
     var plots: [String] = []
     for (index, one) in series.enumerated() {

@@ -100,7 +100,8 @@ struct StudyFigures {
       values: numbers, text: { String(format: "%.2f", $0) }, scale: .ratio)
     return Drawing(
       title: "\(of) over \(to): ratio of \(metricWords(metric))",
-      caption: "Purple: \(of) is ahead; orange: \(to). Means over seeds of runs that completed the same requests; "
+      caption:
+        "Purple: \(of) is ahead; orange: \(to). Means over seeds of runs that completed the same requests; "
         + "an empty cell has no ratio.",
       script: map.script,
       size: (min(860, 340 + 70 * columns.count), 170 + 42 * rows.count),
@@ -188,7 +189,8 @@ struct StudyFigures {
     let known = ids.count <= 60 ? ids.map { String($0) }.joined(separator: ", ") : nil
     let runs = known ?? "SELECT value FROM json_each('[\(ids.map { String($0) }.joined(separator: ","))]')"
     guard source.sweep != nil else {
-      return "SELECT id, policy, trace, seed, \(columns.joined(separator: ", "))\nFROM run WHERE id IN (\(runs))"
+      return
+        "SELECT id, policy, trace, seed, \(columns.joined(separator: ", "))\nFROM run WHERE id IN (\(runs))"
     }
     return """
       SELECT grid, label, axes, sweep_point.seed, heat, run_id, \(columns.joined(separator: ", "))

@@ -15,10 +15,16 @@ struct StepRun {
   var start: Int64 = 0
   var first: Int64 = 0
   var increment: Int64 = 0
-  /// Steps in the run; 1 for a step that prefills.
+  /// Steps in the run; 1 for a step that prefills, but for equal chunks of one long prompt.
   var count: Int64 = 0
   /// Whether the batch decodes in it.
   var decodes = false
+  /// `chunked`: tokens that every step computes of the instance's partial prompt and that do not end it; 0 for other
+  /// steps.
+  var chunk = 0
+
+  /// Whether the steps of the run are alike, so that it may have more than one.
+  var repeats: Bool { decodes || chunk > 0 }
 
   /// The most steps of one run: k(k−1)/2 stays far inside an Int64. A longer stretch is two runs.
   static let mostSteps: Int64 = 1 << 31
@@ -118,6 +124,9 @@ struct InstanceState {
   var isHungry = false
   /// Its head, if that is larger than an instance and waits for memory: the id, `Int.max` if not.
   var blockedGiant = Int.max
+  /// The giant that found no loan last, and how often memory had been freed anywhere by then.
+  var refusedGiant = -1
+  var refusedAtFrees = -1
   /// Prefill attention computed for others, to be paid in the next step, ps.
   var owed: Int64 = 0
   /// Moves leaving it.

@@ -34,6 +34,8 @@ extension SimulationState {
   /// With `spreads` the hosts may have more than that, and the home keeps the rest.
   mutating func borrowPrompt(_ slot: Int, watermark: Int, spreads: Bool = false) -> Bool {
     let i = requests[slot].home
+    // Everybody may lend to a giant: as long as nobody has freed a block, who refused it refuses again.
+    if instances[i].refusedGiant == requests[slot].id, instances[i].refusedAtFrees == frees { return false }
     let need = blocks(for: requests[slot].length)
     let free = usableBlocks - instances[i].usedBlocks - (chunked ? growth(of: i, steps: 1) : 0)
     let room = min(need, max(0, free - watermark))
@@ -41,7 +43,13 @@ extension SimulationState {
     let most = spreads ? need - 1 : need - room
     guard least > 0, most >= least,
       let pieces = askForLoan(slot, blocks: most, minimum: least, isGrowth: false)
-    else { return false }
+    else {
+      if isGiant(slot) {
+        instances[i].refusedGiant = requests[slot].id
+        instances[i].refusedAtFrees = frees
+      }
+      return false
+    }
     let local = need - pieces.reduce(0) { $0 + $1.blocks.count }
     for piece in pieces {
       addLoan(slot, host: piece.host.index, blocks: piece.blocks.count, reason: "prompt")
@@ -215,11 +223,31 @@ extension SimulationState {
 
   /// Instance `i` may lend more than before: those that wait for memory elsewhere look again.
   mutating func spaceFreed(at i: Int) {
+    frees += 1
     guard hungryCount > 0 else { return }
     let mayLend = lending.lendWhileQueueing || instances[i].queue.isEmpty
+    let most = mostLendable()
     for h in 0..<instanceCount where h != i && instances[h].isHungry {
-      if mayLend || isGiant(Int(instances[h].queue.head)) { touch(h) }
+      let head = Int(instances[h].queue.head)
+      guard mayLend || isGiant(head) else { continue }
+      // What the whole cluster could give is not enough: it would look in vain, and looks again when more is freed.
+      guard leastNeed(head) <= most else { continue }
+      touch(h)
     }
+  }
+
+  /// No more than this can be had of all instances together: blocks that runs under way have taken since they began
+  /// count as free, and so do watermarks, which an instance that runs nothing need not keep.
+  private func mostLendable() -> Int {
+    var most = 0
+    for i in 0..<instanceCount { most += usableBlocks - instances[i].usedBlocks }
+    return most
+  }
+
+  /// Blocks without which the head of a queue cannot be admitted.
+  private func leastNeed(_ slot: Int) -> Int {
+    let needsWhole = prefixUnit == 0 && (!chunked || options.reserveISL)
+    return needsWhole ? blocks(for: requests[slot].length) : 0
   }
 
   // MARK: - Giants
@@ -311,6 +339,8 @@ extension SimulationState {
       requests.remove(slot, from: &instances[longest].queue)
       looksAgain = true
       requests[slot].home = i
+      count(-1, at: longest)
+      count(1, at: i)
       requests.insert(slot, into: &instances[i].queue)
       clearBlockedGiant(of: longest)
       setHungry(longest, false)

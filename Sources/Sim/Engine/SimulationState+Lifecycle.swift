@@ -21,6 +21,8 @@ extension SimulationState {
     let home = route(slot)
     requests[slot].home = home
     if observer != nil { tellArrival(slot) }
+    requests[slot].isRouted = true
+    count(1, at: home)
     enqueue(slot)
     // A run under way is cut short only if the newcomer could be admitted at the end of the current step.
     if !instances[home].isBusy {
@@ -267,6 +269,7 @@ extension SimulationState {
           ended: SimTime(picoseconds: now), outcome: outcome, preemptions: r.preemptions,
           borrowedBlocksPeak: r.borrowedPeak))
     }
+    if requests[slot].isRouted { count(-1, at: requests[slot].home) }
     requests.free(slot)
   }
 
@@ -293,6 +296,7 @@ extension SimulationState {
       return
     }
     precondition(requests[slot].phase == .prefilling, "only a request that holds blocks gives them up")
+    if instances[i].isBusy, instances[i].run.chunk > 0 { settle(i) }
     for index in instances[i].chunks.indices where instances[i].chunks[index].slot == Int32(slot) {
       instances[i].chunks[index].slot = -1
     }

@@ -1,25 +1,17 @@
 /// Heartbeats, plans and the messages between the managers.
 extension SimulationState {
+  /// Every rManager reports. O(instances + moves under way).
   mutating func sendHeartbeats() {
-    let flights = flightsPerInstance()
-    for i in 0..<instanceCount {
-      let changed = rManagers[i].changes(to: placementRows(of: i))
-      mailbox.append(
-        Message(
-          receiver: -1, sender: i, payload: .heartbeat(rows: changed, report: report(of: i, flights[i]))))
+    for i in 0..<instanceCount { reports[i] = report(of: i) }
+    for transfer in transfers.unordered where !abortedTransfers.contains(transfer.number) {
+      countAsDone(transfer)
     }
-    deliverMessages()
   }
 
   mutating func plan() {
-    if let known = gManager.map {
-      let map = PlacementMap(
-        now: SimTime(picoseconds: now), reports: known.reports, rows: known.rows,
-        blocksPerInstance: KVBlocks(usableBlocks), watermark: KVBlocks(watermark), blockSize: blockSize,
-        topology: configuration.topology, costs: costs)
-      for order in policy.plan(map) {
-        mailbox.append(Message(receiver: order.source.index, sender: -1, payload: .moveKVCache(order)))
-      }
+    let orders = withPlacementMap { policy.plan($0) }
+    for order in orders {
+      mailbox.append(Message(receiver: order.source.index, sender: -1, payload: .moveKVCache(order)))
     }
     deliverMessages()
   }
@@ -40,8 +32,6 @@ extension SimulationState {
 
   private mutating func deliver(_ message: Message) {
     switch message.payload {
-    case .heartbeat(let rows, let report):
-      gManager.receive(rows: rows, report: report)
     case .moveKVCache(let order):
       guard slotToMove(order) != nil else {
         refuse(order, "the request has changed since the heartbeat")
@@ -63,72 +53,29 @@ extension SimulationState {
 
   // MARK: - What an rManager knows
 
-  /// Rows of the requests that have blocks on an instance, by request: its own batch and those it hosts for.
-  private func placementRows(of i: Int) -> [PlacementRow] {
-    var rows: [PlacementRow] = []
+  private func report(of i: Int) -> InstanceReport {
     let done = progress(of: i)
-    var slot = instances[i].batch.head
-    while slot >= 0 {
-      let s = Int(slot)
-      slot = requests[s].next
-      let held = localBlocks(of: s, steps: done.started)
-      rows.append(
-        PlacementRow(
-          request: RequestID(requests[s].id), instance: InstanceID(i), blocks: KVBlocks(held), isLocal: true,
-          movable: KVBlocks(movableBlocks(of: s, steps: done.completed))))
-    }
-    for index in instances[i].loans {
-      let loan = loans[Int(index)]
-      guard loan.blocks > 0 else { continue }
-      rows.append(
-        PlacementRow(
-          request: RequestID(requests[Int(loan.slot)].id), instance: InstanceID(i),
-          blocks: KVBlocks(loan.blocks),
-          isLocal: false, movable: KVBlocks(recallableBlocks(of: Int(loan.slot), loan))))
-    }
-    return rows.sorted { $0.request < $1.request }
-  }
-
-  /// What the moves under way will have changed when they land: they count as done (semantics.md 26).
-  private struct Flights {
-    var leaving = 0
-    var local = 0
-    var hosted = 0
-  }
-
-  private func flightsPerInstance() -> ContiguousArray<Flights> {
-    var flights = ContiguousArray(repeating: Flights(), count: instanceCount)
-    for transfer in transfers.unordered where !abortedTransfers.contains(transfer.number) {
-      let sign = transfer.isRecall ? -1 : 1
-      flights[transfer.isRecall ? transfer.host : transfer.home].leaving += transfer.blocks
-      flights[transfer.home].local -= sign * transfer.blocks
-      flights[transfer.host].hosted += sign * transfer.blocks
-    }
-    return flights
-  }
-
-  private func report(of i: Int, _ flights: Flights) -> InstanceReport {
-    let done = progress(of: i)
-    var needs: [Int] = []
-    var tokens: [Int] = []
-    var slot = instances[i].queue.head
-    while slot >= 0, needs.count < options.maxNumSeqs {
-      needs.append(blocks(for: requests[Int(slot)].length))
-      tokens.append(requests[Int(slot)].length)
-      slot = requests[Int(slot)].next
-    }
     var local: Int64 = 0
     var remote: Int64 = 0
     for lane in (i * laneCount)..<((i + 1) * laneCount) {
       local += lanes[lane].storedTokens + Int64(lanes[lane].growing) * done.completed
       remote = max(remote, lanes[lane].remotePath)
     }
+    let used = instances[i].usedBlocks + taken(by: i, steps: done.started)
     return InstanceReport(
-      instance: InstanceID(i), batch: instances[i].batch.count, queued: instances[i].queue.count,
-      queuedBlocks: needs, queuedTokens: tokens, freeSequences: options.maxNumSeqs - running(on: i),
-      usedBlocks: KVBlocks(usedBlocks(of: i) - flights.leaving),
-      localTokens: Int(local) + flights.local * blockSize,
-      hostedBlocks: KVBlocks(instances[i].hostedBlocks + flights.hosted), remotePath: remote)
+      batch: instances[i].batch.count, queued: instances[i].queue.count,
+      freeSequences: options.maxNumSeqs - running(on: i), usedBlocks: KVBlocks(used), localTokens: Int(local),
+      hostedBlocks: KVBlocks(instances[i].hostedBlocks), remotePath: remote)
+  }
+
+  /// What a move under way will have changed when it lands counts as done (semantics.md 26).
+  private mutating func countAsDone(_ transfer: Transfer) {
+    let sign = transfer.isRecall ? -1 : 1
+    let source = transfer.isRecall ? transfer.host : transfer.home
+    reports[source].usedBlocks = reports[source].usedBlocks - KVBlocks(transfer.blocks)
+    reports[transfer.home].localTokens -= sign * transfer.blocks * blockSize
+    reports[transfer.host].hostedBlocks =
+      reports[transfer.host].hostedBlocks + KVBlocks(sign * transfer.blocks)
   }
 
   /// Blocks at home of a decoding request when its instance has started `steps` steps of the run under way.

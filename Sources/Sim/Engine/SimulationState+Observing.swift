@@ -8,7 +8,7 @@ extension SimulationState {
     var tokens = 0
     for chunk in instances[i].chunks where chunk.slot >= 0 {
       prompts += 1
-      tokens += chunk.tokens
+      tokens += chunk.tokens * Int(steps)
     }
     observer.worked(
       WorkRecord(

@@ -18,6 +18,8 @@ extension SimulationState {
 
   /// Whether the newly queued head of `i` could be admitted at the end of the step under way.
   func mightAdmit(_ slot: Int, at i: Int) -> Bool {
+    // Equal chunks leave no budget.
+    if instances[i].run.chunk > 0 { return false }
     if !chunked, options.overBudget == .ignore, requests[slot].length > options.maxNumBatchedTokens {
       return true
     }

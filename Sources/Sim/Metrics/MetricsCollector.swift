@@ -17,6 +17,8 @@ struct MetricsCollector: ~Copyable {
   var steps = 0
   var decodeSteps = 0
   var runs = 0
+  var chunkSteps = 0
+  var chunkRuns = 0
   /// Tokens emitted by runs that are over; `emittedSoFar` adds those of the steps completed since.
   var emitted = 0
   var preemptions = 0
@@ -214,6 +216,8 @@ struct MetricsCollector: ~Copyable {
     s.steps = steps
     s.decodeSteps = decodeSteps
     s.decodeRuns = runs
+    s.chunkSteps = chunkSteps
+    s.chunkRuns = chunkRuns
     s.events = events
     s.instances = state.instanceCount
     s.gpus = state.configuration.topology.gpus
@@ -245,7 +249,7 @@ struct MetricsCollector: ~Copyable {
 }
 
 /// What is gathered for one length class.
-private struct ClassMetrics {
+struct ClassMetrics {
   var arrived = 0
   var rejected = 0
   var ttft = LatencyHistogram()

@@ -17,6 +17,9 @@ public struct ClusterView: ~Copyable {
   /// Requests in the batch of an instance or being prefilled there.
   public func running(_ i: InstanceID) -> Int { state.pointee.running(on: i.index) }
 
+  /// The instance with the fewest requests queued and running, ties to the lowest. O(log instances).
+  public var leastLoaded: InstanceID { InstanceID(state.pointee.loads.earliestInstance) }
+
   /// Blocks not in use, exact at this instant.
   public func free(_ i: InstanceID) -> KVBlocks { KVBlocks(state.pointee.freeBlocks(of: i.index)) }
 
@@ -85,6 +88,6 @@ extension SimulationState {
       let loan = loans[Int(index)]
       if loan.blocks > 0, requests[Int(loan.slot)].home == home { users += 1 }
     }
-    return costs.overlapped(over: link, queries: users + 1) <= costs.linearTime(tokens: running(on: home) + 1)
+    return linkFits(link, queries: users + 1, batch: running(on: home) + 1)
   }
 }

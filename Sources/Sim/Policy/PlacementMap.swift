@@ -1,50 +1,181 @@
+/// What an rManager says of its instance in a heartbeat. Moves under way count as done.
+public struct InstanceReport: Hashable, Sendable {
+  /// Requests that decode.
+  public var batch = 0
+  /// Requests that wait.
+  public var queued = 0
+  /// Requests the engine may still admit by its sequence limit.
+  public var freeSequences = 0
+  /// Blocks in use, hosted ones included.
+  public var usedBlocks = KVBlocks.zero
+  /// Tokens that the batch attends to at home.
+  public var localTokens = 0
+  /// Blocks hosted for other instances.
+  public var hostedBlocks = KVBlocks.zero
+  /// Slowest remote path of the batch now, ps per step and stage.
+  public var remotePath: Int64 = 0
+}
+
 /// One row of the request placement map: how many blocks of a request lie on an instance (paper.md section 4).
 public struct PlacementRow: Hashable, Sendable {
   public var request: RequestID
-  public var instance: InstanceID
+  /// The instance that it belongs to.
+  public var home: InstanceID
   /// Blocks there, those of started steps included.
   public var blocks: KVBlocks
-  /// The instance is the request's home.
-  public var isLocal: Bool
   /// Blocks that a move may take now: whole, filled, not on their way and rested.
   public var movable: KVBlocks
 }
 
-/// What an rManager says of its instance in a heartbeat. Moves under way count as done.
-public struct InstanceReport: Hashable, Sendable {
-  public var instance: InstanceID
-  /// Requests that decode.
-  public var batch: Int
-  /// Requests that wait, and the blocks that the first of them need, in FCFS order.
-  public var queued: Int
-  public var queuedBlocks: [Int]
-  /// Tokens of those first waiting requests.
-  public var queuedTokens: [Int]
-  /// Requests the engine may still admit by its sequence limit.
-  public var freeSequences: Int
-  /// Blocks in use, hosted ones included.
-  public var usedBlocks: KVBlocks
-  /// Tokens that the batch attends to at home, and tokens hosted for other instances.
-  public var localTokens: Int
-  public var hostedBlocks: KVBlocks
-  /// Slowest remote path of the batch now, ps per step and stage.
-  public var remotePath: Int64
+/// A waiting request, as far as a planner may know it.
+public struct WaitingRequest: Hashable, Sendable {
+  /// Blocks that its prompt, or its recompute, needs, and its tokens.
+  public var blocks: Int
+  public var tokens: Int
 }
 
-/// The gManager's knowledge: the last heartbeat of every instance, which may be stale.
-public struct PlacementMap: Sendable {
+/// What the gManager knows when it plans: a report of every instance, and the request placement map. It cannot be kept
+/// or copied.
+///
+/// Heartbeats take no time yet, so the map is what the rManagers have: its rows are read where they lie, for the
+/// instances that a planner asks about, and a plan costs nothing for the others (docs/decisions/0008).
+public struct PlacementMap: ~Copyable {
+  private let state: UnsafePointer<SimulationState>
+
+  fileprivate init(_ state: UnsafePointer<SimulationState>) { self.state = state }
+
   /// When the plan is made.
-  public internal(set) var now: SimTime
-  /// By instance.
-  public internal(set) var reports: [InstanceReport]
-  /// By request, then instance.
-  public internal(set) var rows: [PlacementRow]
+  public var now: SimTime { SimTime(picoseconds: state.pointee.now) }
+  /// Instances, numbered from 0.
+  public var count: Int { state.pointee.instanceCount }
   /// Usable blocks of every instance, and those that admissions leave free.
-  public internal(set) var blocksPerInstance: KVBlocks
-  public internal(set) var watermark: KVBlocks
+  public var blocksPerInstance: KVBlocks { KVBlocks(state.pointee.usableBlocks) }
+  public var watermark: KVBlocks { KVBlocks(state.pointee.watermark) }
   /// Tokens in a block.
-  public internal(set) var blockSize: Int
-  public internal(set) var topology: InstanceTopology
-  /// The cost coefficients that the engine charges with: the planner's W/f and g.
-  public internal(set) var costs: InstanceCosts
+  public var blockSize: Int { state.pointee.blockSize }
+
+  /// T(β, ΣS) = W(β)/f(β) + ΣS/g with the coefficients that the engine charges with: a decode step of `batch` requests
+  /// that attend to `tokens` tokens at home, hold `hosted` tokens for others and wait for their slowest host, ps.
+  public func stepTime(batch: Int, tokens: Int, hosted: Int, remotePath: Int64) -> Int64 {
+    state.pointee.plannedStep(batch: batch, tokens: tokens, hosted: hosted, remotePath: remotePath)
+  }
+
+  /// The remote path of one request with `tokens` tokens on a host over `link`, ps per step and stage.
+  public func remotePath(over link: LinkCosts, tokens: Int) -> Int64 {
+    state.pointee.remotePath(over: link, tokens: tokens)
+  }
+
+  /// Whether `queries` borrowers over `link` fit beside the non-attention work of a home with `batch` more requests.
+  public func linkFits(_ link: LinkCosts, queries: Int, batch: Int) -> Bool {
+    state.pointee.linkFits(link, queries: queries, batch: batch)
+  }
+
+  /// The last heartbeat of an instance. O(1).
+  public func report(_ i: InstanceID) -> InstanceReport { state.pointee.reports[i.index] }
+
+  /// A number for the node of an instance: equal for instances of one node.
+  public func node(of i: InstanceID) -> Int { state.pointee.configuration.topology.nodeOfInstance[i.index] }
+  public func link(_ a: InstanceID, _ b: InstanceID) -> LinkCosts {
+    state.pointee.configuration.topology.link(a.index, b.index)
+  }
+  public var acrossNodes: LinkCosts { state.pointee.configuration.topology.acrossNodes }
+
+  /// Shows the waiting requests of an instance, first come first, until `body` returns false.
+  public func forEachWaiting(at i: InstanceID, _ body: (WaitingRequest) -> Bool) {
+    var slot = state.pointee.instances[i.index].queue.head
+    while slot >= 0 {
+      let length = state.pointee.requests[Int(slot)].length
+      guard body(WaitingRequest(blocks: state.pointee.blocks(for: length), tokens: length)) else { return }
+      slot = state.pointee.requests[Int(slot)].next
+    }
+  }
+
+  /// Shows what the decoding requests of an instance hold at home, the oldest request first. O(batch).
+  public func forEachLocal(at i: InstanceID, _ body: (PlacementRow) -> Void) {
+    let done = state.pointee.progress(of: i.index)
+    var slot = state.pointee.instances[i.index].batch.head
+    while slot >= 0 {
+      let s = Int(slot)
+      body(
+        PlacementRow(
+          request: RequestID(state.pointee.requests[s].id), home: i,
+          blocks: KVBlocks(state.pointee.localBlocks(of: s, steps: done.started)),
+          movable: KVBlocks(state.pointee.movableBlocks(of: s, steps: done.completed))))
+      slot = state.pointee.requests[s].next
+    }
+  }
+
+  /// Shows what an instance hosts for requests that decode elsewhere and have blocks at home too, in no order that means
+  /// anything.
+  public func forEachHosted(on host: InstanceID, _ body: (PlacementRow) -> Void) {
+    for index in state.pointee.instances[host.index].loans {
+      let loan = state.pointee.loans[Int(index)]
+      let slot = Int(loan.slot)
+      guard loan.blocks > 0, state.pointee.hasBlocksAtHome(slot) else { continue }
+      body(
+        PlacementRow(
+          request: RequestID(state.pointee.requests[slot].id),
+          home: InstanceID(state.pointee.requests[slot].home), blocks: KVBlocks(loan.blocks),
+          movable: KVBlocks(state.pointee.recallableBlocks(of: slot, loan))))
+    }
+  }
+
+  /// Whether a decoding request of `home` has blocks at home and elsewhere. O(1) if none borrows.
+  public func isBorrowing(_ home: InstanceID) -> Bool {
+    guard state.pointee.instances[home.index].borrowers > 0 else { return false }
+    var slot = state.pointee.instances[home.index].batch.head
+    while slot >= 0 {
+      let s = Int(slot)
+      if state.pointee.requests[s].isBorrower, state.pointee.hasBlocksAtHome(s) { return true }
+      slot = state.pointee.requests[s].next
+    }
+    return false
+  }
+
+  /// Landed blocks that a host holds of a request.
+  public func blocks(of request: RequestID, on host: InstanceID) -> Int {
+    for index in state.pointee.instances[host.index].loans {
+      let loan = state.pointee.loans[Int(index)]
+      if loan.blocks > 0, state.pointee.requests[Int(loan.slot)].id == request.index { return loan.blocks }
+    }
+    return 0
+  }
+}
+
+extension SimulationState {
+  /// Lends the map for the length of one call.
+  func withPlacementMap<Result>(_ body: (borrowing PlacementMap) -> Result) -> Result {
+    withUnsafePointer(to: self) { body(PlacementMap($0)) }
+  }
+
+  // Costs are read by the state's own functions: read through a pointer they would be copied, tables and all.
+
+  /// A decode step as a planner reckons with it, its batch spread evenly over the stages and attention at the
+  /// long-context rate, ps (semantics.md 25).
+  fileprivate func plannedStep(batch: Int, tokens: Int, hosted: Int, remotePath: Int64) -> Int64 {
+    let stages = laneCount
+    let lane = (batch + stages - 1) / stages
+    let attention = max(
+      costs.decodeFloor + costs.contextRate * Int64((tokens + batch) / stages), remotePath)
+    let merge = remotePath > 0 ? costs.mergeFloor + costs.mergePerPartial : 0
+    let stage =
+      costs.linearTime(tokens: lane) + costs.headTime(samples: lane) + attention + merge
+      + costs.contextRate * Int64(hosted)
+    return costs.hostBase + costs.hostPerSequence * Int64(batch)
+      + Int64(stages) * (stage + costs.handoff(tokens: lane))
+  }
+
+  fileprivate func remotePath(over link: LinkCosts, tokens: Int) -> Int64 {
+    costs.remotePath(over: link, queries: 1, tokens: tokens)
+  }
+
+  func linkFits(_ link: LinkCosts, queries: Int, batch: Int) -> Bool {
+    costs.overlapped(over: link, queries: queries) <= costs.linearTime(tokens: batch)
+  }
+
+  fileprivate func hasBlocksAtHome(_ slot: Int) -> Bool {
+    requests[slot].phase == .decoding
+      && (localBlocks(of: slot, steps: 0) > 0
+        || localBlocks(of: slot, steps: progress(of: requests[slot].home).started) > 0)
+  }
 }

@@ -26,15 +26,15 @@ public protocol SchedulingPolicy: AnyObject {
   /// the home is full.
   func lend(_ ask: LoanRequest, _ cluster: borrowing ClusterView) -> [LoanPiece]?
 
-  /// The moves to make now, from the gManager's map, which may be stale. Called once a period.
-  func plan(_ map: PlacementMap) -> [MoveOrder]
+  /// The moves to make now, from the gManager's map. Called once a period.
+  func plan(_ map: borrowing PlacementMap) -> [MoveOrder]
 }
 
 extension SchedulingPolicy {
   public var lending: LendingOptions { LendingOptions() }
   public var steals: Bool { false }
   public func lend(_ ask: LoanRequest, _ cluster: borrowing ClusterView) -> [LoanPiece]? { nil }
-  public func plan(_ map: PlacementMap) -> [MoveOrder] { [] }
+  public func plan(_ map: borrowing PlacementMap) -> [MoveOrder] { [] }
 }
 
 /// What a policy may know of a request: never how long its output will be.

@@ -10,7 +10,7 @@ func forEachInParallel<Item: Sendable>(
 ) throws {
   let queue = WorkQueue(items: items)
   let group = DispatchGroup()
-  // Threads of our own: Dispatch takes fewer than it is asked for.
+  // Threads of our own: as many as were asked for, with stacks as large as the main thread's.
   for _ in 1..<max(1, min(jobs, items.count)) {
     group.enter()
     let thread = Thread {

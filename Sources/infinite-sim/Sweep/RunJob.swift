@@ -39,13 +39,15 @@ struct RunJob: Sendable {
     let spool = RunSpool(kept)
     let source = try workload.open()
     let bound = BoundCollector(plan, arrivalsAreFixed: !source.isClosedLoop)
-    let summary = try plan.simulate(source, ObserverList([spool, bound]), nil)
+    let observer: any RunObserver = kept == .summary ? bound : ObserverList([spool, bound])
+    let summary = try plan.simulate(source, observer, nil)
     var finished = FinishedRun(
       manifest: plan.manifest(workload),
       result: RunResult(
         summary: summary, maxContextTTFTSeconds: plan.maxContextTTFT(tokens: summary.maxContextTokens),
         bound: bound.result, unvalidated: plan.unvalidated),
-      digest: spool.requestDigest, kept: kept, startedAt: started, finishedAt: Date.now.ISO8601Format())
+      digest: RequestDigest(rejected: summary.rejectedIDs, longest: summary.longest), kept: kept,
+      startedAt: started, finishedAt: Date.now.ISO8601Format())
     (finished.requests, finished.samples, finished.decisions) = (
       spool.requests, spool.samples, spool.decisions
     )
@@ -62,36 +64,18 @@ private final class RunSpool: RunObserver {
   private(set) var decisions: [DecisionRecord] = []
   private(set) var accounts: [RequestID: RequestAccount] = [:]
   private var account = TimeAccount()
-  private var digest = RequestDigest(rejected: [], longest: LongestRequests())
 
   init(_ kept: KeptRows) { self.kept = kept }
 
-  var requestDigest: RequestDigest {
-    RequestDigest(rejected: digest.rejected.sorted(), longest: digest.longest)
-  }
-
   func requestEnded(_ record: RequestRecord) {
-    digest.include(record)
-    guard kept != .summary else { return }
     requests.append(record)
     accounts[record.id] = account.take(record.id)
   }
 
   var work: [TimeAccount.Spent] { account.spent }
-  func arrived(_ arrival: ArrivalRecord) { if kept != .summary { account.arrived(arrival) } }
-  func changed(_ change: RequestChange) { if kept != .summary { account.changed(change) } }
-  func worked(_ work: WorkRecord) { if kept != .summary { account.worked(work) } }
+  func arrived(_ arrival: ArrivalRecord) { account.arrived(arrival) }
+  func changed(_ change: RequestChange) { account.changed(change) }
+  func worked(_ work: WorkRecord) { account.worked(work) }
   func sampled(_ sample: InstanceSample) { if kept == .all { samples.append(sample) } }
   func decided(_ decision: DecisionRecord) { if kept == .all { decisions.append(decision) } }
-}
-
-extension RequestDigest {
-  /// Takes in a request that ended; `rejected` is then no longer sorted.
-  mutating func include(_ record: RequestRecord) {
-    if case .rejected = record.outcome { rejected.append(record.id.index) }
-    if record.admitted != nil {
-      longest.prompt = max(longest.prompt, record.prompt)
-      longest.context = max(longest.context, record.prompt + record.output)
-    }
-  }
 }

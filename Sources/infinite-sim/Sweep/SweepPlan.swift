@@ -11,6 +11,8 @@ struct SweepPlan {
   /// What users should know, each sentence once.
   private(set) var warnings: [String] = []
   private(set) var unvalidated: [String] = []
+  /// Options that name each file that some run reads.
+  private(set) var fileOptions: [RunOptions] = []
 
   /// Makes every point's options, plan and workload, and nothing else. Throws at the first that cannot be run.
   init(_ study: Study, path: String) throws {
@@ -18,6 +20,7 @@ struct SweepPlan {
     try study.check(.ofRuns)
     let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
     var said: Set<String> = []
+    var files: Set<String> = []
     var workloads: [String: Workload] = [:]
     var recipes: [String: WorkloadSpec] = [:]
     for grid in study.grids {
@@ -37,6 +40,9 @@ struct SweepPlan {
           kept: grid.kept)
         do {
           let plan = try job.plan()
+          let (options, known) = (job.options, files.count)
+          files.formUnion([options.trace, options.model, options.hardware])
+          if files.count > known { fileOptions.append(options) }
           job.recipe = try Self.recipe(job.options.trace, &recipes)
           let workload = try Self.workload(of: point, job, &workloads)
           heat.members.append(
