@@ -23,7 +23,7 @@ struct InfiniteSim: ParsableCommand {
     subcommands: [
       RunCommand.self, CompareCommand.self, PoliciesCommand.self, ModelsCommand.self, HardwareCommand.self,
       EnginesCommand.self, CostCommand.self, ValidateCommand.self, CalibrateCommand.self, TraceCommand.self,
-      KernelHostCommand.self,
+      BenchCommand.self, KernelHostCommand.self,
     ])
 
   static func main() {
