@@ -37,12 +37,12 @@ def write_if_changed(path, text):
         path.write_text(text)
 
 
-def build(change=None, folder="loop"):
-    """Builds in release in .build/FOLDER and returns the program's path.
+def build(change=None):
+    """Builds in release in .build/loop and returns the program's path.
 
     `change` is (file, find, replace), made in the copy alone.
     """
-    work = ROOT / ".build" / folder
+    work = ROOT / ".build/loop"
     version = re.search(r'swift-collections", exact: "([^"]+)"', (ROOT / "Package.swift").read_text()).group(1)
     write_if_changed(work / "Package.swift", PACKAGE % version)
     wanted = {work / "Sources/loop/main.swift": (ROOT / "Benchmarks/loop/main.swift").read_text()}

@@ -8,7 +8,7 @@ import Sim
 //   loop [policy=vllm-m] [engine=vllm-v0] [instances=4] [requests=2000] [gap=50000] [output=100] [giants=0] [period=0.5]
 //
 // `gap` is the mean time between two arrivals on one instance in microseconds, `output` the mean output; one request in
-// `giants` is larger than an instance. One JSON line on stdout.
+// `giants` is larger than an instance and has a mean output of 100. One JSON line on stdout.
 
 var options: [String: String] = [:]
 for argument in CommandLine.arguments.dropFirst() {
@@ -47,7 +47,7 @@ struct Requests: RequestSource {
     return TraceRequest(
       arrival: SimTime(picoseconds: clock),
       prompt: 1 + draws.integer(below: 600, entity: position, ordinal: 1) + (isGiant ? 46_000 : 0),
-      output: 1 + draws.integer(below: 2 * output - 1, entity: position, ordinal: 2))
+      output: 1 + draws.integer(below: 2 * (isGiant ? 100 : output) - 1, entity: position, ordinal: 2))
   }
 }
 
@@ -62,6 +62,8 @@ func seconds() -> Double {
 final class Watched: SchedulingPolicy {
   let policy: any SchedulingPolicy
   var rounds = 0
+  /// Requests that were running or waiting, summed over the rounds.
+  var live = 0
   var planning = 0.0
 
   init(_ policy: any SchedulingPolicy) { self.policy = policy }
@@ -78,6 +80,10 @@ final class Watched: SchedulingPolicy {
 
   func plan(_ map: borrowing PlacementMap) -> [MoveOrder] {
     rounds += 1
+    for i in 0..<map.count {
+      let report = map.report(InstanceID(i))
+      live += report.batch + report.queued
+    }
     let begin = seconds()
     defer { planning += seconds() - begin }
     return watchedPlan(map)
@@ -141,5 +147,5 @@ print(
   "decode_steps": \(summary.decodeSteps), "instances": \(summary.instances), \
   "borrowed_blocks_peak": \(summary.borrowedBlocksPeak), "moved_blocks": \(summary.movedBlocks), \
   "makespan_s": \(summary.makespanSeconds), "loop_s": \(elapsed), "rounds": \(policy.rounds), \
-  "plan_s": \(policy.planning), "heap_bytes": \(heap.peak)}
+  "plan_s": \(policy.planning), "live": \(Double(policy.live) / Double(max(policy.rounds, 1))), "heap_bytes": \(heap.peak)}
   """)
