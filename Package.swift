@@ -40,6 +40,10 @@ let package = Package(
       name: "Results",
       dependencies: ["Sim", .product(name: "GRDB", package: "GRDB.swift")],
       swiftSettings: strict),
+    .target(
+      name: "Reporting",
+      dependencies: ["Results", "Sim", "Studies", .product(name: "GRDB", package: "GRDB.swift")],
+      swiftSettings: strict),
     .target(name: "CDistAttention", path: "Sources/Reference/CPUKernel"),
     .target(
       name: "Reference", dependencies: ["CDistAttention"], path: "Sources/Reference/Attention",
@@ -53,10 +57,14 @@ let package = Package(
     .target(
       name: "Calibration", dependencies: ["Sim", .product(name: "Yams", package: "Yams")],
       swiftSettings: strict),
+    .target(
+      name: "Studies", dependencies: ["Results", .product(name: "Yams", package: "Yams")],
+      swiftSettings: strict),
     .executableTarget(
       name: "infinite-sim",
       dependencies: [
-        "Sim", "Policies", "Workloads", "Results", "Calibration", "Reference", "ReferenceCUDA",
+        "Sim", "Policies", "Workloads", "Results", "Studies", "Reporting", "Calibration", "Reference",
+        "ReferenceCUDA",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -76,6 +84,13 @@ let package = Package(
       name: "WorkloadsTests", dependencies: ["Workloads", "Sim", "CZlib", "CZstd"], swiftSettings: strict),
     .testTarget(name: "ResultsTests", dependencies: ["Results"], swiftSettings: strict),
     .testTarget(
+      name: "ReportingTests",
+      dependencies: [
+        .product(name: "GRDB", package: "GRDB.swift"), "Policies", "Reporting", "Results", "Sim", "Studies",
+        "TestSupport",
+      ],
+      swiftSettings: strict),
+    .testTarget(
       name: "ReferenceTests", dependencies: ["Reference", "Sim"], exclude: ["Fixtures"], swiftSettings: strict
     ),
     .testTarget(
@@ -86,7 +101,8 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["infinite-sim", "Calibration", "Reference", "Results", "Sim", "Workloads"],
+      dependencies: ["infinite-sim", "Calibration", "Reference", "Results", "Sim", "Studies", "Workloads"],
       swiftSettings: strict),
+    .testTarget(name: "StudiesTests", dependencies: ["Studies", "Results"], swiftSettings: strict),
   ]
 )

@@ -263,18 +263,27 @@ struct GreedyPlanner {
     _ candidates: [Int], _ request: RequestID, from source: Int, to destination: Int,
     _ map: borrowing PlacementMap, _ apply: (Int, inout Side, inout Side) -> Void
   ) -> MoveOrder? {
-    let base = sides[source].throughput(sourceQueue, map) + sides[destination].throughput(destinationQueue, map)
+    let base =
+      sides[source].throughput(sourceQueue, map) + sides[destination].throughput(destinationQueue, map)
     var best: MoveOrder?
+    var tried: [MoveGrounds.Candidate] = []
     for n in candidates {
       var (a, b) = (sides[source], sides[destination])
       apply(n, &a, &b)
       let gain = a.throughput(sourceQueue, map) + b.throughput(destinationQueue, map) - base
+      tried.append(.init(blocks: n, gain: gain))
       guard gain * 1000 > base * Double(options.minGainPermille) else { continue }
       if let known = best, (known.expectedGain, -known.blocks.count) >= (gain, -n) { continue }
       best = MoveOrder(
         request: request, source: InstanceID(source), destination: InstanceID(destination),
         blocks: KVBlocks(n), expectedGain: gain)
     }
+    guard var best else { return nil }
+    best.grounds = MoveGrounds(
+      throughputBefore: base, gain: best.expectedGain, sourceBatch: sides[source].batch,
+      sourceFreeBlocks: sides[source].free, sourceQueued: sides[source].queued,
+      destinationBatch: sides[destination].batch, destinationFreeBlocks: sides[destination].free,
+      candidates: tried)
     return best
   }
 }

@@ -62,6 +62,10 @@ public enum PolicyCatalog {
     PolicyDescription(
       name: "debtor-creditor", summary: "small instances that lend KV blocks to each other (Infinite-LLM)",
       options: [stealing] + lendingOptions, make: makeDebtorCreditor),
+    PolicyDescription(
+      name: "pooled",
+      summary: "small instances with one queue in effect, long prompts spread over a node (ours)",
+      options: pooledOptions, make: makePooled),
   ]
 
   /// - Throws: `PolicyOptionError`, or a `ClusterError` if the cluster cannot be cut so.
@@ -176,24 +180,65 @@ public enum PolicyCatalog {
     cooldown,
   ]
 
+  private static func lending(_ options: OptionReader, _ all: [PolicyOption]) throws -> LendingOptions {
+    // A policy may have other defaults for the same keys.
+    func own(_ option: PolicyOption) -> PolicyOption { all.first { $0.key == option.key } ?? option }
+    var lending = LendingOptions()
+    lending.mode = try options.choice(own(mode), LendingMode.self)
+    lending.debtorBatch = try options.integer(own(debtorBatch), 0...1_048_576)
+    lending.creditorUtilisationPercent = try options.fraction(own(creditorUse), unit: 100)
+    lending.period = try options.seconds(own(period))
+    lending.borrowChunk = try options.integer(own(chunk), 1...1_048_576)
+    lending.moveTokensPerStep = try options.integer(own(moveTokens), 1...1_048_576)
+    lending.lendWhileQueueing = try options.bool(own(lendQueueing))
+    lending.reserveGiants = try options.bool(own(giants))
+    lending.placement = try options.choice(own(placement), PlacementStyle.self)
+    lending.coupling = try options.choice(own(coupling), Coupling.self)
+    lending.minGainPermille = try options.fraction(own(minGain), unit: 1000)
+    lending.cooldownPeriods = try options.integer(own(cooldown), 0...1_000_000)
+    return lending
+  }
+
   private static func makeDebtorCreditor(_ request: PolicyRequest, _ options: OptionReader) throws
     -> PolicyPlan
   {
-    var lending = LendingOptions()
-    lending.mode = try options.choice(mode, LendingMode.self)
-    lending.debtorBatch = try options.integer(debtorBatch, 0...1_048_576)
-    lending.creditorUtilisationPercent = try options.fraction(creditorUse, unit: 100)
-    lending.period = try options.seconds(period)
-    lending.borrowChunk = try options.integer(chunk, 1...1_048_576)
-    lending.moveTokensPerStep = try options.integer(moveTokens, 1...1_048_576)
-    lending.lendWhileQueueing = try options.bool(lendQueueing)
-    lending.reserveGiants = try options.bool(giants)
-    lending.placement = try options.choice(placement, PlacementStyle.self)
-    lending.coupling = try options.choice(coupling, Coupling.self)
-    lending.minGainPermille = try options.fraction(minGain, unit: 1000)
-    lending.cooldownPeriods = try options.integer(cooldown, 0...1_000_000)
+    PolicyPlan(
+      policy: DebtorCreditor(
+        router: request.router, lending: try lending(options, lendingOptions),
+        steals: try options.bool(stealing)),
+      layout: try smallInstances(request), multiple: 1, options: [:])
+  }
+
+  // MARK: - pooled
+
+  private static let pooledSteal = PolicyOption(
+    key: "steal", defaultValue: "true", help: stealing.help)
+  private static let pooledMode = PolicyOption(
+    key: "lending", defaultValue: "passive", help: mode.help)
+  private static let ownRouting = PolicyOption(
+    key: "pool-routing", defaultValue: "true",
+    help: "true or false: to where a request can start, else to the common queue; false: --router")
+  private static let spreadFrom = PolicyOption(
+    key: "spread-from", defaultValue: "16384",
+    help: "prompt tokens from which a prompt is spread over its node when it starts; 0: never")
+  private static let nodeFirst = PolicyOption(
+    key: "node-first", defaultValue: "true",
+    help: "true or false: a prompt that its node can hold waits for the node's memory")
+  private static let shareFrom = PolicyOption(
+    key: "share-from", defaultValue: "8192", help: "least tokens of a spread prompt that a host is given")
+  private static let pooledOptions =
+    [pooledSteal, pooledMode, ownRouting, spreadFrom, nodeFirst, shareFrom]
+    + lendingOptions.filter { $0.key != mode.key }
+
+  private static func makePooled(_ request: PolicyRequest, _ options: OptionReader) throws -> PolicyPlan {
+    var lending = try lending(options, pooledOptions)
+    let from = try options.integer(spreadFrom, 0...100_000_000)
+    lending.spreadFrom = from == 0 ? .max : from
     return PolicyPlan(
-      policy: DebtorCreditor(router: request.router, lending: lending, steals: try options.bool(stealing)),
+      policy: Pooled(
+        lending: lending, steals: try options.bool(pooledSteal),
+        router: try options.bool(ownRouting) ? nil : request.router,
+        nodeFirst: try options.bool(nodeFirst), shareFrom: try options.integer(shareFrom, 1...100_000_000)),
       layout: try smallInstances(request), multiple: 1, options: [:])
   }
 }

@@ -9,23 +9,13 @@ public enum Router: String, Sendable, CaseIterable {
   /// Most free blocks after the prompts already queued.
   case mostFreeKV = "most-free-kv"
 
-  /// The instance for `request`. O(instances); `most-free-kv` also walks the queues.
+  /// The instance for `request`. O(log instances); `most-free-kv` is O(instances) and walks the queues.
   public func choose(_ request: RequestView, _ cluster: borrowing ClusterView) -> InstanceID {
     switch self {
     case .roundRobin:
       return InstanceID(request.id.index % cluster.count)
     case .leastLoaded:
-      var best = InstanceID(0)
-      var least = Int.max
-      for index in 0..<cluster.count {
-        let i = InstanceID(index)
-        let load = cluster.queued(i) + cluster.running(i)
-        if load < least {
-          least = load
-          best = i
-        }
-      }
-      return best
+      return cluster.leastLoaded
     case .mostFreeKV:
       var best = InstanceID(0)
       var most = Int.min

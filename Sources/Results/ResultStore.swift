@@ -15,7 +15,7 @@ public final class ResultStore: Sendable {
   public static let schemaVersion = Schema.steps.count
 
   public let path: String
-  private let queue: DatabaseQueue
+  let queue: DatabaseQueue
 
   private init(path: String, queue: DatabaseQueue) {
     self.path = path
@@ -44,6 +44,21 @@ public final class ResultStore: Sendable {
       // Takes the write lock and gives it back: the file, its journal and its folder can be written.
       try queue.inTransaction(.immediate) { _ in .rollback }
       return ResultStore(path: path, queue: queue)
+    }
+  }
+
+  /// Opens an existing database to read it; nothing is created. An older schema is migrated as by `open`.
+  /// - Throws: also `StoreError.missing`.
+  public static func openExisting(_ path: String) throws(StoreError) -> ResultStore {
+    guard FileManager.default.fileExists(atPath: path) else { throw .missing(path: path) }
+    return try translating(path) {
+      guard try version(of: path, supported: Schema.steps.count) == Schema.steps.count else {
+        return try open(path)
+      }
+      var configuration = Configuration()
+      configuration.readonly = true
+      configuration.busyMode = .timeout(30)
+      return ResultStore(path: path, queue: try DatabaseQueue(path: path, configuration: configuration))
     }
   }
 
@@ -123,7 +138,7 @@ public final class ResultStore: Sendable {
           let recorder = try RunRecorder(db, run: id)
           defer { recorder.close() }
           let (result, finishedAt) = try body(recorder)
-          try recorder.checkWritten()
+          try recorder.finish()
           try RunRow.complete(db, id: id, result, finishedAt: finishedAt)
           return .commit
         }
@@ -142,13 +157,14 @@ public final class ResultStore: Sendable {
 
   // MARK: - Reading
 
-  /// The newest completed run of a manifest, if there is one.
-  public func completedRun(manifestHash: String) throws -> StoredRun? {
+  /// The newest completed run of a manifest that has at least the wanted rows, if there is one.
+  public func completedRun(manifestHash: String, with rows: KeptRows = .all) throws -> StoredRun? {
     try read { db in
       try Row.fetchOne(
         db,
         sql: """
-          SELECT * FROM run WHERE manifest_hash = ? AND status = 'completed' ORDER BY id DESC LIMIT 1
+          SELECT * FROM run WHERE manifest_hash = ? AND status = 'completed' AND kept IN (\(rows.superset))
+          ORDER BY id DESC LIMIT 1
           """,
         arguments: [manifestHash]
       ).map(StoredRun.init)
@@ -220,12 +236,13 @@ public final class ResultStore: Sendable {
     }
   }
 
-  private func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
+  /// Reads in one transaction.
+  package func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
     try Self.translatingDatabaseErrors(path) { try queue.read(body) }
   }
 
   /// Turns SQLite's errors into ours; leaves others as they are.
-  private static func translatingDatabaseErrors<Value>(_ path: String, _ body: () throws -> Value) throws
+  static func translatingDatabaseErrors<Value>(_ path: String, _ body: () throws -> Value) throws
     -> Value
   {
     do { return try body() } catch let error as DatabaseError { throw StoreError(error, path: path) }

@@ -3,21 +3,31 @@ import Sim
 
 /// Writes what it sees of a run into the run's transaction.
 ///
-/// Observers cannot throw, so the first write that fails is kept and ends the run at `checkWritten()`; nothing
+/// Observers cannot throw, so the first write that fails is kept and ends the run at `finish()`; nothing
 /// is written after it. Valid inside the body of `ResultStore.record` only.
 public final class RunRecorder: RunObserver {
+  private let db: Database
   private let run: Int64
-  private let insertRequest, insertSample, insertDecision: Statement
+  private let insertRequest, insertAccount, insertSample, insertDecision, insertGrounds: Statement
+  private var account = TimeAccount()
   private var isOpen = true
   private var failure: (any Error)?
 
   init(_ db: Database, run: Int64) throws {
+    self.db = db
     self.run = run
     insertRequest = try db.makeStatement(
       sql: """
         INSERT INTO request (run_id, request_id, arrival_ps, prompt_tokens, output_tokens, generated_tokens,
           home, admitted_ps, first_token_ps, ended_ps, rejected_because, preemptions, borrowed_blocks_peak)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        """)
+    insertAccount = try db.makeStatement(
+      sql: """
+        INSERT INTO request_account (run_id, request_id, queued_ps, prefill_ps, decode_ps,
+          decode_beside_prompts_ps, stalled_by_prompts_ps, requeued_ps, recompute_ps, lost_step_ps,
+          routed_to, load, least_load, most_load, queued_ahead, free_blocks, most_free_blocks)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """)
     insertSample = try db.makeStatement(
       sql: """
@@ -29,7 +39,17 @@ public final class RunRecorder: RunObserver {
         INSERT INTO decision (run_id, time_ps, kind, request_id, source, destination, blocks, reason)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?)
         """)
+    insertGrounds = try db.makeStatement(
+      sql: """
+        INSERT INTO move_grounds (decision_id, gain, throughput_before, source_batch, source_queued,
+          source_free_blocks, destination_batch, destination_free_blocks, candidates)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        """)
   }
+
+  public func arrived(_ arrival: ArrivalRecord) { account.arrived(arrival) }
+  public func changed(_ change: RequestChange) { account.changed(change) }
+  public func worked(_ work: WorkRecord) { account.worked(work) }
 
   public func requestEnded(_ record: RequestRecord) {
     let reason: String? =
@@ -41,6 +61,19 @@ public final class RunRecorder: RunObserver {
         record.home.index, record.admitted?.picoseconds, record.firstToken?.picoseconds,
         record.ended.picoseconds, reason, record.preemptions, record.borrowedBlocksPeak,
       ])
+    if let known = account.take(record.id) { self.record(known, of: record.id) }
+  }
+
+  /// Writes where a request's time went; its own row must be there.
+  func record(_ known: RequestAccount, of request: RequestID) {
+    let (time, arrival) = (known.time, known.arrival)
+    write(
+      insertAccount,
+      [run, request.index] + StatementArguments(TimeByCause.Cause.allCases.map { time[$0].picoseconds })
+        + [
+          arrival?.home.index, arrival?.load, arrival?.leastLoad, arrival?.mostLoad, arrival?.queued,
+          arrival?.freeBlocks, arrival?.mostFreeBlocks,
+        ])
   }
 
   public func sampled(_ sample: InstanceSample) {
@@ -59,10 +92,36 @@ public final class RunRecorder: RunObserver {
         run, decision.time.picoseconds, decision.kind.rawValue, decision.request.index,
         decision.source.index, decision.destination.index, decision.blocks, decision.reason,
       ])
+    guard let grounds = decision.grounds else { return }
+    let tried = grounds.candidates.map { JSON.array([.int($0.blocks), .double($0.gain)]) }
+    write(
+      insertGrounds,
+      [
+        db.lastInsertedRowID, grounds.gain, grounds.throughputBefore, grounds.sourceBatch,
+        grounds.sourceQueued,
+        grounds.sourceFreeBlocks, grounds.destinationBatch, grounds.destinationFreeBlocks,
+        JSON.array(tried).text,
+      ])
   }
 
-  func checkWritten() throws {
+  /// Writes what is known only at the end of the run.
+  /// - Throws: the first error of writing anything.
+  func finish() throws {
+    try record(account.spent)
+  }
+
+  /// Writes what instances did.
+  /// - Throws: the first error of writing anything.
+  func record(_ work: [TimeAccount.Spent]) throws {
     if let failure { throw failure }
+    for (instance, spent) in work.enumerated() {
+      try db.execute(
+        sql: """
+          INSERT INTO instance_work (run_id, instance, decode_ps, decode_and_prefill_ps, prefill_ps)
+          VALUES (?, ?, ?, ?, ?)
+          """,
+        arguments: [run, instance, spent.decode, spent.both, spent.prefill])
+    }
   }
 
   func close() { isOpen = false }
@@ -77,7 +136,7 @@ public final class RunRecorder: RunObserver {
 // MARK: - Reading back
 
 extension RequestRecord {
-  init(_ row: Row) throws {
+  package init(_ row: Row) throws {
     func time(_ column: String) -> SimTime? {
       (row[column] as Int64?).map(SimTime.init(picoseconds:))
     }
@@ -100,7 +159,7 @@ extension RequestRecord {
 }
 
 extension InstanceSample {
-  init(_ row: Row) {
+  package init(_ row: Row) {
     self.init(
       time: SimTime(picoseconds: row["time_ps"]), instance: InstanceID(row["instance"]),
       running: row["running"], queued: row["queued"], usedBlocks: row["used_blocks"],
@@ -109,7 +168,7 @@ extension InstanceSample {
 }
 
 extension DecisionRecord {
-  init(_ row: Row) throws {
+  package init(_ row: Row) throws {
     guard let kind = Kind(rawValue: row["kind"]) else { throw SummaryError(key: "decision.kind") }
     self.init(
       time: SimTime(picoseconds: row["time_ps"]), kind: kind, request: RequestID(row["request_id"]),

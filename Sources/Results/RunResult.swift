@@ -6,13 +6,35 @@ public struct RunResult: Sendable {
   /// Time to first token of the longest prompt that the empty cluster could hold, seconds; `nil` if the
   /// cluster cannot hold any (semantics.md 29).
   public var maxContextTTFTSeconds: Double?
+  /// What no placement could exceed; `nil` if nothing completed, or in results made before there was a bound.
+  public var bound: BoundResult?
   /// What of the costs no measurement supports, one sentence each.
   public var unvalidated: [String]
 
-  public init(summary: RunSummary, maxContextTTFTSeconds: Double?, unvalidated: [String] = []) {
+  public init(
+    summary: RunSummary, maxContextTTFTSeconds: Double?, bound: BoundResult? = nil, unvalidated: [String] = []
+  ) {
     self.summary = summary
     self.maxContextTTFTSeconds = maxContextTTFTSeconds
+    self.bound = bound
     self.unvalidated = unvalidated
+  }
+
+  /// The share of the bound that the run reached, 0...1.
+  public var boundReached: Double? { bound.map { summary.outputTokensPerSecond / $0.outputTokensPerSecond } }
+}
+
+/// Output tokens per second over the makespan that no placement on these instances could exceed for the requests that
+/// a run completed (docs/bound.md).
+public struct BoundResult: Hashable, Sendable {
+  /// True of every run: hosts are charged as runs charge them.
+  public var outputTokensPerSecond: Double
+  /// With every hosted token read on some GPU's time, as in a machine. The same without lending.
+  public var inFullOutputTokensPerSecond: Double
+
+  public init(outputTokensPerSecond: Double, inFullOutputTokensPerSecond: Double) {
+    self.outputTokensPerSecond = outputTokensPerSecond
+    self.inFullOutputTokensPerSecond = inFullOutputTokensPerSecond
   }
 }
 
@@ -77,6 +99,9 @@ extension JSON {
       ],
       "max_context_tokens": .int(s.maxContextTokens),
       "max_context_ttft_s": .optional(result.maxContextTTFTSeconds),
+      "bound_output_tokens_per_s": .optional(result.bound?.outputTokensPerSecond),
+      "bound_reached": .optional(result.boundReached),
+      "bound_in_full_output_tokens_per_s": .optional(result.bound?.inFullOutputTokensPerSecond),
       "unvalidated": .array(result.unvalidated.map(JSON.string)),
     ]
   }
@@ -173,7 +198,7 @@ extension RunResult {
     s.movedBlocks = try kv.int("moved_blocks")
     s.maxContextTokens = try top.int("max_context_tokens")
     self.init(
-      summary: s, maxContextTTFTSeconds: try top.optionalDouble("max_context_ttft_s"),
+      summary: s, maxContextTTFTSeconds: try top.optionalDouble("max_context_ttft_s"), bound: try top.bound(),
       unvalidated: try top.strings("unvalidated"))
   }
 }
@@ -204,6 +229,14 @@ private struct SummaryReader {
   }
   func optionalDouble(_ key: String) throws(SummaryError) -> Double? {
     try value(key) == .null ? nil : try double(key)
+  }
+  /// Absent in results made before there was a bound.
+  func bound() throws(SummaryError) -> BoundResult? {
+    guard json["bound_output_tokens_per_s"] != nil,
+      let asCharged = try optionalDouble("bound_output_tokens_per_s"),
+      let inFull = try optionalDouble("bound_in_full_output_tokens_per_s")
+    else { return nil }
+    return BoundResult(outputTokensPerSecond: asCharged, inFullOutputTokensPerSecond: inFull)
   }
   /// An array of strings; empty where the key is absent, as in results of manifests before version 2.
   func strings(_ key: String) throws(SummaryError) -> [String] {

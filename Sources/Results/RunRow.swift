@@ -17,7 +17,11 @@ enum RunRow {
     return db.lastInsertedRowID
   }
 
-  static func complete(_ db: Database, id: Int64, _ result: RunResult, finishedAt: String) throws {
+  /// `requests` says what is known of the requests where their rows are not all kept.
+  static func complete(
+    _ db: Database, id: Int64, _ result: RunResult, finishedAt: String, kept: KeptRows = .all,
+    requests: RequestDigest? = nil
+  ) throws {
     let s = result.summary
     try db.execute(
       sql: """
@@ -27,7 +31,8 @@ enum RunRow {
           wasted_tokens = :wasted, makespan_s = :makespan, output_tokens_per_s = :rate,
           window_output_tokens_per_s = :window, load = :load, ttft_p50_s = :ttft50, ttft_p99_s = :ttft99,
           tpot_p50_s = :tpot50, tpot_p99_s = :tpot99, e2e_p50_s = :e2e50, e2e_p99_s = :e2e99,
-          max_context_tokens = :context
+          max_context_tokens = :context, kept = :kept, rejected_requests = :ids,
+          longest_prompt_tokens = :prompt, longest_context_tokens = :longest
         WHERE id = :id
         """,
       arguments: [
@@ -37,13 +42,50 @@ enum RunRow {
         "makespan": s.makespanSeconds, "rate": s.outputTokensPerSecond,
         "window": s.windowOutputTokensPerSecond, "load": s.load.rawValue,
         "ttft50": s.ttft.p50, "ttft99": s.ttft.p99, "tpot50": s.tpot.p50, "tpot99": s.tpot.p99,
-        "e2e50": s.e2e.p50, "e2e99": s.e2e.p99, "context": s.maxContextTokens, "id": id,
+        "e2e50": s.e2e.p50, "e2e99": s.e2e.p99, "context": s.maxContextTokens,
+        "kept": kept.rawValue, "ids": requests.map { JSON.array($0.rejected.map(JSON.int)).text },
+        "prompt": requests?.longest.prompt, "longest": requests?.longest.context, "id": id,
       ])
   }
 
   static func fail(_ db: Database, id: Int64, error: String) throws {
     try db.execute(
       sql: "UPDATE run SET status = 'failed', error = ? WHERE id = ?", arguments: [error, id])
+  }
+}
+
+/// What is kept of a run besides its own row.
+public enum KeptRows: String, CaseIterable, Sendable {
+  /// Nothing.
+  case summary
+  /// A row per request.
+  case requests
+  /// Samples of instances and decisions of policies as well.
+  case all
+
+  /// Whether a run that has these rows has those too.
+  public func includes(_ other: KeptRows) -> Bool { superset(of: other).contains(self) }
+
+  private func superset(of rows: KeptRows) -> [KeptRows] {
+    switch rows {
+    case .summary: [.summary, .requests, .all]
+    case .requests: [.requests, .all]
+    case .all: [.all]
+    }
+  }
+
+  /// Those that include these, as SQL literals.
+  var superset: String { superset(of: self).map { "'\($0.rawValue)'" }.joined(separator: ", ") }
+}
+
+/// What comparisons and warnings need of a run's requests.
+public struct RequestDigest: Hashable, Sendable {
+  /// Ids of the rejected requests, ascending.
+  public var rejected: [Int]
+  public var longest: LongestRequests
+
+  public init(rejected: [Int], longest: LongestRequests) {
+    (self.rejected, self.longest) = (rejected, longest)
   }
 }
 
@@ -67,6 +109,10 @@ public struct StoredRun: Sendable {
   public var startedAt: String
   /// `nil` for a failed run.
   public var finishedAt: String?
+  /// Which rows there are besides the run's own.
+  public var kept: KeptRows
+  /// `nil` where the request rows say it, as in databases of schema 1.
+  public var requests: RequestDigest?
 
   /// What the run was reported by, if it completed.
   public var result: RunResult? {
@@ -89,5 +135,13 @@ public struct StoredRun: Sendable {
     programVersion = row["program_version"]
     startedAt = row["started_at"]
     finishedAt = row["finished_at"]
+    guard let rows = KeptRows(rawValue: row["kept"]) else { throw SummaryError(key: "kept") }
+    kept = rows
+    if let ids: String = row["rejected_requests"] {
+      requests = RequestDigest(
+        rejected: try JSON(parsing: ids).elements?.compactMap(\.integer) ?? [],
+        longest: LongestRequests(
+          prompt: row["longest_prompt_tokens"] ?? 0, context: row["longest_context_tokens"] ?? 0))
+    }
   }
 }

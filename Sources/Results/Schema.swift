@@ -84,6 +84,48 @@ enum Schema {
           ) STRICT;
           CREATE INDEX decision_run ON decision (run_id);
           """)
-    }
+    },
+    SchemaStep(name: "sweep, sweep_point; what is kept of a run") { db in
+      try db.execute(
+        sql: """
+          -- Which rows a run has besides its own: none, those of its requests, or samples and decisions too.
+          ALTER TABLE run ADD COLUMN kept TEXT NOT NULL DEFAULT 'all'
+            CHECK (kept IN ('summary', 'requests', 'all'));
+          -- What comparisons and warnings need of the requests where these are not kept. NULL: see `request`.
+          ALTER TABLE run ADD COLUMN rejected_requests TEXT
+            CHECK (rejected_requests IS NULL OR json_valid(rejected_requests));
+          ALTER TABLE run ADD COLUMN longest_prompt_tokens INTEGER;
+          ALTER TABLE run ADD COLUMN longest_context_tokens INTEGER;
+
+          CREATE TABLE sweep (
+            id INTEGER PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE,
+            question TEXT NOT NULL,
+            -- The YAML as it was read.
+            study TEXT NOT NULL,
+            program_version TEXT NOT NULL,
+            -- Of the last time that it was run.
+            started_at TEXT NOT NULL
+          ) STRICT;
+
+          -- One row per point of a study and heat; docs/sweeps.md.
+          CREATE TABLE sweep_point (
+            id INTEGER PRIMARY KEY,
+            sweep_id INTEGER NOT NULL REFERENCES sweep (id) ON DELETE CASCADE,
+            grid TEXT NOT NULL,
+            label TEXT NOT NULL,
+            -- Axis to the value's name, sorted keys.
+            axes TEXT NOT NULL CHECK (json_valid(axes)),
+            seed INTEGER NOT NULL,
+            heat TEXT NOT NULL CHECK (heat IN ('whole', 'common')),
+            run_id INTEGER REFERENCES run (id),
+            error TEXT,
+            CHECK ((run_id IS NULL) = (error IS NOT NULL)),
+            UNIQUE (sweep_id, grid, label, axes, seed, heat)
+          ) STRICT;
+          CREATE INDEX sweep_point_run ON sweep_point (run_id);
+          """)
+    },
+    accounts,
   ]
 }

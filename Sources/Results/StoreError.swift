@@ -4,6 +4,8 @@ import GRDB
 public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
   case notWritable(path: String, reason: String)
   case notADatabase(path: String)
+  /// There is no file to read.
+  case missing(path: String)
   case isAFolder(path: String)
   /// A SQLite database of some other program.
   case foreignDatabase(path: String)
@@ -21,6 +23,8 @@ public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
       "\(path): the database cannot be written: \(reason)"
     case .notADatabase(let path):
       "\(path): this file is not a SQLite database; give another path to --db"
+    case .missing(let path):
+      "\(path): there is no such database; `run`, `compare` and `sweep` make one with --db"
     case .isAFolder(let path):
       "\(path): is a folder; give the path of a file to --db"
     case .foreignDatabase(let path):

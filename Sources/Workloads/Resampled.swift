@@ -16,7 +16,12 @@ public enum Resampled {
   /// Replication number `seed` of `trace`, in memory. Reads the trace from its start and leaves it at its
   /// end; throws what reading throws.
   public static func source(of trace: TraceFile, seed: UInt64) throws(TraceError) -> ArraySource {
-    ArraySource(resample(try trace.all(), seed: seed))
+    ArraySource(try requests(of: trace, seed: seed))
+  }
+
+  /// The same as an array.
+  public static func requests(of trace: TraceFile, seed: UInt64) throws(TraceError) -> [TraceRequest] {
+    resample(try trace.all(), seed: seed)
   }
 
   /// Replication number `seed` of `requests`, which are sorted by arrival and not empty.

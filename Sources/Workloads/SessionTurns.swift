@@ -20,7 +20,11 @@ public struct SessionTurns {
   ///
   /// - Throws: `TraceError` where the trace does not say what is wanted.
   public func source(of trace: TraceFile) throws(TraceError) -> SessionSource {
-    let records = try trace.allRecords()
+    try source(of: try trace.allRecords())
+  }
+
+  /// The same of records in memory.
+  public func source(of records: [TraceRecord]) throws(TraceError) -> SessionSource {
     var turns: [SessionSource.Turn] = []
     turns.reserveCapacity(records.count)
     var last: [Int: Int] = [:]

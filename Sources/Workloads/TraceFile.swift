@@ -237,7 +237,7 @@ private struct Replay: ~Copyable {
 
 extension TraceDetails {
   /// Leaves out what a shortened prompt has no more.
-  fileprivate mutating func shorten(toPrompt prompt: Int) {
+  mutating func shorten(toPrompt prompt: Int) {
     if let blockTokens {
       hashes.removeLast(max(hashes.count - (prompt + blockTokens - 1) / blockTokens, 0))
     }

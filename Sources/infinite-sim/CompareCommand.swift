@@ -1,6 +1,7 @@
 import ArgumentParser
 import Results
 import Sim
+import Studies
 
 extension OnReject: ExpressibleByArgument {}
 
@@ -53,7 +54,8 @@ struct CompareCommand: ParsableCommand {
     let store = try options.db.map { try ResultStore.open($0) }
 
     let executor = RunExecutor(
-      store: store, force: options.runsAgain, progress: ProgressLine(quiet: options.quiet))
+      store: store, force: options.runsAgain, progress: ProgressLine(quiet: options.quiet),
+      isTimed: options.timing)
     let comparisons = try (options.seed..<options.seed + seeds).map { seed in
       try FairComparison.make(
         policies: policyNames,

@@ -1,5 +1,7 @@
+import Reporting
 import Results
 import Sim
+import Studies
 
 /// What `compare` prints, and writes with `--report`.
 struct CompareReport {

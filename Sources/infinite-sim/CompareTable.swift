@@ -49,6 +49,13 @@ struct CompareTable {
       ratioRow("ratio to \(base) (makespan)", \.outputTokensPerSecond),
       row("output tokens/s (window)") { figure($0.summary.windowOutputTokensPerSecond) },
       ratioRow("ratio to \(base) (window)", \.windowOutputTokensPerSecond),
+      row("bound on output tokens/s (makespan)") {
+        $0.result.bound.map { figure($0.outputTokensPerSecond) } ?? "–"
+      },
+      row("… reached") { $0.result.boundReached.map(percent) ?? "–" },
+      row("… if hosts were charged in full") {
+        $0.result.bound.map { figure($0.inFullOutputTokensPerSecond) } ?? "–"
+      },
       row("output tokens/s per GPU") { figure($0.summary.outputTokensPerSecondPerGPU) },
       row("all tokens/s") { figure($0.summary.totalTokensPerSecond) },
       row("requests/s") { figure($0.summary.requestsPerSecond) },

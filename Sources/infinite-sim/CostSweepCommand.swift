@@ -36,7 +36,8 @@ struct CostSweepCommand: ParsableCommand {
     let costed = try CostedInstance(instance)
     let capacity = try KVCapacity(
       model: costed.model, hardware: costed.hardware, shape: costed.shape,
-      settings: KVMemorySettings(utilisation: gpuMemoryUtilization, maxSequences: min(batch ?? Self.most, Self.most)))
+      settings: KVMemorySettings(
+        utilisation: gpuMemoryUtilization, maxSequences: min(batch ?? Self.most, Self.most)))
     let points = try Self.lengths(contexts).map { context in
       let fitting = capacity.blocks / ((context + capacity.blockSize - 1) / capacity.blockSize)
       return try SweepPoint(

@@ -1,7 +1,9 @@
 import Calibration
 import Policies
+import Reporting
 import Results
 import Sim
+import Studies
 import Workloads
 
 /// The exit codes of the program (sysexits.h where it has a word).
@@ -24,6 +26,11 @@ enum FailureStatus: Int32 {
         case .unwritable: .runFailed
         }
     case is LossyConversion: self = .usage
+    case is StudyMissing: self = .missingInput
+    case is StudyError: self = .badData
+    // A study is an input: what is wrong in it is no usage of the command.
+    case let error as PointError:
+      self = FailureStatus(error.underlying) == .missingInput ? .missingInput : .badData
     case let error as ModelConfigError:
       if case .unreadable = error { self = .missingInput } else { self = .badData }
     case is ModelSpecError: self = .badData
@@ -32,10 +39,18 @@ enum FailureStatus: Int32 {
     case let error as MeasurementError: self = error.isMissing ? .missingInput : .badData
     case is ClusterError, is KVMemoryError, is ConfigurationError, is PolicyOptionError, is OptionError:
       self = .usage
+    case let error as ReportError:
+      self =
+        switch error {
+        case .empty, .template: .badData
+        case .noSuchRun, .ambiguousRun, .whichSweep, .noSuchRequest, .noSuchMove: .usage
+        case .unwritable, .noGnuplot, .gnuplot, .noCommonMark, .commonMark: .runFailed
+        }
     case let error as StoreError:
       self =
         switch error {
         case .notADatabase, .foreignDatabase, .newerSchema, .damaged: .badData
+        case .missing: .missingInput
         case .isAFolder: .usage
         case .notWritable, .backupExists, .busy, .other: .runFailed
         }

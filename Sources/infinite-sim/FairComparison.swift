@@ -1,14 +1,5 @@
 import Sim
-
-/// What is done when not all contenders complete the same requests (semantics.md 27).
-enum OnReject: String, CaseIterable {
-  /// The comparison fails.
-  case fail
-  /// All contenders run again on the requests that all of them complete.
-  case common
-  /// Contenders are shown as they are; no ratio is printed between those that completed other requests.
-  case raw
-}
+import Studies
 
 /// All contenders on one workload.
 struct Heat {
@@ -31,7 +22,7 @@ struct Heat {
   }
 
   private func comparable(_ a: ExecutedRun, _ b: ExecutedRun) -> Bool {
-    a.rejected == b.rejected && a.summary.unfinished == 0 && b.summary.unfinished == 0
+    a.served.isComparable(to: b.served)
   }
 }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Workloads
 
 /// The files that the options name: none that is written may be another one.
 struct FileRoles {
@@ -8,10 +9,17 @@ struct FileRoles {
   init() {}
 
   init(_ options: RunOptions) {
-    inputs.append(("--trace", options.trace))
+    addInputs(of: options)
+    addOutput("--db", options.db)
+  }
+
+  /// Adds the files that a run reads.
+  mutating func addInputs(of options: RunOptions) {
+    if !GeneratedTrace.isRecipe(options.trace) || GeneratedTrace.isFile(options.trace) {
+      inputs.append(("--trace", options.trace))
+    }
     if Machine.isPath(model: options.model) { inputs.append(("--model", options.model)) }
     if Machine.isPath(hardware: options.hardware) { inputs.append(("--hardware", options.hardware)) }
-    addOutput("--db", options.db)
   }
 
   /// Adds a file that is read.

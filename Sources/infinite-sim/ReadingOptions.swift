@@ -3,7 +3,7 @@ import Results
 import Workloads
 
 /// How a trace is read.
-struct ReadingOptions: ParsableArguments {
+struct ReadingOptions: ParsableArguments, Sendable {
   @Option(help: "Format by name; see `infinite-sim trace formats`. (default: found from the content)")
   var format: String?
   @Flag(help: "Count and leave out rows that cannot be read, and say how many.")

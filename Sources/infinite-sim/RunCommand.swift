@@ -1,4 +1,5 @@
 import ArgumentParser
+import Reporting
 import Results
 import Sim
 
@@ -11,11 +12,14 @@ struct RunCommand: ParsableCommand {
   var policy: String
   @Option(help: "Write every request as CSV to this path.")
   var requestsOut: String?
+  @Option(help: "Write the run as a trace for ui.perfetto.dev to this path (JSON).")
+  var timeline: String?
   @OptionGroup var options: RunOptions
 
   func run() throws {
     var files = FileRoles(options)
     files.addOutput("--requests-out", requestsOut)
+    files.addOutput("--timeline", timeline)
     try files.requireDistinct()
     let pairs = try OptionPairs(options.optionArguments)
     try pairs.requireKnown(RunPlan.optionKeys(policies: [policy]))
@@ -24,10 +28,17 @@ struct RunCommand: ParsableCommand {
     let requestsFile = try requestsOut.map { try AtomicFile($0, option: "--requests-out") }
     let store = try options.db.map { try ResultStore.open($0) }
     let executor = RunExecutor(
-      store: store, force: options.runsAgain, progress: ProgressLine(quiet: options.quiet))
+      store: store, force: options.runsAgain, progress: ProgressLine(quiet: options.quiet),
+      isTimed: options.timing)
     let requests = try requestsFile.map { try RequestCSV($0) }
-    let executed = try executor.execute(plan, on: workload, observer: requests)
+    let timelineWriter = try timeline.map { path in
+      try TimelineWriter(
+        path: AtomicFile(path, option: "--timeline").path, instances: plan.instances,
+        about: plan.timelineTitle(workload))
+    }
+    let executed = try executor.execute(plan, on: workload, observer: requests, watcher: timelineWriter)
 
+    try timelineWriter?.finish()
     try requests?.commit()
     if !options.quiet {
       for warning in plan.warnings + plan.extrapolations(executed.longest) {

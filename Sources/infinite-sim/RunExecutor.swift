@@ -1,6 +1,7 @@
 import Foundation
 import Results
 import Sim
+import Studies
 
 /// What one run gave.
 struct ExecutedRun {
@@ -15,6 +16,7 @@ struct ExecutedRun {
   var isReused = false
 
   var summary: RunSummary { result.summary }
+  var served: Served { Served(rejected: rejected, unfinished: summary.unfinished) }
 }
 
 /// Runs plans: takes from the database what it holds already, keeps in it what is new.
@@ -22,23 +24,32 @@ final class RunExecutor {
   private let store: ResultStore?
   private let force: Bool
   private let progress: ProgressLine
+  private let isTimed: Bool
   /// Wall time of the event loops and the requests that they replayed.
   private(set) var timing = LoopTiming()
 
-  init(store: ResultStore?, force: Bool, progress: ProgressLine) {
+  /// - Parameter isTimed: the event loops are to be timed, so nobody watches them who need not.
+  init(store: ResultStore?, force: Bool, progress: ProgressLine, isTimed: Bool = false) {
+    self.isTimed = isTimed
     self.store = store
     self.force = force
     self.progress = progress
   }
 
-  /// The run of `plan` on `workload`; `observer` sees its requests, of a stored run as well.
-  func execute(_ plan: RunPlan, on workload: Workload, observer: (any RunObserver)? = nil) throws
-    -> ExecutedRun
-  {
-    guard let store else { return try run(plan, on: workload, observers: [observer]) }
+  /// The run of `plan` on `workload`; `observer` sees its requests, of a stored run as well. A `watcher` sees everything,
+  /// for which a stored run is made again, and must have the same fingerprint.
+  func execute(
+    _ plan: RunPlan, on workload: Workload, observer: (any RunObserver)? = nil,
+    watcher: (any RunObserver)? = nil
+  ) throws -> ExecutedRun {
+    guard let store else { return try run(plan, on: workload, observers: [observer, watcher]) }
     let manifest = plan.manifest(workload)
     let known = try store.completedRun(manifestHash: manifest.hash)
     if !force, let known, let result = known.result {
+      if let watcher {
+        let again = try run(plan, on: workload, observers: [watcher]).summary.fingerprint
+        try Self.requireSame(result.summary.fingerprint, again)
+      }
       if let observer { try store.requests(run: known.id).forEach(observer.requestEnded) }
       return ExecutedRun(
         result: result, rejected: try store.rejectedRequests(run: known.id),
@@ -46,34 +57,39 @@ final class RunExecutor {
     }
     var executed: ExecutedRun?
     let id = try store.record(manifest, startedAt: now()) { recorder in
-      let run = try run(plan, on: workload, observers: [recorder, observer])
+      let run = try run(plan, on: workload, observers: [recorder, observer, watcher])
       executed = run
       return (run.result, now())
     }
     guard var executed else { preconditionFailure("a recorded run has a result") }
     executed.storedRun = id
-    if let before = known?.result?.summary.fingerprint, before != executed.summary.fingerprint {
-      throw CommandFailure(
-        .runFailed,
-        "the same manifest gave fingerprint \(before) before and \(executed.summary.fingerprint) now")
+    if let before = known?.result?.summary.fingerprint {
+      try Self.requireSame(before, executed.summary.fingerprint)
     }
     return executed
+  }
+
+  private static func requireSame(_ before: String, _ now: String) throws {
+    guard before != now else { return }
+    throw CommandFailure(
+      .runFailed, "the same manifest gave fingerprint \(before) before and \(now) now")
   }
 
   private func run(_ plan: RunPlan, on workload: Workload, observers: [(any RunObserver)?]) throws
     -> ExecutedRun
   {
-    let present = observers.compactMap(\.self)
-    // Without anybody who looks, the engine makes no records.
-    let observer: (any RunObserver)? = present.count > 1 ? ObserverList(present) : present.first
     let source = try workload.open()
+    // Without anybody who looks, the engine makes no records: a run that is timed has no bound.
+    let bound = isTimed ? nil : BoundCollector(plan, arrivalsAreFixed: !source.isClosedLoop)
+    let present = observers.compactMap(\.self) + (bound.map { [$0] } ?? [])
+    let observer: (any RunObserver)? = present.count > 1 ? ObserverList(present) : present.first
     let begin = ContinuousClock.now
     let summary = try plan.simulate(source, observer, progress.start(plan.policy))
     timing.add(loop: ContinuousClock.now - begin, requests: summary.arrived)
     progress.clear()
     let result = RunResult(
       summary: summary, maxContextTTFTSeconds: plan.maxContextTTFT(tokens: summary.maxContextTokens),
-      unvalidated: plan.unvalidated)
+      bound: bound?.result, unvalidated: plan.unvalidated)
     return ExecutedRun(result: result, rejected: summary.rejectedIDs, longest: summary.longest)
   }
 
@@ -90,4 +106,7 @@ private final class ObserverList: RunObserver {
   func requestEnded(_ record: RequestRecord) { for observer in observers { observer.requestEnded(record) } }
   func sampled(_ sample: InstanceSample) { for observer in observers { observer.sampled(sample) } }
   func decided(_ decision: DecisionRecord) { for observer in observers { observer.decided(decision) } }
+  func arrived(_ arrival: ArrivalRecord) { for observer in observers { observer.arrived(arrival) } }
+  func changed(_ change: RequestChange) { for observer in observers { observer.changed(change) } }
+  func worked(_ work: WorkRecord) { for observer in observers { observer.worked(work) } }
 }

@@ -18,8 +18,11 @@ enum KVType: String, CaseIterable, ExpressibleByArgument {
 }
 
 /// What `run` and `compare` have in common.
-struct RunOptions: ParsableArguments {
-  @Option(help: "Trace in any format that `infinite-sim trace formats` lists, also .gz or .zst.")
+struct RunOptions: ParsableArguments, Sendable {
+  @Option(
+    help: ArgumentHelp(
+      "Trace in any format that `infinite-sim trace formats` lists, also .gz or .zst; or a generator (.yaml), or paper:N."
+    ))
   var trace: String
   @Option(help: "Model preset, or the path of a Hugging Face config.json.")
   var model = "llama2-7b"
@@ -73,11 +76,15 @@ struct RunOptions: ParsableArguments {
   var limit: Int?
   @Option(help: "Shorten prompts until prompt + output is at most N tokens.")
   var clipTotal: Int?
+  @Flag(help: "All requests arrive at time 0.")
+  var atOnce = false
   @Option(help: "Goodput counts requests with a time to first token up to this, seconds.")
   var sloTtft: Double?
   @Option(help: "Goodput counts requests with a time per output token up to this, seconds.")
   var sloTpot: Double?
-  @Option(help: "0 replays the trace; k > 0 its k-th redraw (arrivals and blocks of lengths).")
+  @Option(
+    help:
+      "0 replays the trace; k > 0 its k-th redraw (arrivals and blocks of lengths; a generated trace anew).")
   var seed = 0
 
   @Flag(
@@ -94,7 +101,7 @@ struct RunOptions: ParsableArguments {
   var force = false
   @Flag(help: "Print JSON.")
   var json = false
-  @Flag(help: "Print one JSON line on stderr: loop_s, requests_per_s, peak_rss_mb.")
+  @Flag(help: "Print one JSON line on stderr: loop_s, requests_per_s, peak_rss_mb. The bound is left out.")
   var timing = false
   @Flag(help: "Walk every decode step instead of skipping ahead: the same result, slowly.")
   var stepByStep = false
@@ -121,10 +128,9 @@ struct RunOptions: ParsableArguments {
     guard (0...Self.lastSeed).contains(seed) else {
       throw ValidationError("--seed is \(seed), expected 0 to \(Self.lastSeed).")
     }
-    if seed > 0, prefixCaching || closedLoop {
+    if atOnce, closedLoop {
       throw ValidationError(
-        "--seed \(seed) redraws arrivals and lengths, which would tear sessions and prefixes apart; use seed 0 with "
-          + "--prefix-caching and --closed-loop.")
+        "--at-once and --closed-loop exclude each other: a session's turns wait for answers.")
     }
     if engine == .chunked, let seqs = maxNumSeqs, let budget = maxNumBatchedTokens, seqs >= budget {
       throw ValidationError(

@@ -21,6 +21,8 @@ struct PlacedPolicy {
   var maxNumSeqs: Int?
   /// All options of the policy, defaults filled in.
   var options: [String: String] = [:]
+  /// How the policy lends.
+  var lending = LendingOptions()
 }
 
 /// The model and the cluster that the options name.
@@ -170,6 +172,10 @@ extension RunPlan {
       interNodeLink: options.nodes > 1 ? machine.cluster.interNodeLink : nil)
     measured = machine.cluster.hardware.measured
     manifest = Self.manifest(placed, machine, engine, blocks: blocks, options)
+    let lending = placed.lending
+    bound = { remote, arrivalsAreFixed in
+      ThroughputBound(configuration, lending: lending, remote: remote, arrivalsAreFixed: arrivalsAreFixed)
+    }
     self.simulate = simulate(configuration)
   }
 

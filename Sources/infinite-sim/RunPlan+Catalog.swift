@@ -33,7 +33,7 @@ extension RunPlan {
     }
     let placed = PlacedPolicy(
       name: policy, layout: made.layout, multiple: made.multiple, maxNumSeqs: made.maxNumSeqs,
-      options: made.options)
+      options: made.options, lending: made.policy.lending)
     return try RunPlan(
       placing: placed, on: machine, options: options, pairs: pairs, scope: scope
     ) { configuration in

@@ -28,12 +28,24 @@ struct RunPlan {
   var measured: MeasuredRange
   /// The manifest of a run on a workload.
   var manifest: @Sendable (_ workload: Workload) -> Manifest
+  /// The bound on what any placement of these instances could serve (docs/bound.md), without requests yet.
+  var bound: (_ remote: ThroughputBound.RemoteAttention, _ arrivalsAreFixed: Bool) -> ThroughputBound
   /// Replays the requests; a fresh policy each time.
   var simulate: Simulate
 
   typealias Simulate = (
     _ source: any RequestSource, _ observer: (any RunObserver)?, _ onProgress: ((RunProgress) -> Void)?
   ) throws -> RunSummary
+
+  /// The metadata of a run's timeline.
+  func timelineTitle(_ workload: Workload) -> JSON {
+    [
+      "program": .string("infinite-sim \(InfiniteSim.programVersion)"), "policy": .string(policy),
+      "model": .string(model), "hardware": .string(hardware), "cluster": .string(cluster),
+      "layout": .string(layout), "trace": .string(workload.name), "seed": .int(workload.seed),
+      "blocks_per_instance": .int(blocksPerInstance), "manifest": .string(manifest(workload).hash),
+    ]
+  }
 
   /// One sentence for each measured range that a run with such requests left.
   func extrapolations(_ longest: LongestRequests) -> [String] {

@@ -1,3 +1,4 @@
+import Reporting
 import Results
 import Sim
 
@@ -65,12 +66,19 @@ struct TextReport {
       ["load", summary.load.rawValue],
       ["makespan", "\(figure(summary.makespanSeconds)) s"],
       ["output tokens/s", figure(summary.outputTokensPerSecond)],
+      ["bound on output tokens/s", boundText],
       ["output tokens/s per GPU", figure(summary.outputTokensPerSecondPerGPU)],
       ["output tokens/s in the window", figure(summary.windowOutputTokensPerSecond)],
       ["all tokens/s", figure(summary.totalTokensPerSecond)],
       ["requests/s", figure(summary.requestsPerSecond)],
       ["goodput, requests/s", summary.goodputRequestsPerSecond.map(figure) ?? "no SLO given"],
     ]
+  }
+
+  private var boundText: String {
+    guard let bound = result.bound, let reached = result.boundReached else { return "–" }
+    return "\(figure(bound.outputTokensPerSecond)) (\(percent(reached)) of it reached; "
+      + "\(figure(bound.inFullOutputTokensPerSecond)) if hosts were charged in full)"
   }
 
   private var latencyTable: String {

@@ -18,39 +18,61 @@ struct Workload {
   /// Opens the requests from the first.
   var open: () throws -> any RequestSource
 
-  /// The trace that `options` names, validated as a whole.
-  static func load(_ options: RunOptions, seed: Int) throws -> Workload {
+  /// The trace that `options` names, validated as a whole; `recipe` is what it stands for, if that is known already.
+  static func load(_ options: RunOptions, seed: Int, recipe: WorkloadSpec? = nil) throws -> Workload {
     var reading = try options.traceOptions()
     let sessions = SessionTurns(closesLoop: options.closedLoop, sharesPrefixes: options.prefixCaching)
     let wantsDetails = sessions.closesLoop || sessions.sharesPrefixes
     reading.keepsDetails = wantsDetails
+    if GeneratedTrace.isRecipe(options.trace) {
+      let trace = try GeneratedTrace(
+        options.trace, spec: try recipe ?? GeneratedTrace.spec(options.trace), redraw: seed, options: reading)
+      let manifest = Self.manifest(trace.digest, reading, options)
+      if wantsDetails {
+        return Workload(
+          name: trace.name, seed: seed, manifest: manifest, sessions: try sessions.source(of: trace.records))
+      }
+      return Workload(
+        name: trace.name, seed: seed, manifest: manifest, requests: trace.records.map(\.request), options)
+    }
     let trace = try TraceFile.open(path: options.trace, options: reading)
     let name = options.trace.split(separator: "/").last.map(String.init) ?? options.trace
+    let manifest = Self.manifest(trace.digest, trace.options, options)
+    if options.reading.lenient { writeToStandardError("note: \(trace.count.text)\n") }
+    if wantsDetails {
+      guard seed == 0 else {
+        throw CommandFailure(
+          .usage,
+          "--seed \(seed) redraws arrivals and lengths, which would tear sessions and prefixes apart; use seed 0 with "
+            + "--prefix-caching and --closed-loop, or a generated trace")
+      }
+      return Workload(name: name, seed: seed, manifest: manifest, sessions: try sessions.source(of: trace))
+    }
+    if seed > 0 {
+      let redrawn = try Resampled.requests(of: trace, seed: UInt64(seed))
+      return Workload(name: name, seed: seed, manifest: manifest, requests: redrawn, options)
+    }
+    if options.atOnce {
+      return Workload(name: name, seed: seed, manifest: manifest, requests: try trace.all(), options)
+    }
+    return Workload(name: name, seed: seed, manifest: manifest, requests: trace.info.count) {
+      try trace.rewind()
+      return trace
+    }
+  }
+
+  /// The trace's digest and what is changed in it.
+  private static func manifest(_ digest: String, _ trace: TraceOptions, _ options: RunOptions) -> JSON {
     var members: [JSON.Member] = [
-      .init("digest", .string(trace.digest)),
-      .init("rate_scale", .string(trace.options.rateScale.description)),
-      .init("limit", .optional(trace.options.limit)),
-      .init("clip_total", .optional(trace.options.clipTotal)),
+      .init("digest", .string(digest)),
+      .init("rate_scale", .string(trace.rateScale.description)),
+      .init("limit", .optional(trace.limit)),
+      .init("clip_total", .optional(trace.clipTotal)),
     ]
     if let reading = options.reading.manifest { members.append(.init("reading", reading)) }
     if options.closedLoop { members.append(.init("closed_loop", .bool(true))) }
-    let manifest = JSON.object(members)
-    if options.reading.lenient { writeToStandardError("note: \(trace.count.text)\n") }
-    if wantsDetails {
-      let source = try sessions.source(of: trace)
-      return Workload(
-        name: name, seed: seed, manifest: manifest, requests: source.info.count,
-        isClosedLoop: source.isClosedLoop
-      ) { source }
-    }
-    guard seed > 0 else {
-      return Workload(name: name, seed: seed, manifest: manifest, requests: trace.info.count) {
-        try trace.rewind()
-        return trace
-      }
-    }
-    let redrawn = try Resampled.source(of: trace, seed: UInt64(seed))
-    return Workload(name: name, seed: seed, manifest: manifest, requests: redrawn.info.count) { redrawn }
+    if options.atOnce { members.append(.init("at_once", .bool(true))) }
+    return .object(members)
   }
 
   /// The same requests without those of `ids`, which are ids of this workload; `nil` if none would be left.
@@ -89,6 +111,24 @@ struct Workload {
       all.append(id + position)
     }
     return all + earlier[position...]
+  }
+}
+
+extension Workload {
+  fileprivate init(name: String, seed: Int, manifest: JSON, sessions: SessionSource) {
+    self.init(
+      name: name, seed: seed, manifest: manifest, requests: sessions.info.count,
+      isClosedLoop: sessions.isClosedLoop
+    ) { sessions }
+  }
+
+  fileprivate init(
+    name: String, seed: Int, manifest: JSON, requests: [TraceRequest], _ options: RunOptions
+  ) {
+    var requests = requests
+    if options.atOnce { for index in requests.indices { requests[index].arrival = .zero } }
+    let source = ArraySource(requests)
+    self.init(name: name, seed: seed, manifest: manifest, requests: requests.count) { source }
   }
 }
 

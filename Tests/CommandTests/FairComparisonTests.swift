@@ -1,5 +1,6 @@
 import Results
 import Sim
+import Studies
 import Testing
 
 @testable import infinite_sim

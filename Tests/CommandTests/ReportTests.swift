@@ -138,8 +138,10 @@ import Testing
     #expect(try String(contentsOfFile: file.path, encoding: .utf8) == "text\n")
   }
 
-  @Test func `requests are written in order of arrival`() {
-    let csv = RequestCSV()
+  @Test func `requests are written in order of arrival`() throws {
+    let path = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString).path
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let csv = try RequestCSV(AtomicFile(path, option: "--requests-out"))
     for id in [1, 0] {
       csv.requestEnded(
         RequestRecord(
@@ -147,7 +149,8 @@ import Testing
           home: InstanceID(0), admitted: nil, firstToken: nil, ended: SimTime(picoseconds: 9),
           outcome: .rejected(.overBudget), preemptions: 0, borrowedBlocksPeak: 0))
     }
-    let lines = csv.text.split(separator: "\n")
+    try csv.commit()
+    let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
     #expect(lines[1] == "0,5,3,2,0,0,,,9,over-budget,0,0" && lines[2].hasPrefix("1,"))
     #expect(lines.allSatisfy { $0.split(separator: ",", omittingEmptySubsequences: false).count == 12 })
   }

@@ -91,7 +91,10 @@ extension RunResult {
     s.maxContextTokens = 2005
     s.giantReserveSeconds = value()
     s.instanceSecondsBusy = value()
-    return RunResult(summary: s, maxContextTTFTSeconds: value(), unvalidated: ["a guess"])
+    return RunResult(
+      summary: s, maxContextTTFTSeconds: value(),
+      bound: BoundResult(outputTokensPerSecond: value(), inFullOutputTokensPerSecond: value()),
+      unvalidated: ["a guess"])
   }
 }
 

@@ -117,6 +117,29 @@ import Testing
     }
   }
 
+  @Test func `a database of schema 1 keeps its runs, whose rows are all there, and takes sweeps`() throws {
+    _ = try ResultStore.open(path, steps: Array(Schema.steps.prefix(1)))
+    try DatabaseQueue(path: path).write { db in
+      try db.execute(
+        sql: """
+          INSERT INTO run (manifest, manifest_hash, status, fingerprint, program_version, policy, trace, seed,
+            started_at, summary)
+          VALUES (?, 'hash', 'completed', 'f', '0', 'vllm-m', 't', 0, 's', ?)
+          """, arguments: [Manifest.sample().json.text, JSON(RunResult.sample()).text])
+    }
+    let store = try ResultStore.open(path)
+    #expect(try store.completedRun(manifestHash: "hash", with: .all)?.requests == nil)
+    #expect(try ResultStore.open(path + ".backup-v1").integrity() == "ok")
+    let sweep = try store.openSweep(name: "s", question: "", study: "", programVersion: "0", startedAt: "s")
+    let key = SweepPointKey(sweep: sweep, grid: "g", label: "l", axes: "{}", seed: 0, heat: "whole")
+    try store.link([key], to: 1)
+    #expect(try store.points(sweep: sweep).map(\.run?.id) == [1])
+    try store.fail([key], error: "why")
+    #expect(try store.points(sweep: sweep).map(\.error) == ["why"])
+    try store.prune(sweep: sweep, keeping: [])
+    #expect(try store.points(sweep: sweep).isEmpty)
+  }
+
   @Test func `a migration never overwrites an earlier copy`() throws {
     _ = try ResultStore.open(path)
     let backup = path + ".backup-v\(ResultStore.schemaVersion)"

@@ -17,6 +17,12 @@ public struct LawCase: Sendable {
         try suite.check(seed: seed, &coverage)
       }
     }
+    cases += LawSuite.all.map { suite in
+      LawCase(name: "bound/\(suite.scenarios.policyName)/\(suite.scenarios.engine.rawValue)", isRandom: true)
+      {
+        seed in try BoundLaw.check(suite.scenarios, seed: seed)
+      }
+    }
     for engine in EngineKind.allCases {
       for lending in [false, true] {
         let kind = "\(engine.rawValue)\(lending ? "/lending" : "")"

@@ -64,10 +64,10 @@ public struct LawSuite: Sendable {
     return (summary, checker)
   }
 
-  /// The first field in which two summaries differ, besides those in `free`: `events` and `decodeRuns` count what the
-  /// loop did and may.
+  /// The first field in which two summaries differ, besides those in `free`: `events` and the counts of runs say what
+  /// the loop did and may.
   public static func difference(
-    _ a: RunSummary, _ b: RunSummary, but free: Set<String> = ["events", "decodeRuns"]
+    _ a: RunSummary, _ b: RunSummary, but free: Set<String> = ["events", "decodeRuns", "chunkSteps", "chunkRuns"]
   ) -> String? {
     for (x, y) in zip(Mirror(reflecting: a).children, Mirror(reflecting: b).children) {
       guard let label = x.label, !free.contains(label) else { continue }
@@ -89,6 +89,8 @@ public struct LawCoverage: Sendable, CustomStringConvertible {
   /// Of the scenarios with prefix caching: how many, those in which units were hit, and in which some were evicted.
   public var caching = 0, hitting = 0, evicting = 0
   public var decodeSteps = 0, decodeRuns = 0
+  /// Of the scenarios with the `chunked` engine: how many, those that skipped through chunks, and those runs.
+  public var chunked = 0, skippingChunks = 0, chunkSteps = 0, chunkRuns = 0
 
   public init() {}
 
@@ -107,6 +109,10 @@ public struct LawCoverage: Sendable, CustomStringConvertible {
     evicting += skip.evictedUnits > 0 ? 1 : 0
     decodeSteps += skip.decodeSteps
     decodeRuns += skip.decodeRuns
+    chunked += scenario.configuration.engine.kind == .chunked ? 1 : 0
+    skippingChunks += skip.chunkRuns > 0 ? 1 : 0
+    chunkSteps += skip.chunkSteps
+    chunkRuns += skip.chunkRuns
   }
 
   /// The floors that were not reached, in words; none if all were.
@@ -127,6 +133,9 @@ public struct LawCoverage: Sendable, CustomStringConvertible {
     if decodeSteps < 4 * decodeRuns {
       missing.append("a skipped run has \(decodeSteps) / \(decodeRuns) steps, not 4")
     }
+    if skippingChunks * 100 < 15 * chunked {
+      missing.append("\(skippingChunks) of \(chunked) with the chunked engine skip through chunks, not 15 %")
+    }
     if lends {
       require(lending, 30, "lend")
       require(landing, 20, "land a move")
@@ -140,6 +149,7 @@ public struct LawCoverage: Sendable, CustomStringConvertible {
     return "\(scenarios) scenarios: preempt \(share(preempting)), reject \(share(rejecting)), simultaneous "
       + "\(share(coinciding)), TP or PP > 1 \(share(parallel)), cache \(share(caching)), hit \(share(hitting)), evict \(share(evicting)), lend \(share(lending)), land \(share(landing)), "
       + "borrower preempted or ended in mid-move \(share(breaking)), "
-      + "\(decodeRuns == 0 ? 0 : decodeSteps / decodeRuns) steps per skipped run"
+      + "\(decodeRuns == 0 ? 0 : decodeSteps / decodeRuns) steps per skipped run, skip chunks "
+      + "\(share(skippingChunks)) (\(chunkSteps) steps in \(chunkRuns) runs)"
   }
 }

@@ -55,6 +55,10 @@ public struct PolicyScenarios: Sendable {
     "coupling": ["paper", "paper", "fluid"],
     "min-gain": ["0", "0", "0.001", "0.01"],
     "cooldown": ["0", "0", "1", "3"],
+    "pool-routing": ["true", "true", "false"],
+    "spread-from": ["0", "8", "40", "100", "200"],
+    "node-first": ["true", "false"],
+    "share-from": ["1", "16", "64"],
   ]
 
   /// The scenario of `seed`: the same on every machine.

@@ -15,10 +15,16 @@ struct StepRun {
   var start: Int64 = 0
   var first: Int64 = 0
   var increment: Int64 = 0
-  /// Steps in the run; 1 for a step that prefills.
+  /// Steps in the run; 1 for a step that prefills, but for equal chunks of one long prompt.
   var count: Int64 = 0
   /// Whether the batch decodes in it.
   var decodes = false
+  /// `chunked`: tokens that every step computes of the instance's partial prompt and that do not end it; 0 for other
+  /// steps.
+  var chunk = 0
+
+  /// Whether the steps of the run are alike, so that it may have more than one.
+  var repeats: Bool { decodes || chunk > 0 }
 
   /// The most steps of one run: k(k−1)/2 stays far inside an Int64. A longer stretch is two runs.
   static let mostSteps: Int64 = 1 << 31

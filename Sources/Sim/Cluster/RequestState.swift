@@ -13,6 +13,8 @@ struct RequestState {
   var prompt = 0
   var output = 0
   var home = 0
+  /// It has been given its home: one that no cluster could hold is rejected before.
+  var isRouted = false
   var phase = RequestPhase.free
 
   /// Tokens emitted, as of `joinClock` while decoding.

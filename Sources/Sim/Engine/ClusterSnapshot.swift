@@ -104,7 +104,8 @@ extension SimulationState {
       stored = storedTokens(of: slot) + Int(progress(of: r.home).started)
       atHome = r.fillsHost ? r.fixedTokens : stored - r.fixedTokens
     case .prefilling:
-      for chunk in instances[r.home].chunks where chunk.slot == Int32(slot) { stored += chunk.tokens }
+      let steps = max(1, Int(progress(of: r.home).started))
+      for chunk in instances[r.home].chunks where chunk.slot == Int32(slot) { stored += steps * chunk.tokens }
       atHome = stored
     case .queued, .free: break
     }

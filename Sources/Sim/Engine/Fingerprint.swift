@@ -3,9 +3,7 @@
 /// It holds what happened to requests and nothing of how the simulator got there: skip-ahead and step-by-step
 /// runs of one manifest have the same fingerprint.
 struct Fingerprint {
-  enum Transition: UInt64 {
-    case admitted = 1, firstToken, preempted, placed, moved, landed, completed, rejected
-  }
+  typealias Transition = RequestChange.Kind
 
   private(set) var value: UInt64 = 0x9E37_79B9_7F4A_7C15
 

@@ -19,8 +19,14 @@ extension SimulationState {
     if !instances[i].chunks.isEmpty {
       let decodes = !instances[i].batch.isEmpty
       instances[i].epochDue = true
-      let time = prefillTime(i, decodes: decodes)
-      begin(i, StepRun(start: now, first: time, increment: 0, count: 1, decodes: decodes))
+      let alike = preempted || somebodyLeft ? 1 : alikeChunks(i)
+      let run = alike > 1 ? chunkRun(i, decodes: decodes, atMost: alike) : nil
+      if let run {
+        begin(i, run)
+      } else {
+        let time = prefillTime(i, decodes: decodes)
+        begin(i, StepRun(start: now, first: time, increment: 0, count: 1, decodes: decodes))
+      }
     } else if !instances[i].batch.isEmpty {
       startDecode(i, queueChanged: preempted || somebodyLeft)
     }
@@ -69,10 +75,11 @@ extension SimulationState {
       let free = usableBlocks - instances[i].usedBlocks - decodeNeed(i)
       let reserve = running(on: i) > 0 ? watermark : 0
       let need = blocks(for: options.reserveISL ? length : cached + tokens) - sharedBlocks(hits)
-      if free - reserve >= need {
+      let isSpread = isSpread(slot) && borrowPrompt(slot, watermark: reserve, spreads: true)
+      if !isSpread, free - reserve >= need {
         admit(slot, localBlocks: blocks(for: cached + tokens), hits: hits)
       } else if borrows {
-        guard borrowPrompt(slot, watermark: reserve) else {
+        guard isSpread || borrowPrompt(slot, watermark: reserve) else {
           waitForSpace(slot)
           return
         }
@@ -95,5 +102,61 @@ extension SimulationState {
       }
       budget -= tokens
     }
+  }
+
+  // MARK: - Runs of chunks (semantics.md C8, C9)
+
+  /// For how many steps from now the partial prompt gets equal chunks and nothing else can happen: each takes all of the
+  /// budget that decoding leaves, so neither arrivals nor the queue matter; none of them ends the prompt or completes a
+  /// request, and all find their blocks.
+  private mutating func alikeChunks(_ i: Int) -> Int64 {
+    guard !options.stepByStep, instances[i].chunks.count == 1, instances[i].borrowers == 0, prefixUnit == 0
+    else {
+      return 1
+    }
+    let chunk = instances[i].chunks[0]
+    let slot = Int(chunk.slot)
+    guard instances[i].partial == chunk.slot, !requests[slot].isBorrower,
+      chunk.tokens == options.maxNumBatchedTokens - instances[i].batch.count
+    else { return 1 }
+    // The step before which no more than a chunk is left is run singly.
+    var steps = Int64((requests[slot].length - chunk.cached - 1) / chunk.tokens)
+    if !instances[i].batch.isEmpty { steps = min(steps, nextFinish(of: i) - instances[i].clock) }
+    guard steps > 1 else { return 1 }
+    return chunksWithRoom(i, chunk, atMost: steps)
+  }
+
+  /// Steps of which each finds its blocks: what they need together never falls, so the first shortage is found by
+  /// bisection. The blocks of the first are known to be there.
+  private func chunksWithRoom(_ i: Int, _ chunk: PrefillChunk, atMost limit: Int64) -> Int64 {
+    let free = usableBlocks - instances[i].usedBlocks
+    let held = requests[Int(chunk.slot)].localBlocks
+    var (enough, short) = (Int64(1), limit + 1)
+    while enough + 1 < short {
+      let steps = (enough + short) / 2
+      let need =
+        growth(of: i, steps: steps) + blocks(for: chunk.cached + Int(steps) * chunk.tokens) - held
+      if need <= free { enough = steps } else { short = steps }
+    }
+    return enough
+  }
+
+  /// Blocks that the run's chunks have taken after the first when `steps` of its steps have started.
+  func chunkBlocks(of i: Int, steps: Int64) -> Int {
+    guard steps > 1 else { return 0 }
+    let chunk = instances[i].chunks[0]
+    return blocks(for: chunk.cached + Int(steps) * chunk.tokens) - blocks(for: chunk.cached + chunk.tokens)
+  }
+
+  /// Books `steps` chunks of the run under way as stored. Another has started, and has taken its blocks.
+  mutating func bookChunks(_ i: Int, steps: Int64) {
+    guard steps > 0 else { return }
+    let taken = chunkBlocks(of: i, steps: steps + 1)
+    let slot = Int(instances[i].chunks[0].slot)
+    instances[i].usedBlocks += taken
+    requests[slot].localBlocks += taken
+    requests[slot].stored += Int(steps) * instances[i].run.chunk
+    instances[i].chunks[0].cached = requests[slot].stored
+    metrics.noteUtilisation(used: instances[i].usedBlocks)
   }
 }

@@ -1,10 +1,10 @@
 /// What a step costs, from the integer coefficients of `InstanceCosts` (semantics.md 4, 5, 14, 16).
 extension SimulationState {
   /// The lines whose maximum is the time of a stage, for the decoders of one lane, on top of `fixed` ps of other
-  /// work: attention over all bytes, over the longest context where the kernel does not split, and the remote path
+  /// work that grows by `slope` ps a step: attention over all bytes, over the longest context where the kernel does not split, and the remote path
   /// or the launch floor. Returns for how many steps the first of them is straight.
   private mutating func appendDecodeLines(
-    _ lane: Int, of i: Int, fixed: Int64, slowdown: Slowdown
+    _ lane: Int, of i: Int, fixed: Int64, slope: Int64 = 0, slowdown: Slowdown
   ) -> Int64 {
     let work = lanes[lane]
     let context = work.storedTokens - work.unattended + Int64(work.growing)
@@ -13,12 +13,14 @@ extension SimulationState {
     let rate = slowdown.scale(line.rate)
     costLines.append(
       CostLine(
-        at: slowdown.scale(fixed + line.base + work.merge) + rate * (context - line.from), slope: rate * step)
-    )
-    costLines.append(
-      CostLine(at: max(slowdown.scale(fixed + work.remotePath + work.merge), costs.stageFloor), slope: 0))
+        at: slowdown.scale(fixed + line.base + work.merge) + rate * (context - line.from),
+        slope: rate * step + slope))
+    costLines.append(CostLine(at: slowdown.scale(fixed + work.remotePath + work.merge), slope: slope))
+    if costs.stageFloor > 0 { costLines.append(CostLine(at: costs.stageFloor, slope: 0)) }
     if let longest = costs.longest {
+      let first = costLines.count
       appendLongest(lane, of: i, longest, fixed: fixed + work.merge, slowdown: slowdown)
+      for l in first..<costLines.count { costLines[l].slope += slope }
     }
     guard step > 0, line.until < .max else { return .max }
     return max(1, (line.until - context + step - 1) / step)
@@ -83,15 +85,7 @@ extension SimulationState {
       let fixed = costs.linear(tokens: decoders) + costs.head(samples: decoders)
       horizon = min(horizon, appendDecodeLines(lane, of: i, fixed: fixed, slowdown: slowdown))
     }
-    var longest = CostLine(at: 0, slope: 0)
-    for l in 0..<costLines.count {
-      let line = costLines[l]
-      if line.at > longest.at || (line.at == longest.at && line.slope > longest.slope) { longest = line }
-    }
-    for l in 0..<costLines.count where costLines[l].slope > longest.slope {
-      let line = costLines[l]
-      horizon = min(horizon, (longest.at - line.at) / (line.slope - longest.slope) + 1)
-    }
+    let longest = longestLine(until: &horizon)
     let stages = Int64(laneCount)
     let sequences = instances[i].batch.count
     let host = costs.hostBase + costs.hostPerSequence * Int64(sequences)
@@ -151,6 +145,67 @@ extension SimulationState {
     let owed = instances[i].owed
     instances[i].owed = 0
     return max(1, shipping(of: i).scale(host) + slowdown(of: i).scale(gpu) + owed)
+  }
+
+  /// At most `limit` steps that each prefill one chunk, all alike, of the partial prompt, with the batch decoding beside
+  /// it if `decodes`: as `prefillTime`, with every line's slope. `nil` where steps are not additive: something is owed,
+  /// or a rounded factor stretches them.
+  mutating func chunkRun(_ i: Int, decodes: Bool, atMost limit: Int64) -> StepRun? {
+    guard !freePrefill, costs.window == .max, instances[i].owed == 0, shipping(of: i).isNone,
+      slowdown(of: i).isNone
+    else { return nil }
+    let chunk = instances[i].chunks[0]
+    let (work, seen) = prefillAttention(chunk)
+    let attention = work + Int128(costs.prefillFloor) + Int128(costs.prefillReachRate) * Int128(seen)
+    let perChunk =
+      Int128(costs.prefillPairRate) * Int128(chunk.tokens) * Int128(chunk.tokens)
+      + Int128(costs.prefillReachRate) * Int128(chunk.tokens)
+    // Far from the clock's range, so that no step of the run needs to be looked at.
+    guard attention + perChunk * Int128(limit) < Self.longestStep / 2 else { return nil }
+
+    let ofChunk = i * laneCount + requests[Int(chunk.slot)].lane
+    var horizon = limit
+    var mostTokens = 0
+    costLines.removeAll()
+    for lane in (i * laneCount)..<((i + 1) * laneCount) {
+      let decoders = decodes ? lanes[lane].decoders : 0
+      let tokens = decoders + (lane == ofChunk ? chunk.tokens : 0)
+      guard tokens > 0 else { continue }
+      let fixed =
+        costs.linear(tokens: tokens) + costs.head(samples: decoders)
+        + (lane == ofChunk ? Int64(attention) : 0)
+      let slope = lane == ofChunk ? Int64(perChunk) : 0
+      costLines.append(CostLine(at: fixed, slope: slope))
+      costLines.append(CostLine(at: costs.stageFloor, slope: 0))
+      if decoders > 0 {
+        let straight = appendDecodeLines(lane, of: i, fixed: fixed, slope: slope, slowdown: .none)
+        horizon = min(horizon, straight)
+      }
+      mostTokens = max(mostTokens, tokens)
+    }
+    let longest = longestLine(until: &horizon)
+    guard horizon > 1 else { return nil }
+    let stages = Int64(laneCount)
+    let sequences = (decodes ? instances[i].batch.count : 0) + 1
+    let host = costs.hostBase + costs.hostPerSequence * Int64(sequences)
+    let first = host + stages * (longest.at + hostedCharge(of: i) + costs.handoff(tokens: mostTokens))
+    return StepRun(
+      start: now, first: max(1, first), increment: stages * longest.slope, count: horizon, decodes: decodes,
+      chunk: chunk.tokens)
+  }
+
+  /// The line of `costLines` that is the greatest now; `horizon` is cut to the steps for which it stays so.
+  private func longestLine(until horizon: inout Int64) -> CostLine {
+    var longest = CostLine(at: 0, slope: 0)
+    for l in 0..<costLines.count {
+      let line = costLines[l]
+      if line.at > longest.at || (line.at == longest.at && line.slope > longest.slope) { longest = line }
+    }
+    for l in 0..<costLines.count where costLines[l].slope > longest.slope {
+      let line = costLines[l]
+      horizon = min(horizon, (longest.at - line.at) / (line.slope - longest.slope) + 1)
+    }
+    return longest
   }
 
   /// Prefill attention of one chunk beyond its launch, ps per stage, and the longest context that one of its tokens
@@ -254,6 +309,7 @@ private struct Slowdown {
   var denominator: Int64
 
   static var none: Slowdown { Slowdown(numerator: 1, denominator: 1) }
+  var isNone: Bool { numerator == denominator }
 
   @inline(__always)
   func scale(_ picoseconds: Int64) -> Int64 {

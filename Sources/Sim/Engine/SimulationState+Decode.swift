@@ -161,7 +161,7 @@ extension SimulationState {
   }
 
   /// The clock at which the first request of the batch finishes.
-  private mutating func nextFinish(of i: Int) -> Int64 {
+  mutating func nextFinish(of i: Int) -> Int64 {
     while let entry = instances[i].finishers.first {
       if isFinisher(entry, on: i) { return entry.clock }
       instances[i].finishers.removeFirst()

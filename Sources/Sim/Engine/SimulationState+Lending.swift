@@ -31,15 +31,18 @@ extension SimulationState {
   // MARK: - Borrowing
 
   /// Admits the head of a queue with what its home has and the rest from hosts, all or nothing.
-  mutating func borrowPrompt(_ slot: Int, watermark: Int) -> Bool {
+  /// With `spreads` the hosts may have more than that, and the home keeps the rest.
+  mutating func borrowPrompt(_ slot: Int, watermark: Int, spreads: Bool = false) -> Bool {
     let i = requests[slot].home
     // Everybody may lend to a giant: as long as nobody has freed a block, who refused it refuses again.
     if instances[i].refusedGiant == requests[slot].id, instances[i].refusedAtFrees == frees { return false }
     let need = blocks(for: requests[slot].length)
     let free = usableBlocks - instances[i].usedBlocks - (chunked ? growth(of: i, steps: 1) : 0)
-    let local = min(need, max(0, free - watermark))
-    guard need > local,
-      let pieces = askForLoan(slot, blocks: need - local, minimum: need - local, isGrowth: false)
+    let room = min(need, max(0, free - watermark))
+    let least = spreads ? max(1, need - room) : need - room
+    let most = spreads ? need - 1 : need - room
+    guard least > 0, most >= least,
+      let pieces = askForLoan(slot, blocks: most, minimum: least, isGrowth: false)
     else {
       if isGiant(slot) {
         instances[i].refusedGiant = requests[slot].id
@@ -47,12 +50,16 @@ extension SimulationState {
       }
       return false
     }
+    let local = need - pieces.reduce(0) { $0 + $1.blocks.count }
     for piece in pieces {
       addLoan(slot, host: piece.host.index, blocks: piece.blocks.count, reason: "prompt")
     }
     admit(slot, localBlocks: local)
     return true
   }
+
+  /// Whether a prompt is offered to hosts although its home could hold it.
+  func isSpread(_ slot: Int) -> Bool { borrows && requests[slot].length >= lending.spreadFrom }
 
   /// A partial prompt that finds no blocks for its next chunk (`chunked` without `reserve-isl`) takes what is free at
   /// home and borrows all that its rest needs, or nothing.
@@ -229,11 +236,11 @@ extension SimulationState {
     }
   }
 
-  /// No more than this can be had of all instances together, watermarks kept: blocks that runs under way have taken
-  /// since they began count as free.
+  /// No more than this can be had of all instances together: blocks that runs under way have taken since they began
+  /// count as free, and so do watermarks, which an instance that runs nothing need not keep.
   private func mostLendable() -> Int {
     var most = 0
-    for i in 0..<instanceCount { most += max(0, usableBlocks - instances[i].usedBlocks - watermark) }
+    for i in 0..<instanceCount { most += usableBlocks - instances[i].usedBlocks }
     return most
   }
 
@@ -332,6 +339,8 @@ extension SimulationState {
       requests.remove(slot, from: &instances[longest].queue)
       looksAgain = true
       requests[slot].home = i
+      count(-1, at: longest)
+      count(1, at: i)
       requests.insert(slot, into: &instances[i].queue)
       clearBlockedGiant(of: longest)
       setHungry(longest, false)

@@ -20,6 +20,9 @@ extension SimulationState {
     }
     let home = route(slot)
     requests[slot].home = home
+    if observer != nil { tellArrival(slot) }
+    requests[slot].isRouted = true
+    count(1, at: home)
     enqueue(slot)
     // A run under way is cut short only if the newcomer could be admitted at the end of the current step.
     if !instances[home].isBusy {
@@ -103,6 +106,7 @@ extension SimulationState {
       requests[slot].firstToken = now
       fold(.firstToken, slot, blocks: requests[slot].localBlocks + requests[slot].hostedBlocks)
     } else {
+      if observer != nil { tellChange(.resumed, slot, blocks: requests[slot].localBlocks) }
       metrics.noteStall(now - requests[slot].lastToken)
     }
     if requests[slot].generated == requests[slot].output {
@@ -265,6 +269,7 @@ extension SimulationState {
           ended: SimTime(picoseconds: now), outcome: outcome, preemptions: r.preemptions,
           borrowedBlocksPeak: r.borrowedPeak))
     }
+    if requests[slot].isRouted { count(-1, at: requests[slot].home) }
     requests.free(slot)
   }
 
@@ -291,6 +296,7 @@ extension SimulationState {
       return
     }
     precondition(requests[slot].phase == .prefilling, "only a request that holds blocks gives them up")
+    if instances[i].isBusy, instances[i].run.chunk > 0 { settle(i) }
     for index in instances[i].chunks.indices where instances[i].chunks[index].slot == Int32(slot) {
       instances[i].chunks[index].slot = -1
     }
@@ -306,17 +312,19 @@ extension SimulationState {
     fingerprint.fold(
       transition, time: now, phase: phase, request: requests[slot].id, instance: requests[slot].home,
       blocks: blocks)
+    if observer != nil { tellChange(transition, slot, blocks: blocks) }
   }
 
   func decided(
     _ kind: DecisionRecord.Kind, _ slot: Int, from source: Int, to destination: Int, blocks: Int,
-    _ reason: () -> String
+    grounds: MoveGrounds? = nil, _ reason: () -> String
   ) {
     guard let observer else { return }
     observer.decided(
       DecisionRecord(
         time: SimTime(picoseconds: now), kind: kind, request: RequestID(requests[slot].id),
-        source: InstanceID(source), destination: InstanceID(destination), blocks: blocks, reason: reason()))
+        source: InstanceID(source), destination: InstanceID(destination), blocks: blocks, reason: reason(),
+        grounds: grounds))
   }
 }
 

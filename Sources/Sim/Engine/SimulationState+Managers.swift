@@ -61,7 +61,7 @@ extension SimulationState {
       local += lanes[lane].storedTokens + Int64(lanes[lane].growing) * done.completed
       remote = max(remote, lanes[lane].remotePath)
     }
-    let used = instances[i].usedBlocks + growth(of: i, steps: done.started)
+    let used = instances[i].usedBlocks + taken(by: i, steps: done.started)
     return InstanceReport(
       batch: instances[i].batch.count, queued: instances[i].queue.count,
       freeSequences: options.maxNumSeqs - running(on: i), usedBlocks: KVBlocks(used), localTokens: Int(local),
@@ -74,7 +74,8 @@ extension SimulationState {
     let source = transfer.isRecall ? transfer.host : transfer.home
     reports[source].usedBlocks = reports[source].usedBlocks - KVBlocks(transfer.blocks)
     reports[transfer.home].localTokens -= sign * transfer.blocks * blockSize
-    reports[transfer.host].hostedBlocks = reports[transfer.host].hostedBlocks + KVBlocks(sign * transfer.blocks)
+    reports[transfer.host].hostedBlocks =
+      reports[transfer.host].hostedBlocks + KVBlocks(sign * transfer.blocks)
   }
 
   /// Blocks at home of a decoding request when its instance has started `steps` steps of the run under way.

@@ -67,7 +67,8 @@ extension SimulationState {
         blocks: order.blocks.count, isRecall: isRecall))
     fold(.moved, slot, blocks: order.blocks.count)
     decided(
-      isRecall ? .recall : .move, slot, from: source, to: order.destination.index, blocks: order.blocks.count
+      isRecall ? .recall : .move, slot, from: source, to: order.destination.index, blocks: order.blocks.count,
+      grounds: order.grounds
     ) {
       "expected gain \(order.expectedGain) tokens/s"
     }
@@ -88,7 +89,7 @@ extension SimulationState {
     observer?.decided(
       DecisionRecord(
         time: SimTime(picoseconds: now), kind: .moveRefused, request: order.request, source: order.source,
-        destination: order.destination, blocks: order.blocks.count, reason: reason))
+        destination: order.destination, blocks: order.blocks.count, reason: reason, grounds: order.grounds))
   }
 
   /// Flips the ownership of the blocks that have arrived by now, once.

@@ -26,7 +26,7 @@ extension SimulationState {
       markUndecided(i)
       return
     }
-    guard instances[i].run.decodes, instances[i].run.count > 1 else { return }
+    guard instances[i].run.repeats, instances[i].run.count > 1 else { return }
     let started = progress(of: i).started
     guard started < instances[i].run.count else { return }
     instances[i].run.count = max(1, started)
@@ -41,20 +41,30 @@ extension SimulationState {
   mutating func settle(_ i: Int) {
     if instances[i].isBusy { metrics.noteUtilisation(used: usedBlocks(of: i)) }
     touch(i)
-    guard instances[i].isBusy, instances[i].run.decodes, instances[i].run.count > 1 else { return }
+    guard instances[i].isBusy, instances[i].run.repeats, instances[i].run.count > 1 else { return }
     let run = instances[i].run
+    if run.chunk > 0 { bookChunks(i, steps: run.count - 1) }
     advance(i, by: run.count - 1)
     instances[i].run.start = run.start + run.elapsed(run.count - 1)
     instances[i].run.first = run.duration(ofStep: run.count - 1)
     instances[i].run.count = 1
-    instances[i].lastDecodeEnd = instances[i].run.start
-    instances[i].oldestToken = instances[i].run.start
+    if run.decodes {
+      instances[i].lastDecodeEnd = instances[i].run.start
+      instances[i].oldestToken = instances[i].run.start
+    }
     evictIdle(i)
   }
 
-  /// Books `steps` completed decode steps of the run under way.
+  /// Books `steps` completed steps of the run under way.
   private mutating func advance(_ i: Int, by steps: Int64) {
     guard steps > 0 else { return }
+    if observer != nil { tellWork(i, steps: steps) }
+    metrics.steps += Int(steps)
+    metrics.busy += Int128(instances[i].run.elapsed(steps))
+    if instances[i].run.decodes { advanceBatch(i, by: steps) }
+  }
+
+  private mutating func advanceBatch(_ i: Int, by steps: Int64) {
     let run = instances[i].run
     // Within a run the first step waited for whatever came before it; later ones only for themselves.
     if instances[i].oldestToken != .max {
@@ -70,9 +80,7 @@ extension SimulationState {
     instances[i].clock += steps
     if costs.window < .max { fillWindows(of: i) }
     metrics.emitted += instances[i].batch.count * Int(steps)
-    metrics.steps += Int(steps)
     metrics.decodeSteps += Int(steps)
-    metrics.busy += Int128(run.elapsed(steps))
   }
 
   /// The run of `i` is over: tokens appear, requests complete, finished prompts join the batch.
@@ -81,16 +89,18 @@ extension SimulationState {
     precondition(run.end == now, "a run ends at its end")
     instances[i].isBusy = false
     timers.set(i, to: .max)
+    if run.chunk > 0 {
+      metrics.chunkRuns += 1
+      metrics.chunkSteps += Int(run.count)
+      bookChunks(i, steps: run.count - 1)
+    }
+    advance(i, by: run.count)
     if run.decodes {
       metrics.runs += 1
-      advance(i, by: run.count)
       evictIdle(i)
       instances[i].lastDecodeEnd = now
       instances[i].oldestToken = instances[i].batch.isEmpty ? .max : now
       completeFinished(i)
-    } else {
-      metrics.steps += 1
-      metrics.busy += Int128(run.elapsed(run.count))
     }
     if !instances[i].chunks.isEmpty { endChunks(i) }
     markUndecided(i)

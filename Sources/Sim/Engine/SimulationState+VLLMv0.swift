@@ -18,6 +18,8 @@ extension SimulationState {
 
   /// Whether the newly queued head of `i` could be admitted at the end of the step under way.
   func mightAdmit(_ slot: Int, at i: Int) -> Bool {
+    // Equal chunks leave no budget.
+    if instances[i].run.chunk > 0 { return false }
     if !chunked, options.overBudget == .ignore, requests[slot].length > options.maxNumBatchedTokens {
       return true
     }
@@ -66,6 +68,11 @@ extension SimulationState {
         longest = newLongest
       } else if packed > 0, tokens + new > options.maxNumBatchedTokens {
         break
+      }
+      if packed == 0, isSpread(slot), borrowPrompt(slot, watermark: watermark, spreads: true) {
+        instances[i].partial = Int32(slot)
+        continuePartial(i)
+        return true
       }
       let need = blocks(for: length)
       if usableBlocks - instances[i].usedBlocks - (need - sharedBlocks(hits)) >= watermark {

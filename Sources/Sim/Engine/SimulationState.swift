@@ -35,6 +35,8 @@ struct SimulationState: ~Copyable {
   var now: Int64 = 0
   var phase = Phase.arrival
   var timers: WinnerTree
+  /// Requests queued and running at every instance, the fewest first.
+  var loads: WinnerTree
   var instances: Slab<InstanceState>
   /// `laneCount` per instance.
   var lanes: Slab<Lane>
@@ -118,6 +120,8 @@ struct SimulationState: ~Copyable {
     freePrefill = options.prefillAttention == .free
     costs = configuration.costs
     timers = WinnerTree(count: count)
+    loads = WinnerTree(count: count)
+    for i in 0..<count { loads.set(i, to: 0) }
     instances = Slab(repeating: InstanceState(), count: count)
     lanes = Slab(repeating: Lane(), count: count * configuration.costs.stages)
     growers = Slab(repeating: 0, count: count * options.blockSize)
@@ -139,9 +143,9 @@ struct SimulationState: ~Copyable {
     phase == .decision && (!isFirstPass || i <= decider)
   }
 
-  /// Decode steps of the run under way that are over, and those that have started, at this instant.
+  /// Steps of the run under way that are over, and those that have started, at this instant; none of a single prefill.
   func progress(of i: Int) -> (completed: Int64, started: Int64) {
-    guard instances[i].isBusy, instances[i].run.decodes else { return (0, 0) }
+    guard instances[i].isBusy, instances[i].run.repeats else { return (0, 0) }
     let run = instances[i].run
     let completed = run.completed(at: now)
     if completed == run.count { return (completed, completed) }
@@ -166,10 +170,18 @@ struct SimulationState: ~Copyable {
     return blocks
   }
 
+  /// Blocks at home that the next `steps` steps of the run under way take beyond what is booked: those of the first chunk
+  /// of a prompt are booked when it starts.
+  func taken(by i: Int, steps: Int64) -> Int {
+    let run = instances[i].run
+    return (run.decodes ? growth(of: i, steps: steps) : 0)
+      + (run.chunk > 0 ? chunkBlocks(of: i, steps: steps) : 0)
+  }
+
   /// Blocks in use at this instant, those of steps that have started included.
   func usedBlocks(of i: Int) -> Int {
-    guard instances[i].isBusy, instances[i].run.decodes else { return instances[i].usedBlocks }
-    return instances[i].usedBlocks + growth(of: i, steps: progress(of: i).started)
+    guard instances[i].isBusy, instances[i].run.repeats else { return instances[i].usedBlocks }
+    return instances[i].usedBlocks + taken(by: i, steps: progress(of: i).started)
   }
 
   func freeBlocks(of i: Int) -> Int { usableBlocks - usedBlocks(of: i) }
@@ -179,13 +191,17 @@ struct SimulationState: ~Copyable {
   func hasFree(_ blocks: Int, on i: Int) -> Bool {
     let free = usableBlocks - instances[i].usedBlocks
     guard free >= blocks else { return false }
-    guard instances[i].isBusy, instances[i].run.decodes else { return true }
+    guard instances[i].isBusy, instances[i].run.repeats else { return true }
+    guard instances[i].run.chunk == 0 else { return freeBlocks(of: i) >= blocks }
     let cycles = instances[i].run.count / Int64(blockSize) + 1
     return free - Int(cycles) * instances[i].growing >= blocks || freeBlocks(of: i) >= blocks
   }
 
   /// Requests in the batch or being prefilled.
   func running(on i: Int) -> Int { instances[i].batch.count + instances[i].prefilling }
+
+  /// A request has come to an instance, or has left it.
+  mutating func count(_ requests: Int64, at i: Int) { loads.set(i, to: loads.time(of: i) + requests) }
 
   func blocks(for tokens: Int) -> Int { (tokens + blockSize - 1) / blockSize }
 

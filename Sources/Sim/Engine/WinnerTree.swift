@@ -30,6 +30,9 @@ struct WinnerTree: ~Copyable {
     return node - leaves
   }
 
+  /// The time of one instance's pending event.
+  func time(of instance: Int) -> Int64 { times[leaves + instance] }
+
   mutating func set(_ instance: Int, to time: Int64) {
     var node = leaves + instance
     times[node] = time

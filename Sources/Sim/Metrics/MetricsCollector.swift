@@ -17,6 +17,8 @@ struct MetricsCollector: ~Copyable {
   var steps = 0
   var decodeSteps = 0
   var runs = 0
+  var chunkSteps = 0
+  var chunkRuns = 0
   /// Tokens emitted by runs that are over; `emittedSoFar` adds those of the steps completed since.
   var emitted = 0
   var preemptions = 0
@@ -214,6 +216,8 @@ struct MetricsCollector: ~Copyable {
     s.steps = steps
     s.decodeSteps = decodeSteps
     s.decodeRuns = runs
+    s.chunkSteps = chunkSteps
+    s.chunkRuns = chunkRuns
     s.events = events
     s.instances = state.instanceCount
     s.gpus = state.configuration.topology.gpus
@@ -245,7 +249,7 @@ struct MetricsCollector: ~Copyable {
 }
 
 /// What is gathered for one length class.
-private struct ClassMetrics {
+struct ClassMetrics {
   var arrived = 0
   var rejected = 0
   var ttft = LatencyHistogram()
@@ -271,7 +275,13 @@ struct SampleClock {
       taken = 1_024
       interval *= 2
     }
-    next += interval
+    add(interval)
+  }
+
+  /// The last sample of a run that nears the clock's end lies beyond all events.
+  fileprivate mutating func add(_ span: Int64) {
+    let (sum, isBeyond) = next.addingReportingOverflow(span)
+    next = isBeyond ? .max : sum
   }
 }
 
@@ -313,6 +323,6 @@ extension MetricsCollector {
 extension SampleClock {
   /// Nothing to see until `time`.
   mutating func skip(to time: Int64) {
-    if next <= time { next += ((time - next) / interval + 1) * interval }
+    if next <= time { add(((time - next) / interval + 1) * interval) }
   }
 }

@@ -101,10 +101,12 @@ public struct DecisionRecord: Hashable, Sendable {
   public var blocks: Int
   /// One short phrase: what the decision rested on (a gain, a shortage, a rule).
   public var reason: String
+  /// What the planner weighed, if it was a planner's order and the policy says so.
+  public var grounds: MoveGrounds?
 
   public init(
     time: SimTime, kind: Kind, request: RequestID, source: InstanceID, destination: InstanceID, blocks: Int,
-    reason: String
+    reason: String, grounds: MoveGrounds? = nil
   ) {
     self.time = time
     self.kind = kind
@@ -113,6 +115,7 @@ public struct DecisionRecord: Hashable, Sendable {
     self.destination = destination
     self.blocks = blocks
     self.reason = reason
+    self.grounds = grounds
   }
 }
 
@@ -121,9 +124,15 @@ public protocol RunObserver: AnyObject {
   func requestEnded(_ record: RequestRecord)
   func sampled(_ sample: InstanceSample)
   func decided(_ decision: DecisionRecord)
+  func arrived(_ arrival: ArrivalRecord)
+  func changed(_ change: RequestChange)
+  func worked(_ work: WorkRecord)
 }
 
 extension RunObserver {
   public func sampled(_ sample: InstanceSample) {}
   public func decided(_ decision: DecisionRecord) {}
+  public func arrived(_ arrival: ArrivalRecord) {}
+  public func changed(_ change: RequestChange) {}
+  public func worked(_ work: WorkRecord) {}
 }

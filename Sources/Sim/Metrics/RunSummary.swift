@@ -90,6 +90,8 @@ public struct RunSummary: Sendable {
   public var steps = 0, events = 0
   /// Decode steps, and the runs that they were simulated in: their ratio is what skip-ahead saves.
   public var decodeSteps = 0, decodeRuns = 0
+  /// Runs of equal chunks of one prompt, and their steps.
+  public var chunkSteps = 0, chunkRuns = 0
 
   public var instances = 0, gpus = 0
   public var blocksPerInstance = 0

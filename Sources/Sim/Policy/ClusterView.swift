@@ -17,6 +17,9 @@ public struct ClusterView: ~Copyable {
   /// Requests in the batch of an instance or being prefilled there.
   public func running(_ i: InstanceID) -> Int { state.pointee.running(on: i.index) }
 
+  /// The instance with the fewest requests queued and running, ties to the lowest. O(log instances).
+  public var leastLoaded: InstanceID { InstanceID(state.pointee.loads.earliestInstance) }
+
   /// Blocks not in use, exact at this instant.
   public func free(_ i: InstanceID) -> KVBlocks { KVBlocks(state.pointee.freeBlocks(of: i.index)) }
 
@@ -30,6 +33,27 @@ public struct ClusterView: ~Copyable {
     }
     return free
   }
+
+  /// Prompt tokens that wait at an instance or are being prefilled there. O(queue).
+  public func promptTokens(_ i: InstanceID) -> Int {
+    var tokens = 0
+    var slot = state.pointee.instances[i.index].queue.head
+    while slot >= 0 {
+      tokens += state.pointee.requests[Int(slot)].length
+      slot = state.pointee.requests[Int(slot)].next
+    }
+    let partial = Int(state.pointee.instances[i.index].partial)
+    if partial >= 0 {
+      tokens += state.pointee.requests[partial].length - state.pointee.requests[partial].stored
+    }
+    for chunk in state.pointee.instances[i.index].chunks where Int(chunk.slot) != partial {
+      tokens += chunk.tokens
+    }
+    return tokens
+  }
+
+  /// Requests that an instance may run at once.
+  public var mostSequences: Int { state.pointee.options.maxNumSeqs }
 
   public func sameNode(_ a: InstanceID, _ b: InstanceID) -> Bool {
     state.pointee.configuration.topology.sameNode(a.index, b.index)

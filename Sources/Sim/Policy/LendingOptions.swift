@@ -47,6 +47,8 @@ public struct LendingOptions: Hashable, Sendable {
   public var coupling = Coupling.paper
   /// The least gain of a planned move, in thousandths of the pair's throughput.
   public var minGainPermille = 10
+  /// A prompt of at least so many tokens is offered to hosts when it starts, also if its home could hold it.
+  public var spreadFrom = Int.max
   /// Periods for which a role (debtor, creditor) is kept and landed blocks rest.
   public var cooldownPeriods = 10
 

@@ -50,7 +50,8 @@ public struct RequestView: Sendable {
 public struct LoanRequest: Sendable {
   public let request: RequestView
   public let home: InstanceID
-  /// Blocks wanted, and the fewest that help: a prompt needs all of them, decode growth at least one.
+  /// Blocks wanted, and the fewest that help: a prompt needs what its home lacks, decode growth at least one.
+  /// Where the two differ for a prompt, its home takes the rest (`LendingOptions.spreadFrom`).
   public let blocks: KVBlocks
   public let minimum: KVBlocks
   /// Blocks that the request has on other instances already, by ascending host.
@@ -79,13 +80,55 @@ public struct MoveOrder: Hashable, Sendable {
   public var blocks: KVBlocks
   /// What the planner expected: gain of the pair's throughput, tokens per second.
   public var expectedGain: Double
+  /// What the planner weighed, for those who ask why; it changes nothing.
+  public var grounds: MoveGrounds?
   public init(
-    request: RequestID, source: InstanceID, destination: InstanceID, blocks: KVBlocks, expectedGain: Double
+    request: RequestID, source: InstanceID, destination: InstanceID, blocks: KVBlocks, expectedGain: Double,
+    grounds: MoveGrounds? = nil
   ) {
     self.request = request
     self.source = source
     self.destination = destination
     self.blocks = blocks
     self.expectedGain = expectedGain
+    self.grounds = grounds
+  }
+}
+
+/// What a planner weighed before it ordered a move. Instances are as its map had them, moves before it in the same round
+/// done.
+public struct MoveGrounds: Hashable, Sendable {
+  /// A number of blocks that it tried, and the gain in the pair's throughput, tokens per second.
+  public struct Candidate: Hashable, Sendable {
+    public var blocks: Int
+    public var gain: Double
+    public init(blocks: Int, gain: Double) {
+      self.blocks = blocks
+      self.gain = gain
+    }
+  }
+  /// Throughput of source and destination together before the move, and what the move adds, tokens per second.
+  public var throughputBefore: Double
+  public var gain: Double
+  public var sourceBatch: Int
+  public var sourceFreeBlocks: Int
+  /// Waiting requests of the source that the planner knew of.
+  public var sourceQueued: Int
+  public var destinationBatch: Int
+  public var destinationFreeBlocks: Int
+  public var candidates: [Candidate]
+
+  public init(
+    throughputBefore: Double, gain: Double, sourceBatch: Int, sourceFreeBlocks: Int, sourceQueued: Int,
+    destinationBatch: Int, destinationFreeBlocks: Int, candidates: [Candidate]
+  ) {
+    self.throughputBefore = throughputBefore
+    self.gain = gain
+    self.sourceBatch = sourceBatch
+    self.sourceFreeBlocks = sourceFreeBlocks
+    self.sourceQueued = sourceQueued
+    self.destinationBatch = destinationBatch
+    self.destinationFreeBlocks = destinationFreeBlocks
+    self.candidates = candidates
   }
 }

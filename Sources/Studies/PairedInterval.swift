@@ -1,11 +1,12 @@
 /// A mean and its 95 % interval from paired replications, by Student's t.
-struct PairedInterval: Hashable {
-  var mean: Double
+public struct PairedInterval: Hashable, Sendable {
+  /// The mean of the values.
+  public var mean: Double
   /// Half the interval's width; the interval is mean ± halfWidth.
-  var halfWidth: Double
+  public var halfWidth: Double
 
   /// `nil` for fewer than two values: one run says nothing about its spread.
-  init?(_ values: [Double]) {
+  public init?(_ values: [Double]) {
     guard values.count >= 2 else { return nil }
     let n = Double(values.count)
     let mean = values.reduce(0, +) / n
@@ -16,7 +17,7 @@ struct PairedInterval: Hashable {
 
   /// The value that |t| exceeds in 5 % of cases with that many degrees of freedom (at least 1).
   /// Between the table's rows the next lower one is taken, which makes the interval wider, never narrower.
-  static func t(freedom: Int) -> Double {
+  public static func t(freedom: Int) -> Double {
     if freedom <= table.count { return table[freedom - 1] }
     return sparse.last { $0.freedom <= freedom }?.t ?? table[table.count - 1]
   }

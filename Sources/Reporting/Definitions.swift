@@ -1,11 +1,13 @@
 /// What the numbers mean, printed beside them.
-enum Definitions {
-  static let lines = [
+package enum Definitions {
+  package static let lines = [
     "TTFT = first token − arrival. TPOT = (completion − first token) / (output − 1), without one-token outputs. "
       + "E2E = completion − arrival. Latencies are of completed requests.",
     "Makespan = first arrival to last completion. Throughput = output tokens of completed requests / makespan. "
       + "At a rate that the cluster keeps up with it is the arrival rate.",
     "Window = output tokens between the arrival of the first tenth of the requests and the last arrival, per second.",
+    "Bound = output tokens/s over the makespan that no placement on these instances could exceed for the completed "
+      + "requests (docs/bound.md). Charged in full = hosted attention counted as work of the hosts, as in a machine.",
     "Load: overloaded = the mean queue of the last third of the arrivals is ≥ 1.5 × that of the middle third and "
       + "≥ 1 request per instance (its TTFT is then a queue's length, not a latency); saturated = not so, but KV "
       + "blocks or sequence slots ≥ 95 % busy through the window; else stable.",

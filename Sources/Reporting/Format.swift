@@ -1,0 +1,48 @@
+import Foundation
+
+/// 1234567 as "1,234,567".
+package func grouped(_ value: Int) -> String {
+  let digits = String(value.magnitude)
+  var out = ""
+  for (position, digit) in digits.enumerated() {
+    if position > 0, (digits.count - position) % 3 == 0 { out += "," }
+    out.append(digit)
+  }
+  return (value < 0 ? "-" : "") + out
+}
+
+/// A number with at least four digits that count: 0.001234, 1.234, 12.34, 1,234, 1,234,567.
+package func figure(_ value: Double) -> String {
+  guard value.isFinite else { return "–" }
+  let size = abs(value)
+  if value == 0 { return "0" }
+  if size >= 999.95 { return grouped(Int(value.rounded())) }
+  let decimals =
+    switch size {
+    case 100...: 1
+    case 10...: 2
+    case 1...: 3
+    case 0.1...: 4
+    case 0.01...: 5
+    case 0.001...: 6
+    default: 0
+    }
+  // C's printf in the C locale: Foundation uses none unless told to.
+  return decimals == 0 ? String(format: "%.3e", value) : String(format: "%.\(decimals)f", value)
+}
+
+/// A ratio: "1.234".
+package func ratioText(_ value: Double) -> String { value.isFinite ? String(format: "%.3f", value) : "–" }
+
+/// A share of one in percent: "12.3 %".
+package func percent(_ share: Double) -> String {
+  share.isFinite ? String(format: "%.1f %%", share * 100) : "–"
+}
+
+/// 0.0000123 as "1.2e-05".
+package func scientific(_ value: Double) -> String { String(format: "%.1e", value) }
+
+/// A number in the fewest digits that give it back, without ".0".
+package func trimmed(_ value: Double) -> String {
+  value == value.rounded() && abs(value) < 1e15 ? String(Int(value)) : "\(value)"
+}

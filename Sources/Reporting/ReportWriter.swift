@@ -1,0 +1,139 @@
+import Foundation
+import Results
+import Studies
+
+/// Goes through a template and puts in what the database says.
+final class ReportWriter {
+  private let source: ReportSource
+  private let answers: Answers
+  private let file: String
+  private var blocks: [Report.Block] = []
+  private var figureCount = 0
+
+  init(_ source: ReportSource, file: String) {
+    self.source = source
+    self.file = file
+    answers = Answers(source)
+  }
+
+  func report(_ template: Template) throws -> Report {
+    let text = try text(of: template.nodes)
+    return Report(
+      markdown: text.replacing(/\n{3,}/, with: "\n\n"), blocks: blocks, database: source.databaseName)
+  }
+
+  private func text(of nodes: [Template.Node]) throws -> String {
+    var out = ""
+    for node in nodes {
+      switch node {
+      case .text(let text): out += text.filter { !BlockMark.isMark($0) }
+      case .directive(let text, let line): out += try at(line) { try answer(text, $0) }
+      case .conditional(let branches):
+        for branch in branches {
+          guard let condition = branch.condition else {
+            out += try self.text(of: branch.body)
+            break
+          }
+          if try at(branch.line, { try answers.holds(condition, at: $0) }) {
+            out += try self.text(of: branch.body)
+            break
+          }
+        }
+      }
+    }
+    return out
+  }
+
+  private func answer(_ text: String, _ place: Place) throws -> String {
+    guard let word = text.split(separator: " ").first else { throw FigureProblem("{{ }} is empty") }
+    let rest = text.dropFirst(word.count).trimmingCharacters(in: .whitespaces)
+    switch word {
+    case "table":
+      let (table, caption) = try answers.table(rest, at: place)
+      return mark(.table(table, caption: caption))
+    case "figure", "figure?":
+      // "figure?" is the built-in template's: nothing where runs keep no rows for it.
+      do {
+        let figures = try Figures(source).make(FigureDirective(rest), first: figureCount + 1, at: place)
+        guard !figures.isEmpty || word == "figure?" else {
+          throw FigureProblem("the selected runs have no rows for the figure \(rest)")
+        }
+        figureCount += figures.count
+        return figures.map { mark(.figure($0)) }.joined()
+      } catch let problem as FigureProblem {
+        if word == "figure?" { return "" }
+        throw problem
+      }
+    case "title": return Markdown.escaped(source.sweep.map { "Study \($0.name)" } ?? "Simulated runs")
+    case "overview": return mark(.table(Table(query: try answers.rows(overview)), caption: nil))
+    case "ratios": return try ratios(place)
+    case "definitions": return Definitions.lines.map { "- \($0)\n" }.joined()
+    default: return try answers.value(text, at: place)
+    }
+  }
+
+  // MARK: - The built-in template's own
+
+  /// Every run with its main figures, and for a sweep its point.
+  private var overview: String {
+    let point = source.sweep == nil ? "" : "grid, label AS contender, axes, "
+    let join = source.sweep.map { "JOIN sweep_point ON run_id = run.id AND sweep_id = \($0.id)" } ?? ""
+    let policy = source.sweep == nil ? "policy, trace, " : ""
+    let order = source.sweep == nil ? "run.id" : "grid, axes, label, run.seed, run.id"
+    return """
+      SELECT run.id AS run, \(point)\(policy)run.seed AS seed, load, completed, rejected, preemptions,
+        CAST(round(output_tokens_per_s) AS INTEGER) AS "output tokens/s",
+        round(ttft_p50_s, 4) AS "TTFT p50, s", round(ttft_p99_s, 4) AS "TTFT p99, s",
+        round(tpot_p50_s, 5) AS "TPOT p50, s", round(tpot_p99_s, 5) AS "TPOT p99, s"
+      FROM run \(join) WHERE status = 'completed' ORDER BY \(order)
+      """
+  }
+
+  /// For each grid of several contenders their ratios to the baseline, and a map where two axes vary.
+  private func ratios(_ place: Place) throws -> String {
+    var out = ""
+    for grid in source.results.study.grids where grid.contenders.count > 1 {
+      let selection = "grid == \(grid.name)"
+      guard
+        let cells = try? Cells(source.results, ExpressionParser.selection(selection, at: place), at: place)
+      else { continue }
+      let axes = cells.differing()
+      let labels = grid.contenders.map(\.label).filter { $0 != grid.baseline }
+      guard
+        let (table, caption) = try? answers.ratioTable(
+          "output_tokens_per_s", to: grid.baseline, axes, cells)
+      else { continue }
+      out += mark(.table(table, caption: (caption ?? "") + " Grid \(Markdown.escaped(grid.name))."))
+      guard axes.count == 2 else { continue }
+      for label in labels.prefix(4) {
+        let text = """
+          ratio-map of=\(quoted(label)) to=\(quoted(grid.baseline)) columns=\(quoted(axes[1])) \
+          rows=\(quoted(axes[0])) where \(selection)
+          """
+        guard
+          let figures = try? Figures(source).make(FigureDirective(text), first: figureCount + 1, at: place)
+        else { continue }
+        figureCount += figures.count
+        out += figures.map { mark(.figure($0)) }.joined()
+      }
+    }
+    return out
+  }
+
+  private func quoted(_ word: String) -> String { "\"\(word)\"" }
+
+  private func mark(_ block: Report.Block) -> String {
+    blocks.append(block)
+    return "\n\n\(BlockMark.text(blocks.count - 1))\n\n"
+  }
+
+  /// Errors say the template's line.
+  private func at<Value>(_ line: Int, _ body: (Place) throws -> Value) throws -> Value {
+    do { return try body(Place(path: file, line: line)) } catch let error as ReportError {
+      throw error
+    } catch let error as StudyError {
+      throw ReportError.template(
+        file: file, line: line, problem: "found \(error.found), expected \(error.expected)")
+    } catch { throw ReportError.template(file: file, line: line, problem: String(describing: error)) }
+  }
+}

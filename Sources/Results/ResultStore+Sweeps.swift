@@ -1,0 +1,192 @@
+import GRDB
+import Sim
+
+/// A row of the `sweep` table.
+public struct StoredSweep: Sendable {
+  public var id: Int64
+  public var name: String
+  public var question: String
+  /// The study's YAML.
+  public var study: String
+  public var programVersion: String
+  public var startedAt: String
+}
+
+/// What names a row of `sweep_point`.
+public struct SweepPointKey: Hashable, Sendable {
+  public var sweep: Int64
+  public var grid: String
+  public var label: String
+  /// A JSON object, axis to the value's name, with sorted keys.
+  public var axes: String
+  public var seed: Int
+  /// "whole" or "common".
+  public var heat: String
+
+  public init(sweep: Int64, grid: String, label: String, axes: String, seed: Int, heat: String) {
+    (self.sweep, self.grid, self.label) = (sweep, grid, label)
+    (self.axes, self.seed, self.heat) = (axes, seed, heat)
+  }
+}
+
+/// A row of `sweep_point` with its run.
+public struct StoredPoint: Sendable {
+  public var key: SweepPointKey
+  /// `nil` for a failed point.
+  public var run: StoredRun?
+  /// Why the point failed.
+  public var error: String?
+}
+
+/// A finished run that waits to be stored: what its simulation gave and the rows to be kept of it.
+public struct FinishedRun: Sendable {
+  public var manifest: Manifest
+  public var result: RunResult
+  public var digest: RequestDigest
+  public var kept: KeptRows
+  public var requests: [RequestRecord] = []
+  /// Where the time of these requests went, and what instances did.
+  public var accounts: [RequestID: RequestAccount] = [:]
+  public var work: [TimeAccount.Spent] = []
+  public var samples: [InstanceSample] = []
+  public var decisions: [DecisionRecord] = []
+  /// ISO 8601, UTC.
+  public var startedAt: String
+  public var finishedAt: String
+
+  public init(
+    manifest: Manifest, result: RunResult, digest: RequestDigest, kept: KeptRows, startedAt: String,
+    finishedAt: String
+  ) {
+    (self.manifest, self.result, self.digest, self.kept) = (manifest, result, digest, kept)
+    (self.startedAt, self.finishedAt) = (startedAt, finishedAt)
+  }
+}
+
+extension ResultStore {
+  // MARK: - Writing
+
+  /// The row of the sweep of that name, made or brought up to date.
+  public func openSweep(
+    name: String, question: String, study: String, programVersion: String, startedAt: String
+  )
+    throws -> Int64
+  {
+    try write { db in
+      try db.execute(
+        sql: """
+          INSERT INTO sweep (name, question, study, program_version, started_at) VALUES (?, ?, ?, ?, ?)
+          ON CONFLICT (name) DO UPDATE SET question = excluded.question, study = excluded.study,
+            program_version = excluded.program_version, started_at = excluded.started_at
+          """, arguments: [name, question, study, programVersion, startedAt])
+      return try Int64.fetchOne(db, sql: "SELECT id FROM sweep WHERE name = ?", arguments: [name])!
+    }
+  }
+
+  /// Stores a finished run and links the points to it, in one transaction.
+  /// - Returns: the id of the run's row.
+  public func keep(_ run: FinishedRun, for points: [SweepPointKey]) throws -> Int64 {
+    try write { db in
+      let id = try RunRow.insert(db, run.manifest, startedAt: run.startedAt)
+      let recorder = try RunRecorder(db, run: id)
+      defer { recorder.close() }
+      for request in run.requests {
+        recorder.requestEnded(request)
+        if let known = run.accounts[request.id] { recorder.record(known, of: request.id) }
+      }
+      run.samples.forEach(recorder.sampled)
+      run.decisions.forEach(recorder.decided)
+      try recorder.record(run.work)
+      try RunRow.complete(
+        db, id: id, run.result, finishedAt: run.finishedAt, kept: run.kept, requests: run.digest)
+      try Self.put(db, points, run: id, error: nil)
+      return id
+    }
+  }
+
+  /// Links points to a run that is there already.
+  public func link(_ points: [SweepPointKey], to run: Int64) throws {
+    try write { db in try Self.put(db, points, run: run, error: nil) }
+  }
+
+  /// Marks points as failed.
+  public func fail(_ points: [SweepPointKey], error: String) throws {
+    try write { db in try Self.put(db, points, run: nil, error: error) }
+  }
+
+  /// Removes all points of a sweep but those given: what the study no longer asks for.
+  public func prune(sweep: Int64, keeping points: Set<SweepPointKey>) throws {
+    try write { db in
+      for row in try Row.fetchAll(db, sql: "SELECT * FROM sweep_point WHERE sweep_id = ?", arguments: [sweep])
+      where !points.contains(SweepPointKey(row)) {
+        try db.execute(sql: "DELETE FROM sweep_point WHERE id = ?", arguments: [row["id"] as Int64])
+      }
+    }
+  }
+
+  private static func put(_ db: Database, _ points: [SweepPointKey], run: Int64?, error: String?) throws {
+    for point in points {
+      try db.execute(
+        sql: """
+          INSERT INTO sweep_point (sweep_id, grid, label, axes, seed, heat, run_id, error)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+          ON CONFLICT (sweep_id, grid, label, axes, seed, heat)
+          DO UPDATE SET run_id = excluded.run_id, error = excluded.error
+          """,
+        arguments: [point.sweep, point.grid, point.label, point.axes, point.seed, point.heat, run, error])
+    }
+  }
+
+  private func write<Value>(_ body: (Database) throws -> Value) throws -> Value {
+    try Self.translatingDatabaseErrors(path) {
+      var value: Value?
+      try queue.inTransaction(.immediate) { db in
+        value = try body(db)
+        return .commit
+      }
+      return value!
+    }
+  }
+
+  // MARK: - Reading
+
+  /// All sweeps by name.
+  public func sweeps() throws -> [StoredSweep] {
+    try read { db in
+      try Row.fetchAll(db, sql: "SELECT * FROM sweep ORDER BY name").map { row in
+        StoredSweep(
+          id: row["id"], name: row["name"], question: row["question"], study: row["study"],
+          programVersion: row["program_version"], startedAt: row["started_at"])
+      }
+    }
+  }
+
+  /// The points of a sweep by grid, axes, label, seed and heat.
+  public func points(sweep: Int64) throws -> [StoredPoint] {
+    try read { db in
+      // A run's columns are read once however many points share it.
+      var runs: [Int64: StoredRun] = [:]
+      return try Row.fetchAll(
+        db,
+        sql: """
+          SELECT * FROM sweep_point WHERE sweep_id = ? ORDER BY grid, axes, label, seed, heat DESC
+          """, arguments: [sweep]
+      ).map { row in
+        let id: Int64? = row["run_id"]
+        if let id, runs[id] == nil {
+          runs[id] = try Row.fetchOne(db, sql: "SELECT * FROM run WHERE id = ?", arguments: [id])
+            .map(StoredRun.init)
+        }
+        return StoredPoint(key: SweepPointKey(row), run: id.flatMap { runs[$0] }, error: row["error"])
+      }
+    }
+  }
+}
+
+extension SweepPointKey {
+  fileprivate init(_ row: Row) {
+    self.init(
+      sweep: row["sweep_id"], grid: row["grid"], label: row["label"], axes: row["axes"], seed: row["seed"],
+      heat: row["heat"])
+  }
+}

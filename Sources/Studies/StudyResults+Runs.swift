@@ -1,0 +1,108 @@
+import Results
+
+extension StudyResults {
+  /// The completed runs of a database that no sweep made, as one grid called `runs`.
+  ///
+  /// Contenders are policies, with those of their options that differ between runs of one policy. Axes are `trace` and
+  /// whatever else of the manifests differs between runs of one contender, by its last key (`nodes`, `rate_scale`, …).
+  /// Runs on the requests that all contenders complete are the common heat. Of equal points the last one counts.
+  public init(runs: [StoredRun], in store: ResultStore) throws {
+    var described: [DescribedRun] = []
+    for run in runs {
+      guard let outcome = try PointOutcome(run, in: store) else { continue }
+      described.append(DescribedRun(run, outcome, try JSON(parsing: run.manifest)))
+    }
+    func differing(_ part: (DescribedRun) -> [String: String], by key: (DescribedRun) -> String) -> [String] {
+      var seen: [String: [String: String]] = [:]
+      var found: Set<String> = []
+      for run in described {
+        let (values, group) = (part(run), key(run))
+        for (name, value) in values {
+          if let known = seen[group]?[name], known != value { found.insert(name) }
+          seen[group, default: [:]][name] = value
+        }
+      }
+      return found.sorted()
+    }
+    let options = differing(\.options) { $0.run.policy }
+    for index in described.indices {
+      let own = options.compactMap { name in described[index].options[name].map { "\(name)=\($0)" } }
+      described[index].label = ([described[index].run.policy] + own).joined(separator: " ")
+    }
+    let names = differing(\.settings) { $0.label }
+    var cells: [Cell] = []
+    var outcomes: [PointKey: PointOutcome] = [:]
+    var ids: [PointKey: Int64] = [:]
+    for run in described {
+      var axes = ["trace": run.run.trace]
+      for name in names { axes[name] = run.settings[name] ?? "none" }
+      let cell = Cell(grid: "runs", axes: axes)
+      if !cells.contains(cell) { cells.append(cell) }
+      let key = PointKey(cell: cell, label: run.label, seed: run.run.seed, heat: run.heat)
+      outcomes[key] = run.outcome
+      ids[key] = run.run.id
+    }
+    let place = Place(path: store.path)
+    let axes = (["trace"] + names.filter { $0 != "trace" }).map { name in
+      Axis(
+        name: name, place: place,
+        values: Self.unique(cells.compactMap { $0.axes[name] }).map { .init(name: $0, settings: []) })
+    }
+    let contenders = Self.unique(described.map(\.label)).map { label in
+      Contender(
+        label: label, policy: described.first { $0.label == label }?.run.policy ?? label, options: [],
+        place: place)
+    }
+    let grid = Grid(
+      name: "runs", place: place, baseline: contenders.first?.label ?? "",
+      seeds: Self.unique(described.map(\.run.seed)).sorted(), kept: .all, onReject: .common, options: [],
+      axes: axes, contenders: contenders, expectations: [])
+    self.init(
+      study: Study(name: "runs", question: "", grids: [grid], expectations: [], text: ""), outcomes: outcomes)
+    self.runs = ids
+  }
+
+  private static func unique<Element: Hashable>(_ elements: [Element]) -> [Element] {
+    var seen: Set<Element> = []
+    return elements.filter { seen.insert($0).inserted }
+  }
+}
+
+/// A run and what of its manifest may tell it from others.
+private struct DescribedRun {
+  var run: StoredRun
+  var outcome: PointOutcome
+  var heat: HeatKind
+  var label = ""
+  /// Options of the policy.
+  var options: [String: String] = [:]
+  /// Everything else but the names of trace and policy.
+  var settings: [String: String] = [:]
+
+  init(_ run: StoredRun, _ outcome: PointOutcome, _ manifest: JSON) {
+    (self.run, self.outcome) = (run, outcome)
+    heat = manifest["workload"]?["dropped"] == nil ? .whole : .common
+    for name in manifest["policy_options"]?.keys ?? [] {
+      options[name] = manifest["policy_options"]?[name]?.plain
+    }
+    for part in ["cluster", "engine", "workload"] {
+      for name in manifest[part]?.keys ?? [] where !["digest", "dropped"].contains(name) {
+        settings[name] = manifest[part]?[name]?.plain
+      }
+    }
+    settings["model"] = manifest["model"]?["name"]?.plain
+    settings["hardware"] = manifest["hardware"]?["name"]?.plain
+    settings["engine_profile"] = manifest["engine_profile"]?["name"]?.plain
+  }
+}
+
+extension JSON {
+  /// A scalar as a name; compound values as their canonical text.
+  fileprivate var plain: String {
+    switch self {
+    case .string(let text): text
+    case .null: "none"
+    default: canonical.text
+    }
+  }
+}

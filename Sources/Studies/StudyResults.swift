@@ -1,0 +1,189 @@
+import Results
+
+/// What became of a point on one heat.
+public enum PointOutcome: Hashable, Sendable {
+  case completed(Figures)
+  /// The error's text.
+  case failed(String)
+
+  /// A completed run's summary and what decides whether runs are comparable.
+  public struct Figures: Hashable, Sendable {
+    public var summary: JSON
+    public var served: Served
+
+    public init(summary: JSON, served: Served) { (self.summary, self.served) = (summary, served) }
+  }
+}
+
+/// What of a trace was not completed.
+public struct Served: Hashable, Sendable {
+  /// Ids of the rejected requests, ascending.
+  public var rejected: [Int]
+  public var unfinished: Int
+
+  public init(rejected: [Int], unfinished: Int) { (self.rejected, self.unfinished) = (rejected, unfinished) }
+
+  /// Whether both completed the same requests (semantics.md 27).
+  public func isComparable(to other: Served) -> Bool {
+    rejected == other.rejected && unfinished == 0 && other.unfinished == 0
+  }
+}
+
+/// Names a point's outcome.
+public struct PointKey: Hashable, Sendable {
+  public var cell: Cell
+  public var label: String
+  public var seed: Int
+  public var heat: HeatKind
+
+  public init(cell: Cell, label: String, seed: Int, heat: HeatKind) {
+    (self.cell, self.label, self.seed, self.heat) = (cell, label, seed, heat)
+  }
+}
+
+extension PointKey {
+  /// "backlog: limit=64, vllm-m, seed 0".
+  public var text: String {
+    "\(cell.text), \(label), seed \(seed)" + (heat == .common ? ", common trace" : "")
+  }
+}
+
+/// The outcomes of a study's points: from the database, or as they come.
+public struct StudyResults: Sendable {
+  public let study: Study
+  public var outcomes: [PointKey: PointOutcome]
+  /// The database's runs behind outcomes, where these come from one.
+  public var runs: [PointKey: Int64] = [:]
+
+  public init(study: Study, outcomes: [PointKey: PointOutcome] = [:]) {
+    (self.study, self.outcomes) = (study, outcomes)
+  }
+}
+
+/// Why an expression has no value.
+public struct NoValue: Error, Hashable, Sendable, CustomStringConvertible {
+  public var description: String
+  /// It is a ratio of runs that completed other requests: "n/c".
+  public var isNotComparable = false
+
+  init(_ description: String, isNotComparable: Bool = false) {
+    (self.description, self.isNotComparable) = (description, isNotComparable)
+  }
+}
+
+extension StudyResults {
+  /// The cells that a selection selects, of the grids that have all its axes and all the labels.
+  public func cells(_ selection: Selection, labels: [String]) -> [Cell] {
+    study.grids
+      .filter { grid in labels.allSatisfy { label in grid.contenders.contains { $0.label == label } } }
+      .flatMap { $0.rows.map(\.cell) }
+      .filter(selection.holds(in:))
+  }
+
+  /// The value of a quantity; throws `NoValue`, for example if its `where` selects no cell.
+  public func value(of quantity: Quantity) throws(NoValue) -> Double {
+    let cells = cells(quantity.selection, labels: quantity.expression.labels)
+    guard !cells.isEmpty else { throw NoValue("the where selects no cell") }
+    return try Evaluation(results: self, selection: quantity.selection)
+      .number(quantity.expression, in: cells)
+  }
+
+  /// The value of an expression in one cell, over all seeds that `selection` leaves.
+  public func value(
+    of expression: StudyExpression, in cell: Cell, where selection: Selection = Selection()
+  ) throws(NoValue) -> Double {
+    try Evaluation(results: self, selection: selection).number(expression, in: [cell])
+  }
+
+  /// Whether a comparison holds in every cell that it selects; throws `NoValue` where it cannot be made.
+  public func holds(_ check: Check) throws(NoValue) -> Bool {
+    var holds = true
+    let place = Place(path: "")
+    for outcome in self.check(Expectation(text: "", place: place, check: check)) {
+      if case .noValue(let why) = outcome.verdict { throw NoValue(why) }
+      holds = holds && outcome.holds
+    }
+    return holds
+  }
+
+  /// The points that failed, in a fixed order.
+  public var failedPoints: [(key: PointKey, error: String)] {
+    outcomes.compactMap { key, outcome in
+      if case .failed(let error) = outcome { (key, error) } else { nil }
+    }
+    .sorted { $0.key.text < $1.key.text }
+  }
+
+  /// The numbers that a quantity has in each selected cell, one per cell, for tables and figures.
+  public func values(of quantity: Quantity) throws(NoValue) -> [(cell: Cell, value: Double)] {
+    let cells = cells(quantity.selection, labels: quantity.expression.labels)
+    guard !cells.isEmpty else { throw NoValue("the where selects no cell") }
+    let evaluation = Evaluation(results: self, selection: quantity.selection)
+    var found: [(cell: Cell, value: Double)] = []
+    for cell in cells { found.append((cell, try evaluation.number(quantity.expression, in: [cell]))) }
+    return found
+  }
+
+  /// What came of an expectation, per cell; once for an expectation over cells or one that selects none.
+  /// `grid` restricts it to the cells of its own grid.
+  public func check(_ expectation: Expectation, grid: String? = nil) -> [CheckOutcome] {
+    let check = expectation.check
+    let cells = cells(check.selection, labels: check.comparison.labels)
+      .filter { grid == nil || $0.grid == grid }
+    let text = expectation.text
+    guard !cells.isEmpty else {
+      return [
+        CheckOutcome(expectation: text, grid: grid, cell: nil, verdict: .noValue("the where selects no cell"))
+      ]
+    }
+    let evaluation = Evaluation(results: self, selection: check.selection)
+    func outcome(_ cells: [Cell], _ cell: Cell?) -> CheckOutcome {
+      do throws(NoValue) {
+        let left = try evaluation.number(check.comparison.left, in: cells)
+        let right = try evaluation.number(check.comparison.right, in: cells)
+        let holds = check.comparison.relation.holds(left, right)
+        return CheckOutcome(
+          expectation: text, grid: grid, cell: cell,
+          verdict: holds
+            ? .holds(found: left)
+            : .fails(found: left, expected: "\(check.comparison.relation.rawValue) \(right)"))
+      } catch {
+        return CheckOutcome(expectation: text, grid: grid, cell: cell, verdict: .noValue(error.description))
+      }
+    }
+    return check.comparison.isOverCells ? [outcome(cells, nil)] : cells.map { outcome([$0], $0) }
+  }
+
+  /// All expectations of the study: those of the grids, then its own.
+  public func checkAll() -> [CheckOutcome] {
+    study.grids.flatMap { grid in grid.expectations.flatMap { check($0, grid: grid.name) } }
+      + study.expectations.flatMap { check($0) }
+  }
+}
+
+/// What came of an expectation in a cell.
+public struct CheckOutcome: Hashable, Sendable {
+  public enum Verdict: Hashable, Sendable {
+    case holds(found: Double)
+    case fails(found: Double, expected: String)
+    /// There is nothing to compare, which is a failure.
+    case noValue(String)
+  }
+  public var expectation: String
+  /// The grid that it belongs to; `nil`: the study.
+  public var grid: String?
+  /// `nil`: over cells.
+  public var cell: Cell?
+  public var verdict: Verdict
+
+  public var holds: Bool { if case .holds = verdict { true } else { false } }
+
+  /// "found 1.07, expected >= 1.2".
+  public var finding: String {
+    switch verdict {
+    case .holds(let found): "found \(found)"
+    case .fails(let found, let expected): "found \(found), expected \(expected)"
+    case .noValue(let why): "n/c: \(why)"
+    }
+  }
+}

@@ -1,0 +1,78 @@
+import Foundation
+import Results
+import Sim
+import Studies
+import Workloads
+
+/// One simulation, told by values alone: whatever it needs is made anew on the thread that runs it.
+struct RunJob: Sendable {
+  var policy: String
+  var options: RunOptions
+  var seed: Int
+  /// Requests to be left out, by their ids in the whole trace, ascending.
+  var dropped: [Int] = []
+  var kept = KeptRows.summary
+  /// What a generated trace stands for, so that it is worked out once.
+  var recipe: WorkloadSpec?
+
+  /// The contender's plan; in studies, layout options describe vllm-m's instance (semantics.md 33).
+  func plan(_ scope: LayoutScope = .vllmM) throws -> RunPlan {
+    try RunPlan.make(
+      policy: policy, options: options, pairs: try OptionPairs(options.optionArguments), scope: scope)
+  }
+
+  /// The requests; throws if none is left.
+  func workload() throws -> Workload {
+    let whole = try Workload.load(options, seed: seed, recipe: recipe)
+    guard !dropped.isEmpty else { return whole }
+    guard let rest = try whole.dropping(dropped) else {
+      throw CommandFailure(.runFailed, "no request is left of the trace")
+    }
+    return rest
+  }
+
+  /// Simulates, and holds in memory what is to be kept: nothing else has to wait meanwhile.
+  func run() throws -> FinishedRun {
+    let started = Date.now.ISO8601Format()
+    let plan = try plan()
+    let workload = try workload()
+    let spool = RunSpool(kept)
+    let summary = try plan.simulate(try workload.open(), kept == .summary ? nil : spool, nil)
+    var finished = FinishedRun(
+      manifest: plan.manifest(workload),
+      result: RunResult(
+        summary: summary, maxContextTTFTSeconds: plan.maxContextTTFT(tokens: summary.maxContextTokens),
+        unvalidated: plan.unvalidated),
+      digest: RequestDigest(rejected: summary.rejectedIDs, longest: summary.longest), kept: kept,
+      startedAt: started, finishedAt: Date.now.ISO8601Format())
+    (finished.requests, finished.samples, finished.decisions) = (
+      spool.requests, spool.samples, spool.decisions
+    )
+    (finished.accounts, finished.work) = (spool.accounts, spool.work)
+    return finished
+  }
+}
+
+/// Collects what is kept of a run.
+private final class RunSpool: RunObserver {
+  private let kept: KeptRows
+  private(set) var requests: [RequestRecord] = []
+  private(set) var samples: [InstanceSample] = []
+  private(set) var decisions: [DecisionRecord] = []
+  private(set) var accounts: [RequestID: RequestAccount] = [:]
+  private var account = TimeAccount()
+
+  init(_ kept: KeptRows) { self.kept = kept }
+
+  func requestEnded(_ record: RequestRecord) {
+    requests.append(record)
+    accounts[record.id] = account.take(record.id)
+  }
+
+  var work: [TimeAccount.Spent] { account.spent }
+  func arrived(_ arrival: ArrivalRecord) { account.arrived(arrival) }
+  func changed(_ change: RequestChange) { account.changed(change) }
+  func worked(_ work: WorkRecord) { account.worked(work) }
+  func sampled(_ sample: InstanceSample) { if kept == .all { samples.append(sample) } }
+  func decided(_ decision: DecisionRecord) { if kept == .all { decisions.append(decision) } }
+}

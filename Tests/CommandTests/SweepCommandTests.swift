@@ -1,0 +1,316 @@
+import Foundation
+import Results
+import Sim
+import Studies
+import Testing
+
+@testable import infinite_sim
+
+@Suite struct SweepCommandTests {
+  let folder: String
+
+  init() throws {
+    folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString).path
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    var trace = "arrival_s,input_tokens,output_tokens\n"
+    for index in 0..<60 {
+      trace += "\(Double(index) / 10),\(100 + index * 37 % 900),\(20 + index * 13 % 100)\n"
+    }
+    trace += "6.5,9000,50\n"  // larger than an instance of 300 blocks
+    try write("t.csv", trace)
+    try write(
+      "g.yaml",
+      "requests: 40\narrivals: {rate: 5}\nprompt: {kind: uniform, min: 50, max: 900}\noutput: 40\n")
+    try write("s.yaml", Self.study)
+  }
+
+  private static let study = """
+    study: small
+    seeds: 3
+    options: {gpus-per-node: 4, kv-blocks: 300, max-num-seqs: 16}
+    axes:
+      trace: [t.csv, g.yaml]
+      rate-scale: [1, 4]
+      lending: [passive, proactive]
+    contenders: [vllm-m, {label: stealing, policy: vllm-m, options: {steal: true}}, debtor-creditor]
+    expect:
+      - ratio(debtor-creditor, vllm-m, output_tokens_per_s) > 0.5
+      - value(debtor-creditor, completed) == 61 where trace == t
+      - common(vllm-m, rejected) == 0
+    """
+
+  private func write(_ name: String, _ text: String) throws {
+    try text.write(toFile: folder + "/" + name, atomically: true, encoding: .utf8)
+  }
+
+  private func cleanUp() { try? FileManager.default.removeItem(atPath: folder) }
+
+  private func sweep(_ arguments: String...) throws -> Program.Outcome {
+    try Program.run(["sweep"] + arguments, in: folder)
+  }
+
+  /// All that a database says of its points and runs but ids and wall times.
+  private func rows(_ name: String) throws -> [String] {
+    let store = try ResultStore.open(folder + "/" + name)
+    #expect(try store.integrity() == "ok")
+    let runs = try store.runs().map { run in
+      "\(run.manifest) \(run.kept) \(run.requests?.rejected ?? []) \(run.result.map { JSON($0).text } ?? "failed")"
+    }
+    let points = try store.sweeps().flatMap { sweep in
+      try store.points(sweep: sweep.id).map { point in
+        "\(sweep.name) \(point.key.grid) \(point.key.axes) \(point.key.label) \(point.key.seed) \(point.key.heat) "
+          + "\(point.run?.manifestHash ?? "none") \(point.error ?? "")"
+      }
+    }
+    return runs.sorted() + points.sorted()
+  }
+
+  @Test func `one thread and several give equal rows and equal bytes`() throws {
+    defer { cleanUp() }
+    let one = try sweep(
+      "s.yaml", "--db", "one.db", "--jobs", "1", "--junit", "one.xml", "--summary", "one.md")
+    let four = try sweep("s.yaml", "--db", "four.db", "--jobs", "4", "--junit", "four.xml")
+    #expect(one.status == 0 && four.status == 0, "\(one.errors)")
+    #expect(one.output == four.output && one.output.contains("| yes "))
+    #expect(try String(contentsOfFile: folder + "/one.md", encoding: .utf8) == one.output)
+    let rows = try rows("one.db")
+    #expect(try rows == self.rows("four.db") && rows.count > 100)
+    let xml = try ["one.xml", "four.xml"].map {
+      try String(contentsOfFile: folder + "/" + $0, encoding: .utf8)
+    }
+    #expect(xml[0] == xml[1] && xml[0].contains("failures=\"0\""))
+  }
+
+  @Test func `killed in the middle and started again, nothing is lost and nothing else is there`() throws {
+    defer { cleanUp() }
+    #expect(try sweep("s.yaml", "--db", "whole.db").status == 0)
+    for _ in 0..<4 {
+      let process = Process()
+      process.executableURL = URL(fileURLWithPath: Program.path)
+      process.arguments = ["sweep", "s.yaml", "--db", "cut.db", "--jobs", "2"]
+      process.currentDirectoryURL = URL(fileURLWithPath: folder)
+      process.standardOutput = FileHandle.nullDevice
+      process.standardError = FileHandle.nullDevice
+      try process.run()
+      Thread.sleep(forTimeInterval: 0.06)
+      kill(process.processIdentifier, SIGKILL)
+      process.waitUntilExit()
+    }
+    let kept = FileManager.default.fileExists(atPath: folder + "/cut.db") ? try rows("cut.db").count : 0
+    let resumed = try sweep("s.yaml", "--db", "cut.db")
+    #expect(resumed.status == 0, "\(resumed.errors)")
+    #expect(try rows("cut.db") == rows("whole.db"), "\(kept) rows were there after the kills")
+    let again = try sweep("s.yaml", "--db", "cut.db")
+    #expect(again.errors.contains("note: 0 runs made") && again.output == resumed.output)
+  }
+
+  @Test(arguments: [
+    ("rowz: all\ncontenders: [vllm-m]", 65, "s.yaml:2:1: found an unknown key \"rowz\""),
+    ("options: {trace: none.csv}\ncontenders: [vllm-m]", 66, "none.csv: no such file"),
+    ("options: {trace: t.csv, tp: 3}\ncontenders: [vllm-m]", 65, "s.yaml:2:29: vllm-m in main: TP 3"),
+    ("options: {trace: t.csv, limit: x}\ncontenders: [vllm-m]", 65, "s.yaml:2:32: vllm-m in main: The value"),
+    ("options: {trace: t.csv, seed: 3}\ncontenders: [vllm-m]", 65, "unknown option \"seed\""),
+    ("contenders: [vllm-m]", 65, "no option trace"),
+    (
+      "options: {trace: t.csv}\ncontenders: [vllm-m, {label: b, policy: vllm-m, options: {limit: 3}}]", 65,
+      "other requests"
+    ),
+  ])
+  func `a wrong study ends with its code and place before anything runs`(
+    text: String, status: Int32, words: String
+  ) throws {
+    defer { cleanUp() }
+    try write("s.yaml", "study: s\n" + text)
+    let outcome = try sweep("s.yaml", "--db", "new.db", "--junit", "new.xml")
+    #expect(outcome.status == status && outcome.output.isEmpty, "\(outcome.errors)")
+    #expect(outcome.errors.contains(words), "\(outcome.errors)")
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["g.yaml", "s.yaml", "t.csv"])
+  }
+
+  @Test func `an expectation that does not hold, has no ratio or selects nothing fails the sweep`() throws {
+    defer { cleanUp() }
+    try write(
+      "s.yaml",
+      Self.study + """
+
+          - ratio(vllm-m, debtor-creditor, output_tokens_per_s) > 100 where rate-scale == 1
+          - value(vllm-m, completed) > 0 where rate-scale == 9
+        """)
+    let outcome = try sweep("s.yaml", "--db", "a.db", "--junit", "a.xml")
+    #expect(outcome.status == 1 && outcome.output.contains("**no**"))
+    #expect(outcome.errors.contains("expected > 100.0") && outcome.errors.contains("selects no cell"))
+    let xml = try String(contentsOfFile: folder + "/a.xml", encoding: .utf8)
+    #expect(xml.contains("failures=\"5\"") && xml.contains("selects no cell"))
+    try write("s.yaml", Self.study.replacingOccurrences(of: "seeds: 3", with: "seeds: 3\non-reject: raw"))
+    let raw = try sweep("s.yaml", "--db", "a.db")
+    #expect(raw.status == 1 && raw.errors.contains("did not complete the same requests"))
+  }
+
+  @Test func `a run that cannot be finished is a row with its error, and the others are kept`() throws {
+    defer { cleanUp() }
+    try write("long.csv", "arrival_s,input_tokens,output_tokens\n0,10,100000000\n")
+    try write(
+      "s.yaml",
+      """
+      study: s
+      options: {gpus-per-node: 1, kv-blocks: 10000000}
+      axes: {trace: [t.csv, long.csv]}
+      contenders: [vllm-m]
+      """)
+    for _ in 0..<2 {
+      let outcome = try sweep("s.yaml", "--db", "a.db", "--junit", "a.xml")
+      #expect(outcome.status == 1 && outcome.errors.contains("1 points failed"), "\(outcome.errors)")
+    }
+    let store = try ResultStore.open(folder + "/a.db")
+    let points = try store.points(sweep: store.sweeps()[0].id)
+    #expect(points.map { $0.error?.contains("106 days") } == [true, nil])
+    #expect(try store.runs().count == 1)
+    let xml = try String(contentsOfFile: folder + "/a.xml", encoding: .utf8)
+    #expect(xml.contains("106 days"))
+  }
+
+  @Test func `what is kept of a run is what the study says, and a run with too little is made again`() throws
+  {
+    defer { cleanUp() }
+    let plain = "study: s\noptions: {trace: t.csv, kv-blocks: 300}\ncontenders: [debtor-creditor]\n"
+    func counts() throws -> [Int] {
+      let store = try ResultStore.open(folder + "/a.db")
+      return try store.runs().map { try store.requests(run: $0.id).count }
+    }
+    for (rows, expected) in [
+      ("summary", [0]), ("requests", [0, 61]), ("summary", [0, 61]), ("all", [0, 61, 61]),
+    ] {
+      try write("s.yaml", plain + "rows: \(rows)\n")
+      #expect(try sweep("s.yaml", "--db", "a.db").status == 0)
+      #expect(try counts() == expected)
+    }
+    let run = [
+      "run", "--policy", "debtor-creditor", "--trace", "t.csv", "--kv-blocks", "300", "--db", "a.db",
+    ]
+    #expect(try Program.run(run, in: folder).errors.contains("shown from run 3"))
+  }
+
+  @Test func `the results of a database are those that the sweep had`() throws {
+    defer { cleanUp() }
+    _ = try sweep("s.yaml", "--db", "a.db")
+    let store = try ResultStore.open(folder + "/a.db")
+    let results = try StudyResults(store.sweeps()[0], in: store)
+    #expect(results.checkAll().count == 8 + 4 + 8 && results.checkAll().allSatisfy(\.holds))
+  }
+
+  @Test func `no output of a sweep may be one of the files that its study reads`() throws {
+    defer { cleanUp() }
+    for (option, file) in [
+      ("--summary", "t.csv"), ("--junit", "g.yaml"), ("--db", "s.yaml"), ("--db", "t.csv"),
+    ] {
+      let before = try String(contentsOfFile: folder + "/" + file, encoding: .utf8)
+      let outcome = try Program.run(
+        ["sweep", "s.yaml", option, file] + (option == "--db" ? [] : ["--db", "a.db"]), in: folder)
+      #expect(outcome.status == 64 && outcome.errors.contains("is the file of"), "\(outcome.errors)")
+      #expect(try String(contentsOfFile: folder + "/" + file, encoding: .utf8) == before)
+    }
+  }
+
+  @Test func `redraws that would tear sessions apart are refused, generated ones are not`() throws {
+    defer { cleanUp() }
+    try write(
+      "c.csv", "arrival_s,input_tokens,output_tokens,session,turn,think_s\n0,10,5,1,1,\n9,30,5,1,2,1\n")
+    try write(
+      "c.yaml",
+      "requests: 9\narrivals: {process: closed-loop, users: 3, think_s: 1}\nprompt: 50\noutput: 40\n")
+    for (trace, status) in [("c.csv", Int32(65)), ("c.yaml", 0)] {
+      try write(
+        "s.yaml",
+        "study: s\nseeds: 2\noptions: {trace: \(trace), closed-loop: true}\ncontenders: [vllm-m]\n")
+      let outcome = try sweep("s.yaml", "--db", "a.db")
+      #expect(outcome.status == status, "\(outcome.errors)")
+    }
+  }
+
+  @Test func `a dry run lists the points and writes nothing`() throws {
+    defer { cleanUp() }
+    let outcome = try sweep("s.yaml", "--dry-run")
+    #expect(outcome.status == 0 && outcome.output.contains("72 points, 48 runs"), "\(outcome.output)")
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder).count == 3)
+  }
+
+  @Test func `a changed constant moves points and diff names it; the same study again is the same`() throws {
+    defer { cleanUp() }
+    _ = try sweep("s.yaml", "--db", "a.db")
+    let same = try Program.run(["diff", "a.db", "a.db"], in: folder)
+    #expect(same.status == 0 && same.output.contains("0 moved"))
+    try write(
+      "s.yaml",
+      Self.study.replacingOccurrences(
+        of: "kv-blocks: 300", with: "kv-blocks: 80, engine-profile: vllm-2023-eager"))
+    _ = try sweep("s.yaml", "--db", "b.db")
+    let moved = try Program.run(["diff", "a.db", "b.db", "--where", "trace == g"], in: folder)
+    #expect(moved.status == 1 && moved.errors.contains("moved beyond their spread"))
+    #expect(moved.output.contains("- option cluster.kv_blocks: 300 → 80"), "\(moved.output)")
+    #expect(moved.output.contains("- cost constant engine_profile.host.single: 1300 → 5130"))
+    #expect(!moved.output.contains("trace=t,"))
+    #expect(try Program.run(["diff", "a.db", "none.db"], in: folder).status == 66)
+  }
+
+  @Test func `a generated trace is the file that trace generate writes`() throws {
+    defer { cleanUp() }
+    _ = try Program.run(["trace", "generate", "g.yaml", "--out", "g.csv"], in: folder)
+    _ = try Program.run(
+      ["trace", "generate", "--paper", "3", "--requests", "50", "--out", "p.csv"], in: folder)
+    func fingerprint(_ arguments: String...) throws -> JSON? {
+      let run = try Program.run(
+        ["run", "--policy", "debtor-creditor", "--json", "--trace"] + arguments, in: folder)
+      return try JSON(parsing: run.output)["fingerprint"]
+    }
+    #expect(try fingerprint("g.yaml") == fingerprint("g.csv"))
+    #expect(try fingerprint("paper:3,requests=50") == fingerprint("p.csv"))
+    let changed = ["--limit", "20", "--rate-scale", "3", "--clip-total", "400"]
+    #expect(
+      try fingerprint("g.yaml", changed[0], changed[1], changed[2], changed[3], changed[4], changed[5])
+        == fingerprint("g.csv", changed[0], changed[1], changed[2], changed[3], changed[4], changed[5]))
+    #expect(try fingerprint("g.yaml", "--seed", "1") != fingerprint("g.yaml"))
+    #expect(try fingerprint("g.yaml", "--at-once") != fingerprint("g.yaml"))
+    for bad in ["paper:9", "paper:x", "paper:1,rate=a", "paper:1,colour=3", "paper:1,requests=0.5"] {
+      let run = try Program.run(["run", "--policy", "vllm-m", "--trace", bad], in: folder)
+      #expect(run.status == 64 && run.output.isEmpty, "\(bad): \(run.errors)")
+    }
+  }
+
+  @Test func `capacity brackets a rate, says where there is none, and does not depend on threads`() throws {
+    defer { cleanUp() }
+    let base = [
+      "capacity", "--policy", "vllm-m", "--trace", "paper:1,requests=100", "--kv-blocks", "3000", "--quiet",
+    ]
+    func capacity(_ arguments: String...) throws -> Program.Outcome {
+      try Program.run(base + arguments, in: folder)
+    }
+    let one = try capacity("--slo-tpot", "0.02", "--jobs", "1", "--gpu-hour-price", "2")
+    let two = try capacity("--slo-tpot", "0.02", "--jobs", "2", "--gpu-hour-price", "2")
+    #expect(one.status == 0 && one.output == two.output, "\(one.errors)")
+    #expect(
+      one.output.contains("Capacity: ") && one.output.contains("per million output tokens"), "\(one.output)")
+    #expect(try capacity("--slo-ttft", "1e-6").output.contains("Not sustained even at the lowest rate"))
+    #expect(
+      try capacity("--slo-normalised", "1e6", "--to", "0.2").output.contains("at the highest rate tried"))
+    let nodes = try capacity("--slo-ttft", "60", "--fewest-nodes", "3", "--rate-scale", "0.1")
+    #expect(nodes.output.contains("Fewest nodes: 1"), "\(nodes.output)")
+    for bad in [["--seeds", "4", "--slo-ttft", "1"], [], ["--slo-ttft", "1", "--at-once"]] {
+      #expect(try Program.run(base + bad, in: folder).status == 64)
+    }
+  }
+}
+
+@Suite struct StudyOptionsTests {
+  @Test func `studies know exactly the options that the help of run has`() throws {
+    let help = try Program.run(["help", "run"]).output
+    let all = Vocabulary.ofRuns.options.union(Vocabulary.ofRuns.flags)
+    for name in all { #expect(help.contains("--\(name)"), "\(name)") }
+    let listed = help.matches(of: #/\n  --([a-z-]+)/#).map { String($0.1) }
+    let excluded: Set = [
+      "policy", "requests-out", "option", "seed", "db", "force", "json", "timing", "step-by-step", "quiet",
+      "version",
+    ]
+    #expect(Set(listed).subtracting(excluded) == all)
+  }
+}

@@ -1,0 +1,41 @@
+import Policies
+import Sim
+import TestSupport
+import Testing
+
+/// The throughput bound (docs/bound.md): above every run, and not far above the best placement.
+@Suite struct BoundTests {
+  @Test(arguments: PolicyCatalog.all.map(\.name), EngineKind.allCases)
+  func `No run exceeds the bound`(policy: String, engine: EngineKind) throws {
+    let scenarios = PolicyScenarios(policyName: policy, engine: engine)
+    var reached: [Double] = []
+    for seed in 0..<UInt64(400) {
+      if let share = try BoundLaw.check(scenarios, seed: 10_000 + seed) { reached.append(share) }
+    }
+    reached.sort()
+    let median = reached[reached.count / 2]
+    print("\(policy) \(engine.rawValue): \(reached.count) runs, median share of the bound \(median)")
+    #expect(reached.count > 300 && median > 0.5, "a bound far above every run says nothing")
+  }
+
+  @Test(arguments: EngineKind.allCases, [false, true])
+  func `On tiny clusters the bound is at least the exhaustive optimum and near it`(
+    engine: EngineKind, lending: Bool
+  ) throws {
+    var distances: [Double] = []
+    for seed in 0..<UInt64(25) {
+      let optimum = try BoundLaw.optimum(engine: engine, lending: lending, seed: seed)
+      guard optimum.placements > 0 else { continue }
+      #expect(optimum.bound <= optimum.makespan, "seed \(seed)")
+      distances.append(optimum.makespan / optimum.bound)
+    }
+    distances.sort()
+    let near = distances.filter { $0 <= 1.25 }.count
+    let median = distances[distances.count / 2]
+    print(
+      "\(engine.rawValue)\(lending ? " lending" : ""): \(distances.count) optima, median \(median) of the bound's "
+        + "makespan, \(near) within 25 %")
+    // With lending the model lets idle hosts attend for nothing, and the bound must allow all of it.
+    #expect(lending ? median <= 1.6 : near * 10 >= distances.count * 8)
+  }
+}

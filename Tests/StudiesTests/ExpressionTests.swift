@@ -1,0 +1,138 @@
+import Results
+import Testing
+
+@testable import Studies
+
+@Suite struct ExpressionTests {
+  /// vllm-m emits 100, 200, 300 by seed; ours so many times that: 2, 3, 4 at rate-scale 1, the double at 4.
+  private func results() throws -> StudyResults {
+    .sample(try sampleStudy()) { label, cell, seed in
+      let base = Double(seed + 1) * 100
+      return label == "vllm-m" ? base : base * Double(seed + 2) * (cell.axes["rate-scale"] == "4" ? 2 : 1)
+    }
+  }
+
+  private static let values: [(String, Double)] = [
+    ("ratio(ours, vllm-m, output_tokens_per_s) where rate-scale == 1", 3.0),
+    ("min(ratio(ours, vllm-m, output_tokens_per_s)) where rate-scale == 1", 2),
+    ("max(ratio(ours, vllm-m, output_tokens_per_s)) where rate-scale == 4", 8),
+    ("count(value(ours, output_tokens_per_s)) where rate-scale == 4", 3),
+    ("value(vllm-m, throughput.output_tokens_per_s) where rate-scale in (1)", 200),
+    ("value(vllm-m, output_tokens_per_s) where rate-scale == 1.0 and seed >= 1", 250),
+    ("value(vllm-m, ttft_p99_s) + 2 * 3 - 1 where rate-scale < 2", 6.5),
+    ("-(1 + 2) * 2 where rate-scale != 1", -6),
+    ("lowest(ratio(ours, vllm-m, output_tokens_per_s))", 3),
+    ("highest(ratio(ours, vllm-m, output_tokens_per_s))", 6),
+    ("median(ratio(ours, vllm-m, output_tokens_per_s))", 4.5),
+    ("share(ratio(ours, vllm-m, output_tokens_per_s) > 5)", 0.5),
+    ("highest(value(ours, output_tokens_per_s)) / lowest(value(vllm-m, output_tokens_per_s))", 20.0 / 3),
+  ]
+
+  @Test(arguments: values)
+  func `an expression has the value that one computes by hand`(text: String, expected: Double) throws {
+    let found = try results().value(of: quantity(text))
+    #expect((found - expected).magnitude < 1e-9, "\(text): \(found)")
+  }
+
+  @Test
+  func `the bounds of a ratio are those of the paired interval and of a difference those of differences`()
+    throws
+  {
+    let interval = try #require(PairedInterval([2, 3, 4]))
+    let at = " where rate-scale == 1"
+    let ratio = "ratio(ours, vllm-m, output_tokens_per_s)"
+    let results = try results()
+    #expect(try results.value(of: quantity("low(\(ratio))" + at)) == interval.mean - interval.halfWidth)
+    #expect(try results.value(of: quantity("high(\(ratio))" + at)) == interval.mean + interval.halfWidth)
+    let differences = try #require(PairedInterval([100, 400, 900]))
+    let low = try results.value(
+      of: quantity("low(value(ours, output_tokens_per_s) - value(vllm-m, output_tokens_per_s))" + at))
+    #expect((low - differences.mean + differences.halfWidth).magnitude < 1e-9)
+  }
+
+  @Test(arguments: [
+    ("1 > 0 where rate-scale == 3", "selects no cell"),
+    ("1 > 0 where seed == 9 and rate-scale == 2", "no cell"),
+    ("value(ours, output_tokens_per_s) > 0 where seed == 9", "no seed"),
+    ("value(ours, no_such) > 0", "no metric"), ("value(ours, p99) > 0", "no metric"),
+    ("value(ours, goodput_requests_per_s) > 0", "no number"),
+    ("value(ours, output_tokens_per_s) / 0 > 0", "division by zero"),
+    ("low(value(ours, output_tokens_per_s)) > 0 where seed == 1", "two seeds"),
+    ("lowest(1) + value(ours, output_tokens_per_s) > 0", "2 cells"),
+  ])
+  func `an expectation without a value fails and says why`(text: String, why: String) throws {
+    let outcomes = try results().check(expectation(text))
+    #expect(!outcomes.isEmpty && outcomes.allSatisfy { !$0.holds && $0.finding.contains(why) }, "\(outcomes)")
+  }
+
+  @Test func `an expectation must hold in each cell, and says found and expected where it does not`() throws {
+    let outcomes = try results().check(expectation("ratio(ours, vllm-m, output_tokens_per_s) >= 5"))
+    #expect(outcomes.map(\.holds) == [false, true])
+    #expect(outcomes[0].finding == "found 3.0, expected >= 5.0")
+    #expect(outcomes[0].cell?.text == "main: rate-scale=1")
+  }
+
+  @Test func `a ratio of runs that completed other requests is n/c and fails, also over cells`() throws {
+    var results = try results()
+    let unfair = StudyResults.sample(results.study, rate: { _, _, _ in 100 }) { label, _, seed in
+      label == "ours" && seed == 2 ? [7] : []
+    }
+    results.outcomes = unfair.outcomes
+    for text in [
+      "ratio(ours, vllm-m, output_tokens_per_s) > 0", "lowest(ratio(ours, vllm-m, output_tokens_per_s)) > 0",
+    ] {
+      #expect(
+        try results.check(expectation(text)).allSatisfy { $0.finding.contains("same requests (seed 2)") })
+    }
+    // The seeds that are fair still compare, and a common trace makes the others so.
+    #expect(
+      try results.check(expectation("ratio(ours, vllm-m, output_tokens_per_s) == 1 where seed < 2"))
+        .allSatisfy(\.holds))
+    for (key, outcome) in unfair.outcomes where key.seed == 2 {
+      guard case .completed(var figures) = outcome else { continue }
+      figures.served.rejected = []
+      results.outcomes[PointKey(cell: key.cell, label: key.label, seed: 2, heat: .common)] = .completed(
+        figures)
+    }
+    #expect(
+      try results.check(expectation("ratio(ours, vllm-m, output_tokens_per_s) == 1")).allSatisfy(\.holds))
+  }
+
+  @Test func `a point that failed or has not run fails what rests on it`() throws {
+    let study = try sampleStudy()
+    var results = StudyResults.sample(
+      study, rate: { label, _, seed in label == "ours" && seed == 1 ? nil : 1 })
+    let check = try expectation("value(ours, output_tokens_per_s) == 1")
+    #expect(results.check(check).allSatisfy { $0.finding.contains("has not run (seed 1)") })
+    for cell in study.grids[0].rows.map(\.cell) {
+      results.outcomes[PointKey(cell: cell, label: "ours", seed: 1, heat: .whole)] = .failed("no memory")
+    }
+    #expect(results.check(check).allSatisfy { $0.finding.contains("no memory") })
+    #expect(results.failedPoints.count == 2)
+  }
+
+  @Test(arguments: [
+    ("value(a b)", 9, "\"b\"", ","), ("ratio(a, b) > 1", 11, "\")\"", ","), ("1 >", 4, "the end", "a number"),
+    ("1 2", 3, "\"2\"", "comparison"), ("foo(1) > 1", 1, "\"foo\"", "value, common"),
+    ("1 > 2 where", 12, "the end", "axis"), ("1 > 2 where x", 14, "the end", "=="),
+    ("1 > 2 where x == 1 or y == 2", 20, "\"or\"", "end"), ("1 > 2 # no", 7, "\"#\"", "operator"),
+    ("\"a", 1, "an opening quote", "closing"),
+  ])
+  func `a wrong expression is told by column, found and expected`(
+    text: String, column: Int, found: String, expected: String
+  ) throws {
+    let error = try #require(throws: StudyError.self) {
+      _ = try ExpressionParser.check(text, at: Place(path: "f", line: 7, column: 1))
+    }
+    #expect(error.place == Place(path: "f", line: 7, column: column), "\(error)")
+    #expect(error.found == found && error.expected.contains(expected), "\(error)")
+  }
+
+  @Test func `nesting without end is an error and no crash`() throws {
+    #expect(throws: StudyError.self) { _ = try quantity(String(repeating: "(", count: 100_000) + "1") }
+    #expect(throws: StudyError.self) { _ = try quantity(String(repeating: "-", count: 100_000) + "1") }
+    #expect(throws: StudyError.self) {
+      _ = try quantity(String(repeating: "min(", count: 100_000) + "1")
+    }
+  }
+}

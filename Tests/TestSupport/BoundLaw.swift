@@ -1,0 +1,127 @@
+import Policies
+import Sim
+
+/// No run ends before `ThroughputBound` says, and the best placement of a tiny cluster ends not much later.
+public enum BoundLaw {
+  /// Runs the scenario of `seed` and returns the share of the bound that it reached: the least makespan over its own;
+  /// `nil` if no request completed.
+  /// - Throws: `LawViolation`.
+  @discardableResult
+  public static func check(_ scenarios: PolicyScenarios, seed: UInt64) throws -> Double? {
+    let scenario = try scenarios.scenario(seed: seed)
+    return try check(
+      scenario.configuration, scenario.makePolicy(), SharingSource(scenario.requests, scenario.sharing),
+      seed: seed, replay: scenario.replay)
+  }
+
+  static func check<Source: RequestSource>(
+    _ configuration: SimulationConfiguration, _ policy: any SchedulingPolicy, _ source: Source, seed: UInt64,
+    replay: String
+  ) throws -> Double? {
+    let observer = BoundObserver(
+      ThroughputBound(configuration, lending: policy.lending, arrivalsAreFixed: !source.isClosedLoop))
+    _ = try Simulation(configuration, policy: policy, observer: observer).run(source)
+    guard observer.lastEnd > 0 else { return nil }
+    let least = observer.bound.leastMakespan
+    guard least <= Double(observer.lastEnd) else {
+      throw LawViolation(
+        law: "no run exceeds the bound", seed: seed,
+        details: "ended at \(observer.lastEnd) ps, bound \(least) ps; \(replay)")
+    }
+    return least / Double(observer.lastEnd)
+  }
+
+  // MARK: - The exhaustive optimum
+
+  /// The makespan of the best placement found on the tiny cluster of `seed`, and the bound, ps.
+  public struct Optimum: Sendable {
+    public var makespan: Double
+    public var bound: Double
+    public var placements: Int
+  }
+
+  /// Tries every routing of at most six requests over two or three instances, each without loans, with a prompt spread
+  /// over all, and with it packed on the first or the last; keeps the shortest.
+  public static func optimum(engine: EngineKind, lending: Bool, seed: UInt64) throws -> Optimum {
+    var random = SeededRandom(seed: seed)
+    let instances = random.integer(2...3)
+    var scenario = ScenarioGenerator(engine: engine, lending: lending).scenario(seed: seed)
+    scenario.configuration.topology.nodeOfInstance = Array(repeating: 0, count: instances)
+    scenario.configuration.engine.overBudget = .alone
+    let capacity = scenario.configuration.blocksPerInstance * scenario.configuration.engine.blockSize
+    scenario.requests = (0..<random.integer(3...(instances == 2 ? 6 : 5))).map { _ in
+      TraceRequest(
+        arrival: .zero, prompt: random.integer(1...capacity / 2), output: random.integer(1...capacity / 4))
+    }
+    let total = Int((0..<scenario.requests.count).reduce(1.0) { result, _ in result * Double(instances) })
+    var best = Optimum(makespan: .infinity, bound: 0, placements: 0)
+    for style in lending ? ScriptedPlacement.Style.allCases : [.never] {
+      for routing in 0..<total {
+        var lends = scenario.lending
+        if style == .never { lends.mode = .off }
+        let policy = ScriptedPlacement(routing: routing, style: style, lending: lends)
+        let observer = BoundObserver(
+          ThroughputBound(scenario.configuration, lending: lending ? scenario.lending : lends))
+        let summary = try Simulation(scenario.configuration, policy: policy, observer: observer)
+          .run(ArraySource(scenario.requests))
+        guard summary.completed == scenario.requests.count else { continue }
+        best.placements += 1
+        best.makespan = min(best.makespan, Double(observer.lastEnd))
+        best.bound = max(best.bound, observer.bound.leastMakespan)
+      }
+    }
+    return best
+  }
+}
+
+private final class BoundObserver: RunObserver {
+  var bound: ThroughputBound
+  var lastEnd: Int64 = 0
+
+  init(_ bound: ThroughputBound) { self.bound = bound }
+
+  func requestEnded(_ record: RequestRecord) {
+    guard case .completed = record.outcome else { return }
+    lastEnd = max(lastEnd, record.ended.picoseconds)
+    bound.completed(
+      arrival: record.arrival.picoseconds, prompt: record.prompt, output: record.output,
+      preemptions: record.preemptions)
+  }
+}
+
+/// One placement of the exhaustive search: request k goes to digit k of `routing`.
+private final class ScriptedPlacement: SchedulingPolicy {
+  enum Style: CaseIterable { case never, spread, packFirst, packLast }
+
+  let name = "scripted"
+  let lending: LendingOptions
+  private let routing: Int
+  private let style: Style
+
+  init(routing: Int, style: Style, lending: LendingOptions) {
+    self.routing = routing
+    self.style = style
+    self.lending = lending
+  }
+
+  func route(_ request: RequestView, _ cluster: borrowing ClusterView) -> InstanceID {
+    var digits = routing
+    for _ in 0..<request.id.index { digits /= cluster.count }
+    return InstanceID(digits % cluster.count)
+  }
+
+  func lend(_ ask: LoanRequest, _ cluster: borrowing ClusterView) -> [LoanPiece]? {
+    var left = ask.blocks.count
+    var pieces: [LoanPiece] = []
+    let hosts = (0..<cluster.count).map { InstanceID(style == .packLast ? cluster.count - 1 - $0 : $0) }
+      .filter { $0 != ask.home && cluster.free($0) > cluster.watermark }
+    for (index, host) in hosts.enumerated() where left > 0 {
+      let most = (cluster.free(host) - cluster.watermark).count
+      let share = style == .spread ? (left + hosts.count - index - 1) / (hosts.count - index) : left
+      let blocks = min(most, share)
+      if blocks > 0 { pieces.append(LoanPiece(host: host, blocks: KVBlocks(blocks))) }
+      left -= blocks
+    }
+    return ask.blocks.count - left >= ask.minimum.count && !pieces.isEmpty ? pieces : nil
+  }
+}
