@@ -1,4 +1,4 @@
-# Sourced by ./compare, ./test, .ci/run and Benchmarks/w1: sees to it that what a build needs is there.
+# Sourced by ./compare, ./test and .ci/run: sees to it that what a build needs is there.
 # Says nothing if it is. On Debian and Ubuntu what is missing is installed with apt-get, and with sudo if the
 # user is not root.
 

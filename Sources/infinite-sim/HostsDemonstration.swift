@@ -106,7 +106,7 @@ struct HostsDemonstration {
     return Host(name: name, shard: shard, process: process, socket: ours)
   }
 
-  private static func thisProgram() throws(CommandFailure) -> URL {
+  static func thisProgram() throws(CommandFailure) -> URL {
     #if os(Linux)
       return URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
     #else

@@ -1,0 +1,108 @@
+"""Builds the runner `main.swift` with the engine and the policies alone, and counts its instructions."""
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+PACKAGE = """// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+  name: "loop",
+  platforms: [.macOS(.v15)],
+  dependencies: [.package(url: "https://github.com/apple/swift-collections", exact: "%s")],
+  targets: [
+    .target(name: "Sim", dependencies: [.product(name: "HeapModule", package: "swift-collections")]),
+    .target(name: "Policies", dependencies: ["Sim"]),
+    .systemLibrary(name: "CMalloc"),
+    .executableTarget(name: "loop", dependencies: ["Sim", "Policies", "CMalloc"]),
+  ]
+)
+"""
+
+
+# Glibc's module leaves malloc.h out.
+MALLOC = {"module.modulemap": 'module CMalloc [system] { header "shim.h" export * }\n', "shim.h": "#include <malloc.h>\n"}
+
+
+def write_if_changed(path, text):
+    """Keeps the time of a file that stays the same, so that builds are incremental."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+
+
+def build(change=None):
+    """Builds in release in .build/loop and returns the program's path.
+
+    `change` is (file, find, replace), made in the copy alone.
+    """
+    work = ROOT / ".build/loop"
+    version = re.search(r'swift-collections", exact: "([^"]+)"', (ROOT / "Package.swift").read_text()).group(1)
+    write_if_changed(work / "Package.swift", PACKAGE % version)
+    wanted = {work / "Sources/loop/main.swift": (ROOT / "Benchmarks/loop/main.swift").read_text()}
+    for target in ["Sim", "Policies"]:
+        for source in sorted((ROOT / "Sources" / target).rglob("*.swift")):
+            text = source.read_text()
+            if change and str(source.relative_to(ROOT)) == change[0]:
+                if text.count(change[1]) != 1:
+                    sys.exit(f"error: {change[0]} has {text.count(change[1])} times, not once: {change[1]}")
+                text = text.replace(change[1], change[2])
+            wanted[work / "Sources" / source.relative_to(ROOT / "Sources")] = text
+    for stale in set((work / "Sources").rglob("*.swift")) - set(wanted):
+        stale.unlink()
+    for name, text in MALLOC.items():
+        wanted[work / "Sources/CMalloc" / name] = text
+    for path, text in wanted.items():
+        write_if_changed(path, text)
+    done = subprocess.run(
+        ["swift", "build", "-c", "release", "--product", "loop"], cwd=work, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"error: the runner does not compile:\n{done.stdout}")
+    # valgrind cannot read Swift's debugging information.
+    program = work / "loop-stripped"
+    subprocess.run(["strip", "-g", "-o", program, work / ".build/release/loop"], check=True)
+    return program
+
+
+def environment():
+    return dict(os.environ, SWIFT_DETERMINISTIC_HASHING="1", SWIFT_BACKTRACE="enable=no")
+
+
+def run(program, arguments):
+    """The runner's JSON line."""
+    done = subprocess.run(
+        [program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
+        check=False)
+    if done.returncode != 0:
+        sys.exit(f"error: {' '.join(map(str, arguments))}: {done.stderr}")
+    return json.loads(done.stdout)
+
+
+def instructions(program, arguments, inside=None):
+    """(instructions, JSON line) under callgrind; with `inside` only of functions whose symbol matches, and callees."""
+    if not shutil.which("valgrind"):
+        sys.exit("error: valgrind is missing (Debian: apt-get install valgrind)")
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out"]
+        if inside:
+            command.append(f"--toggle-collect={inside}")
+        done = subprocess.run(
+            [*command, program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=environment(), check=False)
+    counted = re.search(r"Collected : (\d+)", done.stderr)
+    if done.returncode != 0 or not counted:
+        sys.exit(f"error: valgrind {' '.join(map(str, arguments))}: {done.stderr}")
+    return int(counted.group(1)), json.loads(done.stdout)
+
+
+def compiler():
+    """The compiler's version, as it says it."""
+    said = subprocess.run(["swift", "--version"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+    return re.search(r"Swift version [0-9.]+ \([^)]*\)", said.stdout).group(0)

@@ -1,0 +1,62 @@
+import Results
+import Sim
+
+/// How much a run lends: counted from its decisions, in a run of its own that is not timed.
+final class BenchLending: RunObserver {
+  private(set) var requests = 0
+  private(set) var giants = 0
+  private(set) var borrowedBlocks = 0
+  private(set) var landedMoves = 0
+  private(set) var fingerprint = ""
+  private let instanceTokens: Int
+
+  private init(instanceTokens: Int) { self.instanceTokens = instanceTokens }
+
+  /// Runs `arguments` (of `run`) in this process.
+  static func count(_ arguments: [String]) throws -> BenchLending {
+    let command = try RunCommand.parse(arguments)
+    let pairs = try OptionPairs(command.options.optionArguments)
+    let plan = try RunPlan.make(
+      policy: command.policy, options: command.options, pairs: pairs, scope: .itself)
+    let lending = BenchLending(instanceTokens: plan.blocksPerInstance * EngineOptions().blockSize)
+    let executor = RunExecutor(store: nil, force: true, progress: ProgressLine(quiet: true))
+    let executed = try executor.execute(
+      plan, on: try Workload.load(command.options, seed: command.options.seed), observer: lending)
+    lending.fingerprint = executed.summary.fingerprint
+    return lending
+  }
+
+  func requestEnded(_ record: RequestRecord) {
+    requests += 1
+    if record.prompt + record.output > instanceTokens { giants += 1 }
+  }
+
+  func sampled(_ sample: InstanceSample) {}
+
+  func decided(_ decision: DecisionRecord) {
+    switch decision.kind {
+    case .borrow: borrowedBlocks += decision.blocks
+    case .landed: landedMoves += 1
+    default: break
+    }
+  }
+
+  var json: JSON {
+    [
+      "requests": .int(requests), "larger_than_an_instance": .int(giants),
+      "borrowed_blocks": .int(borrowedBlocks), "landed_moves": .int(landedMoves),
+    ]
+  }
+
+  /// Throws unless the case is what it says: at least 5 % of the requests above an instance's memory, 100,000 blocks
+  /// borrowed, 100 moves landed.
+  func requireFloors(_ name: String) throws(CommandFailure) {
+    guard giants * 20 >= requests, borrowedBlocks >= 100_000, landedMoves >= 100 else {
+      throw CommandFailure(
+        .runFailed,
+        "\(name): \(grouped(giants)) of \(grouped(requests)) requests above an instance's memory, "
+          + "\(grouped(borrowedBlocks)) blocks borrowed, \(grouped(landedMoves)) moves landed; "
+          + "expected 5 %, 100,000 and 100: no time counts")
+    }
+  }
+}
