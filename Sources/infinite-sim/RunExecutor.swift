@@ -98,7 +98,7 @@ final class RunExecutor {
 }
 
 /// Passes what it sees to several observers.
-private final class ObserverList: RunObserver {
+final class ObserverList: RunObserver {
   private let observers: [any RunObserver]
 
   init(_ observers: [any RunObserver]) { self.observers = observers }

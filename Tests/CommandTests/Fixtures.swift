@@ -47,9 +47,12 @@ func fakePlan(_ policy: String, rate: Double, longestPrompt: Int = .max) -> RunP
             preemptions: 0, borrowedBlocksPeak: 0))
         s.arrived += 1
         if fits {
+          s.longest.prompt = max(s.longest.prompt, request.prompt)
+          s.longest.context = max(s.longest.context, request.prompt + request.output)
           s.completed += 1
           s.outputTokens += request.output
         } else {
+          s.rejectedIDs.append(s.arrived - 1)
           s.rejected += 1
           s.rejectedByReason[.exceedsCapacity, default: 0] += 1
         }

@@ -62,7 +62,7 @@ extension SimulationState {
     transferNumber += 1
     transfers.insert(
       Transfer(
-        landing: now + max(1, max(wire, steps * pace)), number: transferNumber, slot: slot,
+        landing: landing(after: wire, steps: steps, of: pace), number: transferNumber, slot: slot,
         request: order.request.index, home: home, host: isRecall ? source : order.destination.index,
         blocks: order.blocks.count, isRecall: isRecall))
     fold(.moved, slot, blocks: order.blocks.count)
@@ -72,6 +72,14 @@ extension SimulationState {
     ) {
       "expected gain \(order.expectedGain) tokens/s"
     }
+  }
+
+  /// When a transfer lands: not before its bytes are over nor before so many steps of this length. Beside a prompt of
+  /// a million tokens a step is minutes long, and many of those end after time itself: such a transfer never lands.
+  private func landing(after wire: Int64, steps: Int64, of pace: Int64) -> Int64 {
+    let (paced, endless) = steps.multipliedReportingOverflow(by: pace)
+    let (landing, tooLate) = now.addingReportingOverflow(max(1, endless ? .max : max(wire, paced)))
+    return tooLate ? .max : landing
   }
 
   private func slotBeingMoved(_ order: MoveOrder) -> Int? {

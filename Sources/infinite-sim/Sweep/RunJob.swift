@@ -37,12 +37,15 @@ struct RunJob: Sendable {
     let plan = try plan()
     let workload = try workload()
     let spool = RunSpool(kept)
-    let summary = try plan.simulate(try workload.open(), kept == .summary ? nil : spool, nil)
+    let source = try workload.open()
+    let bound = BoundCollector(plan, arrivalsAreFixed: !source.isClosedLoop)
+    let observer: any RunObserver = kept == .summary ? bound : ObserverList([spool, bound])
+    let summary = try plan.simulate(source, observer, nil)
     var finished = FinishedRun(
       manifest: plan.manifest(workload),
       result: RunResult(
         summary: summary, maxContextTTFTSeconds: plan.maxContextTTFT(tokens: summary.maxContextTokens),
-        unvalidated: plan.unvalidated),
+        bound: bound.result, unvalidated: plan.unvalidated),
       digest: RequestDigest(rejected: summary.rejectedIDs, longest: summary.longest), kept: kept,
       startedAt: started, finishedAt: Date.now.ISO8601Format())
     (finished.requests, finished.samples, finished.decisions) = (

@@ -90,8 +90,9 @@ struct SweepPlan {
     of point: StudyPoint, _ job: RunJob, _ known: inout [String: Workload]
   ) throws -> Workload {
     let settings = point.settings.filter { Vocabulary.ofWorkloads.contains($0.key) }
-    // A redraw of a file is named by its seed alone; what is generated anew has a digest of its own.
-    let seed = job.recipe == nil ? 0 : job.seed
+    // A redraw of a file is named by its seed alone, if it can be redrawn; what is generated anew has its own digest.
+    let isNamedBySeed = job.recipe == nil && !job.options.prefixCaching && !job.options.closedLoop
+    let seed = isNamedBySeed ? 0 : job.seed
     let key = "\(seed) " + settings.map { "\($0.key)=\($0.value)" }.joined(separator: "\n")
     var workload: Workload
     if let found = known[key] {
