@@ -18,8 +18,8 @@ public final class TimelineWriter: RunObserver {
   private var phases: [RequestID: Phase] = [:]
   /// The loans of a live request, by host.
   private var loans: [RequestID: [Loan]] = [:]
-  /// The number of the move under way of a request.
-  private var moves: [RequestID: Int] = [:]
+  /// The number of the move under way of a request, and where it began.
+  private var moves: [RequestID: (number: Int, source: InstanceID)] = [:]
   private var number = 0
 
   private struct Track {
@@ -170,7 +170,7 @@ public final class TimelineWriter: RunObserver {
       mark("lends", decision.destination, decision, flow: "flow_in", number)
     case .move, .recall:
       number += 1
-      moves[request] = number
+      moves[request] = (number, decision.source)
       mark(
         decision.kind == .move ? "sends" : "sends back", decision.source, decision, flow: "flow_out", number)
       async(
@@ -181,15 +181,15 @@ public final class TimelineWriter: RunObserver {
         ])
     case .landed:
       guard let move = moves.removeValue(forKey: request) else { return }
-      async("e", "move", "move", decision.source, id: move, at: decision.time, [:])
-      mark("receives", decision.destination, decision, flow: "flow_in", move)
+      async("e", "move", "move", move.source, id: move.number, at: decision.time, [:])
+      mark("receives", decision.destination, decision, flow: "flow_in", move.number)
       let isRecall = loans[request]?.contains { $0.host == decision.source } ?? false
       lend(
         isRecall ? -decision.blocks : decision.blocks, of: request,
         on: isRecall ? decision.source : decision.destination, at: decision.time)
     case .moveAborted:
       guard let move = moves.removeValue(forKey: request) else { return }
-      async("e", "move", "move", decision.source, id: move, at: decision.time, ["aborted": true])
+      async("e", "move", "move", move.source, id: move.number, at: decision.time, ["aborted": true])
       mark("move aborted", decision.source, decision)
     case .moveRefused: mark("move refused", decision.source, decision)
     case .preempt: mark("preempted", decision.source, decision)

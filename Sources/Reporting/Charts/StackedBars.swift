@@ -29,7 +29,7 @@ struct StackedBars {
       }
       text += "EOD\n"
       plots.append(
-        "$p\(part) using 1:2:3:4:5:6 with boxxyerror fillstyle solid 1 border rgb \"#ffffff\" "
+        "$p\(part) using 1:2:3:4:5:6 with boxxyerror fillstyle solid 1 noborder "
           + "linecolor rgb \"\(Palette.color(part))\" title \(labels.quoted(parts[part]))")
     }
     return text + "plot " + plots.joined(separator: ", \\\n  ") + "\n"
