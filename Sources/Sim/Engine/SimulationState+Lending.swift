@@ -202,6 +202,7 @@ extension SimulationState {
       let host = loans[loan].host
       touch(host)
       evictIdle(host)
+      noteUse(of: host)
       instances[host].usedBlocks -= loans[loan].blocks
       hostedChanged(host, by: -loans[loan].blocks)
       loans[loan].blocks = 0

@@ -129,6 +129,7 @@ extension SimulationState {
       requests[slot].hostedBlocks -= transfer.blocks
       requests[slot].fixedTokens += requests[slot].fillsHost ? tokens : -tokens
       evictIdle(host)
+      noteUse(of: host)
       instances[host].usedBlocks -= transfer.blocks
       hostedChanged(host, by: -transfer.blocks)
     } else {
@@ -136,6 +137,7 @@ extension SimulationState {
       loans[loan].blocks += transfer.blocks
       requests[slot].hostedBlocks += transfer.blocks
       requests[slot].fixedTokens += requests[slot].fillsHost ? -tokens : tokens
+      noteUse(of: home)
       instances[home].usedBlocks -= transfer.blocks
       hostedChanged(host, by: transfer.blocks)
     }
@@ -170,6 +172,7 @@ extension SimulationState {
       let destination = transfer.isRecall ? transfer.home : transfer.host
       touch(destination)
       evictIdle(destination)
+      noteUse(of: destination)
       instances[destination].usedBlocks -= transfer.blocks
       if !transfer.isRecall {
         let loan = loanEntry(slot, host: transfer.host)

@@ -37,9 +37,14 @@ extension SimulationState {
     }
   }
 
+  /// Blocks of an instance are about to be given back: what it uses now, in steps not booked yet, may be its peak.
+  mutating func noteUse(of i: Int) {
+    if instances[i].isBusy { metrics.noteUtilisation(used: usedBlocks(of: i)) }
+  }
+
   /// Brings the counters of a running instance to the start of the step under way, which becomes its last.
   mutating func settle(_ i: Int) {
-    if instances[i].isBusy { metrics.noteUtilisation(used: usedBlocks(of: i)) }
+    noteUse(of: i)
     touch(i)
     guard instances[i].isBusy, instances[i].run.repeats, instances[i].run.count > 1 else { return }
     let run = instances[i].run
