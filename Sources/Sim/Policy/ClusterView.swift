@@ -45,6 +45,9 @@ public struct ClusterView: ~Copyable {
     let partial = Int(state.pointee.instances[i.index].partial)
     if partial >= 0 {
       tokens += state.pointee.requests[partial].length - state.pointee.requests[partial].stored
+      // Chunks of a run under way that are over are booked at its end.
+      let done = Int(state.pointee.progress(of: i.index).completed)
+      tokens -= done * state.pointee.instances[i.index].run.chunk
     }
     for chunk in state.pointee.instances[i.index].chunks where Int(chunk.slot) != partial {
       tokens += chunk.tokens
