@@ -107,6 +107,8 @@ public final class TimelineWriter: RunObserver {
 
   // MARK: - Requests
 
+  public var watchesAll: Bool { true }
+
   public func arrived(_ arrival: ArrivalRecord) {
     let phase = Phase(name: "queued", instance: arrival.home)
     phases[arrival.request] = phase

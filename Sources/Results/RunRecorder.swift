@@ -47,6 +47,7 @@ public final class RunRecorder: RunObserver {
         """)
   }
 
+  public var watchesAll: Bool { true }
   public func arrived(_ arrival: ArrivalRecord) { account.arrived(arrival) }
   public func changed(_ change: RequestChange) { account.changed(change) }
   public func worked(_ work: WorkRecord) { account.worked(work) }

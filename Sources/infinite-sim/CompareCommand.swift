@@ -54,8 +54,7 @@ struct CompareCommand: ParsableCommand {
     let store = try options.db.map { try ResultStore.open($0) }
 
     let executor = RunExecutor(
-      store: store, force: options.runsAgain, progress: ProgressLine(quiet: options.quiet),
-      isTimed: options.timing)
+      store: store, force: options.runsAgain, progress: ProgressLine(quiet: options.quiet))
     let comparisons = try (options.seed..<options.seed + seeds).map { seed in
       try FairComparison.make(
         policies: policyNames,

@@ -28,8 +28,7 @@ struct RunCommand: ParsableCommand {
     let requestsFile = try requestsOut.map { try AtomicFile($0, option: "--requests-out") }
     let store = try options.db.map { try ResultStore.open($0) }
     let executor = RunExecutor(
-      store: store, force: options.runsAgain, progress: ProgressLine(quiet: options.quiet),
-      isTimed: options.timing)
+      store: store, force: options.runsAgain, progress: ProgressLine(quiet: options.quiet))
     let requests = try requestsFile.map { try RequestCSV($0) }
     let timelineWriter = try timeline.map { path in
       try TimelineWriter(

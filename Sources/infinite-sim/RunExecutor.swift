@@ -24,13 +24,10 @@ final class RunExecutor {
   private let store: ResultStore?
   private let force: Bool
   private let progress: ProgressLine
-  private let isTimed: Bool
   /// Wall time of the event loops and the requests that they replayed.
   private(set) var timing = LoopTiming()
 
-  /// - Parameter isTimed: the event loops are to be timed, so nobody watches them who need not.
-  init(store: ResultStore?, force: Bool, progress: ProgressLine, isTimed: Bool = false) {
-    self.isTimed = isTimed
+  init(store: ResultStore?, force: Bool, progress: ProgressLine) {
     self.store = store
     self.force = force
     self.progress = progress
@@ -79,9 +76,8 @@ final class RunExecutor {
     -> ExecutedRun
   {
     let source = try workload.open()
-    // Without anybody who looks, the engine makes no records: a run that is timed has no bound.
-    let bound = isTimed ? nil : BoundCollector(plan, arrivalsAreFixed: !source.isClosedLoop)
-    let present = observers.compactMap(\.self) + (bound.map { [$0] } ?? [])
+    let bound = BoundCollector(plan, arrivalsAreFixed: !source.isClosedLoop)
+    let present = observers.compactMap(\.self) + [bound]
     let observer: (any RunObserver)? = present.count > 1 ? ObserverList(present) : present.first
     let begin = ContinuousClock.now
     let summary = try plan.simulate(source, observer, progress.start(plan.policy))
@@ -89,7 +85,7 @@ final class RunExecutor {
     progress.clear()
     let result = RunResult(
       summary: summary, maxContextTTFTSeconds: plan.maxContextTTFT(tokens: summary.maxContextTokens),
-      bound: bound?.result, unvalidated: plan.unvalidated)
+      bound: bound.result, unvalidated: plan.unvalidated)
     return ExecutedRun(result: result, rejected: summary.rejectedIDs, longest: summary.longest)
   }
 
@@ -106,6 +102,7 @@ final class ObserverList: RunObserver {
   func requestEnded(_ record: RequestRecord) { for observer in observers { observer.requestEnded(record) } }
   func sampled(_ sample: InstanceSample) { for observer in observers { observer.sampled(sample) } }
   func decided(_ decision: DecisionRecord) { for observer in observers { observer.decided(decision) } }
+  var watchesAll: Bool { observers.contains { $0.watchesAll } }
   func arrived(_ arrival: ArrivalRecord) { for observer in observers { observer.arrived(arrival) } }
   func changed(_ change: RequestChange) { for observer in observers { observer.changed(change) } }
   func worked(_ work: WorkRecord) { for observer in observers { observer.worked(work) } }

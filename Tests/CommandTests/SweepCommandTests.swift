@@ -309,7 +309,7 @@ import Testing
     let listed = help.matches(of: #/\n  --([a-z-]+)/#).map { String($0.1) }
     let excluded: Set = [
       "policy", "requests-out", "option", "seed", "db", "force", "json", "timing", "step-by-step", "quiet",
-      "version",
+      "version", "timeline",
     ]
     #expect(Set(listed).subtracting(excluded) == all)
   }

@@ -12,6 +12,7 @@ struct TimeByCauseTests {
   private final class Accountant: RunObserver {
     var account = TimeAccount()
     var ends: [(record: RequestRecord, time: TimeByCause)] = []
+    var watchesAll: Bool { true }
     func arrived(_ arrival: ArrivalRecord) { account.arrived(arrival) }
     func changed(_ change: RequestChange) { account.changed(change) }
     func worked(_ work: WorkRecord) { account.worked(work) }

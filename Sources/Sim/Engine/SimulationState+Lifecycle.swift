@@ -20,7 +20,7 @@ extension SimulationState {
     }
     let home = route(slot)
     requests[slot].home = home
-    if observer != nil { tellArrival(slot) }
+    if isWatched { tellArrival(slot) }
     requests[slot].isRouted = true
     count(1, at: home)
     enqueue(slot)
@@ -106,7 +106,7 @@ extension SimulationState {
       requests[slot].firstToken = now
       fold(.firstToken, slot, blocks: requests[slot].localBlocks + requests[slot].hostedBlocks)
     } else {
-      if observer != nil { tellChange(.resumed, slot, blocks: requests[slot].localBlocks) }
+      if isWatched { tellChange(.resumed, slot, blocks: requests[slot].localBlocks) }
       metrics.noteStall(now - requests[slot].lastToken)
     }
     if requests[slot].generated == requests[slot].output {
@@ -312,7 +312,7 @@ extension SimulationState {
     fingerprint.fold(
       transition, time: now, phase: phase, request: requests[slot].id, instance: requests[slot].home,
       blocks: blocks)
-    if observer != nil { tellChange(transition, slot, blocks: blocks) }
+    if isWatched { tellChange(transition, slot, blocks: blocks) }
   }
 
   func decided(

@@ -63,7 +63,7 @@ extension SimulationState {
   /// Books `steps` completed steps of the run under way.
   private mutating func advance(_ i: Int, by steps: Int64) {
     guard steps > 0 else { return }
-    if observer != nil { tellWork(i, steps: steps) }
+    if isWatched { tellWork(i, steps: steps) }
     metrics.steps += Int(steps)
     metrics.busy += Int128(instances[i].run.elapsed(steps))
     if instances[i].run.decodes { advanceBatch(i, by: steps) }

@@ -15,6 +15,8 @@ struct SimulationState: ~Copyable {
   let lending: LendingOptions
   let policy: any SchedulingPolicy
   let observer: (any RunObserver)?
+  /// The observer wants to be told of everything.
+  let isWatched: Bool
   /// Shown every instant's end, for checkers outside the engine.
   var inspect: ((ClusterSnapshot) -> Void)?
 
@@ -106,6 +108,7 @@ struct SimulationState: ~Copyable {
     self.configuration = configuration
     self.policy = policy
     self.observer = observer
+    isWatched = observer?.watchesAll ?? false
     self.options = options
     self.lending = lending
     self.chunked = chunked

@@ -124,12 +124,15 @@ public protocol RunObserver: AnyObject {
   func requestEnded(_ record: RequestRecord)
   func sampled(_ sample: InstanceSample)
   func decided(_ decision: DecisionRecord)
+  /// Whether it wants `arrived`, `changed` and `worked`, which are told for every arrival, change and step run. Asked once.
+  var watchesAll: Bool { get }
   func arrived(_ arrival: ArrivalRecord)
   func changed(_ change: RequestChange)
   func worked(_ work: WorkRecord)
 }
 
 extension RunObserver {
+  public var watchesAll: Bool { false }
   public func sampled(_ sample: InstanceSample) {}
   public func decided(_ decision: DecisionRecord) {}
   public func arrived(_ arrival: ArrivalRecord) {}

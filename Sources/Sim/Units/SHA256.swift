@@ -32,7 +32,9 @@ public struct SHA256: Sendable {
       pending.removeAll(keepingCapacity: true)
     }
     let blocks = (bytes.count - start) / 64
-    if blocks > 0 { absorb(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[start...]), blocks: blocks) }
+    if blocks > 0 {
+      absorb(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[start...]), blocks: blocks)
+    }
     pending += bytes[(start + 64 * blocks)...]
   }
 

@@ -73,6 +73,7 @@ private final class RunSpool: RunObserver {
   }
 
   var work: [TimeAccount.Spent] { account.spent }
+  var watchesAll: Bool { true }
   func arrived(_ arrival: ArrivalRecord) { account.arrived(arrival) }
   func changed(_ change: RequestChange) { account.changed(change) }
   func worked(_ work: WorkRecord) { account.worked(work) }
