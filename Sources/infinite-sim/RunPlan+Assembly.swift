@@ -140,14 +140,17 @@ extension RunPlan {
     if let given { account.append("  \(grouped(given)) blocks are used: --kv-blocks") }
     if layout.idleGPUs > 0 { warnings.append("\(layout.idleGPUs) GPUs of the cluster are in no instance") }
 
+    var costs = try InstanceCosts(
+      model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape,
+      wiring: Self.slowestWiring(layout), engine: machine.engine)
+    // The bound needs them all, and the run some of them.
+    costs.tabulate(tokens: engine.maxNumBatchedTokens, samples: engine.maxNumSeqs)
     let configuration = SimulationConfiguration(
       topology: InstanceTopology(
         nodeOfInstance: Self.nodeClasses(layout),
         withinNode: machine.cluster.hardware.queuedLink.costs,
         acrossNodes: machine.cluster.interNodeLink.costs, gpus: machine.cluster.gpus),
-      costs: try InstanceCosts(
-        model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape,
-        wiring: Self.slowestWiring(layout), engine: machine.engine),
+      costs: costs,
       blocksPerInstance: blocks, engine: engine, slo: options.slo, measured: machine.cluster.hardware.measured
     )
 
@@ -173,8 +176,11 @@ extension RunPlan {
     measured = machine.cluster.hardware.measured
     manifest = Self.manifest(placed, machine, engine, blocks: blocks, options)
     let lending = placed.lending
-    bound = { remote, arrivalsAreFixed in
-      ThroughputBound(configuration, lending: lending, remote: remote, arrivalsAreFixed: arrivalsAreFixed)
+    let lends = lending.mode != .off && configuration.topology.count > 1
+    bounds = { arrivalsAreFixed in
+      (lends ? [.asCharged, .inFull] : [.asCharged]).map {
+        ThroughputBound(configuration, lending: lending, remote: $0, arrivalsAreFixed: arrivalsAreFixed)
+      }
     }
     self.simulate = simulate(configuration)
   }

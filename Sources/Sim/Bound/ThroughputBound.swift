@@ -79,19 +79,21 @@ public struct ThroughputBound: Sendable {
   /// No run ends before, ps.
   public var leastMakespan: Double {
     guard requests > 0 else { return 0 }
-    var total = Span()
-    for span in spans { total.add(span) }
+    // The work of each span and all later ones.
+    var later = Span()
+    var waiting: [(from: Double, work: StepFloor.Work)] = []
+    for index in spans.indices.reversed() where spans[index].requests > 0 {
+      later.add(spans[index])
+      waiting.append((Double(Int64(index) * width), StepFloor.Work(later)))
+    }
     let prices = floor.prices(
-      for: total, requests: requests, longestContext: longestContext, preemptions: preemptions)
+      for: waiting[waiting.count - 1].work, requests: requests, longestContext: longestContext,
+      preemptions: preemptions)
     var least = Double(slowestAlone)
     for price in prices {
-      var later = Span()
-      for index in spans.indices.reversed() where spans[index].requests > 0 {
-        later.add(spans[index])
-        least = max(
-          least,
-          Double(Int64(index) * width)
-            + floor.time(of: later, at: price, longestContext: longestContext, preemptions: preemptions))
+      let saving = floor.saving(at: price, longestContext: longestContext, preemptions: preemptions)
+      for (from, work) in waiting {
+        least = max(least, from + floor.time(of: work, at: price, saving: saving))
       }
     }
     // What rounding of the sums and rates may add.
