@@ -27,7 +27,9 @@ public struct ThroughputBound: Sendable {
     case inFull
   }
 
+  /// What work costs the instances, and what a request takes alone: then all of them may share its attention.
   private let floor: StepFloor
+  private let floorAlone: StepFloor
   private let arrivalsAreFixed: Bool
   private var spans: ContiguousArray<Span>
   private var width: Int64 = 1
@@ -46,9 +48,10 @@ public struct ThroughputBound: Sendable {
     arrivalsAreFixed: Bool = true
   ) {
     let lends = lending.mode != .off && configuration.topology.count > 1
-    floor = StepFloor(
-      configuration, spread: lends && remote == .asCharged ? configuration.topology.count : 1,
-      borrows: lends)
+    floorAlone = StepFloor(
+      configuration, spread: lends ? configuration.topology.count : 1, borrows: lends)
+    floor =
+      lends && remote == .inFull ? StepFloor(configuration, spread: 1, borrows: true) : floorAlone
     self.arrivalsAreFixed = arrivalsAreFixed
     spans = ContiguousArray(repeating: Span(), count: Self.spanCount)
   }
@@ -67,7 +70,7 @@ public struct ThroughputBound: Sendable {
     self.preemptions += preemptions
     longestContext = max(longestContext, prompt + output)
     slowestAlone = max(
-      slowestAlone, arrival + floor.alone(prompt: prompt, output: output, preemptions: preemptions))
+      slowestAlone, arrival + floorAlone.alone(prompt: prompt, output: output, preemptions: preemptions))
   }
 
   /// Output tokens of the completed requests over the least makespan; `nil` if none completed.
