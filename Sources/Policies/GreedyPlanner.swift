@@ -88,9 +88,8 @@ struct GreedyPlanner {
     creditors.removeAll(keepingCapacity: true)
     for i in sides.indices where isCreditor(i, map) { creditors.append(i) }
     guard !creditors.isEmpty else { return }
-    debtors.sort { (sides[$0].batch, $0) < (sides[$1].batch, $1) }
-    creditors.sort { (-sides[$0].free, $0) < (-sides[$1].free, $1) }
-    sortByNode()
+    Self.sort(&debtors) { sides[$0].batch }
+    sortCreditors()
 
     for debtor in debtors where roles.mayBeDebtor(debtor) {
       // 3. The longest request that still has movable blocks at home, and the creditor with the most free memory.
@@ -106,8 +105,7 @@ struct GreedyPlanner {
         sides[debtor].reach(
           over: map.link(move.source, move.destination), blocks: there + move.blocks.count, map)
         sides[creditor].host(move.blocks.count)
-        creditors.sort { (-sides[$0].free, $0) < (-sides[$1].free, $1) }
-        sortByNode()
+        sortCreditors()
       }
     }
   }
@@ -130,8 +128,16 @@ struct GreedyPlanner {
     nodeStarts = ContiguousArray(repeating: 0, count: known.count + 1)
   }
 
-  /// Puts the creditors, which are sorted, node by node, in the same order within each.
-  private mutating func sortByNode() {
+  /// Sorts instances by a number, ties to the lowest: as whole words, since there are at most 65,536.
+  private static func sort(_ instances: inout ContiguousArray<Int>, by number: (Int) -> Int) {
+    for position in instances.indices { instances[position] |= number(instances[position]) << 16 }
+    instances.sort()
+    for position in instances.indices { instances[position] &= 0xFFFF }
+  }
+
+  /// Puts the creditors in order, and node by node in the same order within each.
+  private mutating func sortCreditors() {
+    Self.sort(&creditors) { -sides[$0].free }
     for node in nodeStarts.indices { nodeStarts[node] = 0 }
     for i in creditors { nodeStarts[nodes[i]] += 1 }
     var end = 0
