@@ -38,7 +38,10 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "Results",
-      dependencies: ["Sim", .product(name: "GRDB", package: "GRDB.swift")],
+      dependencies: [
+        "Sim", .product(name: "GRDB", package: "GRDB.swift"),
+        .product(name: "GRDBSQLite", package: "GRDB.swift"),
+      ],
       swiftSettings: strict),
     .target(
       name: "Reporting",

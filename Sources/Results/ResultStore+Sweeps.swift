@@ -88,15 +88,11 @@ extension ResultStore {
   public func keep(_ run: FinishedRun, for points: [SweepPointKey]) throws -> Int64 {
     try write { db in
       let id = try RunRow.insert(db, run.manifest, startedAt: run.startedAt)
-      let recorder = try RunRecorder(db, run: id)
-      defer { recorder.close() }
-      for request in run.requests {
-        recorder.requestEnded(request)
-        if let known = run.accounts[request.id] { recorder.record(known, of: request.id) }
-      }
-      run.samples.forEach(recorder.sampled)
-      run.decisions.forEach(recorder.decided)
-      try recorder.record(run.work)
+      var writer = try RunWriter(db, run: id)
+      for request in run.requests { try writer.write(request, run.accounts[request.id]) }
+      for sample in run.samples { try writer.write(sample) }
+      for decision in run.decisions { try writer.write(decision) }
+      try writer.write(run.work)
       try RunRow.complete(
         db, id: id, run.result, finishedAt: run.finishedAt, kept: run.kept, requests: run.digest)
       try Self.put(db, points, run: id, error: nil)

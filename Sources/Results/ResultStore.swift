@@ -121,28 +121,51 @@ public final class ResultStore: Sendable {
 
   // MARK: - Writing
 
+  /// What a batch holds, and how many may wait to be written before the run waits: half a million things told, each of
+  /// 40 to 120 bytes, 80 MB at most. Seven or eight are told of a request.
+  private static let (batchSize, batchesWaiting) = (4_096, 128)
+
   /// Runs `body` and keeps what it returns and what its observer saw, in one transaction.
   ///
-  /// If `body` throws, nothing of the run is kept but a row with status `failed` and the error's text, and the
-  /// error is thrown on. Times are given by the caller: this target does not read the clock.
+  /// The transaction is begun before `body` and written on a thread of its own, while `body` runs on the caller's; `body`
+  /// must not use the store. If a row cannot be written, the error is thrown when `body` is done. If `body` throws,
+  /// nothing of the run is kept but a row with status `failed` and the error's text, and the error is thrown on. Times
+  /// are given by the caller: this target does not read the clock.
   /// - Returns: the id of the run's row.
   public func record(
     _ manifest: Manifest, startedAt: String,
     _ body: (RunRecorder) throws -> (result: RunResult, finishedAt: String)
   ) throws -> Int64 {
+    try record(
+      manifest, startedAt: startedAt, batchSize: Self.batchSize, batchesWaiting: Self.batchesWaiting, body)
+  }
+
+  func record(
+    _ manifest: Manifest, startedAt: String, batchSize: Int, batchesWaiting: Int,
+    _ body: (RunRecorder) throws -> (result: RunResult, finishedAt: String)
+  ) throws -> Int64 {
     do {
       return try Self.translatingDatabaseErrors(path) {
-        var id: Int64 = 0
-        try queue.inTransaction(.immediate) { db in
-          id = try RunRow.insert(db, manifest, startedAt: startedAt)
-          let recorder = try RunRecorder(db, run: id)
-          defer { recorder.close() }
-          let (result, finishedAt) = try body(recorder)
-          try recorder.finish()
-          try RunRow.complete(db, id: id, result, finishedAt: finishedAt)
-          return .commit
+        let messages = BoundedChannel<RunMessage>(capacity: batchesWaiting)
+        // That the transaction has begun, and how it ended; only the latter if it could not begin.
+        let replies = BoundedChannel<Result<Int64, any Error>>(capacity: 2)
+        Thread.detachNewThread { [self] in
+          replies.send(
+            Result {
+              try write(manifest, startedAt: startedAt, from: messages) { replies.send(.success($0)) }
+            })
         }
-        return id
+        _ = try replies.receive().get()
+        let recorder = RunRecorder(messages, batchSize: batchSize)
+        do {
+          let (result, finishedAt) = try body(recorder)
+          recorder.complete(result, finishedAt: finishedAt)
+        } catch {
+          recorder.abandon()
+          _ = replies.receive()
+          throw error
+        }
+        return try replies.receive().get()
       }
     } catch {
       // The run's own error matters more than a second one while its row is written.
@@ -153,6 +176,35 @@ public final class ResultStore: Sendable {
       }
       throw error
     }
+  }
+
+  /// Writes a run as it is told of it, in one transaction, until it is told of its end.
+  private func write(
+    _ manifest: Manifest, startedAt: String, from messages: BoundedChannel<RunMessage>, begun: (Int64) -> Void
+  ) throws -> Int64 {
+    var id: Int64 = 0
+    try queue.inTransaction(.immediate) { db in
+      id = try RunRow.insert(db, manifest, startedAt: startedAt)
+      var writer = try RunWriter(db, run: id)
+      begun(id)
+      var failure: (any Error)?
+      while true {
+        switch messages.receive() {
+        case .batch(let batch):
+          // After a row that could not be written the rest is received and let go, so that nobody waits for room.
+          guard failure == nil else { continue }
+          do { try writer.write(batch) } catch { failure = error }
+        case .completed(let result, let finishedAt):
+          if let failure { throw failure }
+          try writer.finish()
+          try RunRow.complete(db, id: id, result, finishedAt: finishedAt)
+          return .commit
+        case .abandoned:
+          return .rollback
+        }
+      }
+    }
+    return id
   }
 
   // MARK: - Reading

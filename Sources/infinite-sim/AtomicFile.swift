@@ -33,11 +33,12 @@ struct AtomicFile {
 
 /// A file written piece by piece that appears whole, at `commit`, or not at all. What cannot be written is said there.
 final class AtomicFileStream {
-  private static let bufferSize = 1 << 16
   private let target: AtomicFile
   private let temporaryPath: String
   private var descriptor: Int32
-  private var buffer: [UInt8] = []
+  private let buffer = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: 1 << 16)
+  /// Bytes in the buffer.
+  private var count = 0
   private var failure: CommandFailure?
 
   init(_ target: AtomicFile) throws(CommandFailure) {
@@ -45,41 +46,59 @@ final class AtomicFileStream {
     temporaryPath = target.path + ".partial-\(getpid())"
     descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw Self.failure(temporaryPath) }
-    buffer.reserveCapacity(2 * Self.bufferSize)
   }
 
   deinit {
+    buffer.deallocate()
     guard descriptor >= 0 else { return }
     close(descriptor)
     unlink(temporaryPath)
   }
 
   func write(_ text: StaticString) {
-    text.withUTF8Buffer { buffer.append(contentsOf: $0) }
+    text.withUTF8Buffer(append)
   }
 
-  func write(_ text: String) { buffer.append(contentsOf: text.utf8) }
+  func write(_ text: String) {
+    var text = text
+    text.withUTF8(append)
+  }
+
+  /// Appends a character of ASCII.
+  func write(_ character: Unicode.Scalar) {
+    if count == buffer.count { flush() }
+    buffer[count] = UInt8(ascii: character)
+    count += 1
+  }
 
   /// Appends a number in decimal.
   func write(_ number: Int64) {
-    var digits: (UInt64, UInt64, UInt32) = (0, 0, 0)
-    withUnsafeMutableBytes(of: &digits) { scratch in
-      var position = scratch.count
-      var rest = number.magnitude
-      repeat {
-        position -= 1
-        scratch[position] = UInt8(truncatingIfNeeded: 48 + rest % 10)
-        rest /= 10
-      } while rest > 0
-      if number < 0 { buffer.append(45) }
-      buffer.append(contentsOf: UnsafeRawBufferPointer(rebasing: scratch[position...]))
+    if number < 0 { write("-" as Unicode.Scalar) }
+    let (magnitude, longest) = (number.magnitude, 19)
+    var (digits, limit) = (1, UInt64(10))
+    while digits < longest, magnitude >= limit {
+      digits += 1
+      limit *= 10
     }
+    if buffer.count - count < digits { flush() }
+    var (rest, place) = (magnitude, count + digits)
+    while place > count {
+      place -= 1
+      let next = rest / 10
+      buffer[place] = UInt8(truncatingIfNeeded: 48 + rest - 10 * next)
+      rest = next
+    }
+    count += digits
   }
 
-  /// Ends a line: the place where full buffers are written out.
-  func endLine() {
-    buffer.append(10)
-    if buffer.count >= Self.bufferSize { flush() }
+  func endLine() { write("\n" as Unicode.Scalar) }
+
+  private func append(_ bytes: UnsafeBufferPointer<UInt8>) {
+    for byte in bytes {
+      if count == buffer.count { flush() }
+      buffer[count] = byte
+      count += 1
+    }
   }
 
   func commit() throws(CommandFailure) {
@@ -96,14 +115,12 @@ final class AtomicFileStream {
 
   private func flush() {
     var written = 0
-    while written < buffer.count, failure == nil {
-      let count = buffer.withUnsafeBytes {
-        Foundation.write(descriptor, $0.baseAddress! + written, $0.count - written)
-      }
-      if count < 0, errno != EINTR { failure = Self.failure(temporaryPath) }
-      written += max(0, count)
+    while written < count, failure == nil {
+      let done = Foundation.write(descriptor, buffer.baseAddress! + written, count - written)
+      if done < 0, errno != EINTR { failure = Self.failure(temporaryPath) }
+      written += max(0, done)
     }
-    buffer.removeAll(keepingCapacity: true)
+    count = 0
   }
 
   private static func failure(_ path: String) -> CommandFailure {

@@ -65,7 +65,7 @@ final class RequestCSV: RunObserver {
   }
 
   private func number(_ value: Int64?) {
-    file.write(",")
+    file.write("," as Unicode.Scalar)
     if let value { file.write(value) }
   }
 }

@@ -94,16 +94,42 @@ final class RunExecutor {
 }
 
 /// Passes what it sees to several observers.
+///
+/// A chain, not an array: the event loop calls it for every change, and elements of an array are retained for each call.
 final class ObserverList: RunObserver {
-  private let observers: [any RunObserver]
+  private let first, rest: any RunObserver
+  private let firstWatches, restWatches: Bool
 
-  init(_ observers: [any RunObserver]) { self.observers = observers }
+  /// Of at least two observers.
+  init(_ observers: [any RunObserver]) {
+    first = observers[0]
+    rest = observers.count > 2 ? ObserverList(Array(observers.dropFirst())) : observers[1]
+    (firstWatches, restWatches) = (first.watchesAll, rest.watchesAll)
+  }
 
-  func requestEnded(_ record: RequestRecord) { for observer in observers { observer.requestEnded(record) } }
-  func sampled(_ sample: InstanceSample) { for observer in observers { observer.sampled(sample) } }
-  func decided(_ decision: DecisionRecord) { for observer in observers { observer.decided(decision) } }
-  var watchesAll: Bool { observers.contains { $0.watchesAll } }
-  func arrived(_ arrival: ArrivalRecord) { for observer in observers { observer.arrived(arrival) } }
-  func changed(_ change: RequestChange) { for observer in observers { observer.changed(change) } }
-  func worked(_ work: WorkRecord) { for observer in observers { observer.worked(work) } }
+  func requestEnded(_ record: RequestRecord) {
+    first.requestEnded(record)
+    rest.requestEnded(record)
+  }
+  func sampled(_ sample: InstanceSample) {
+    first.sampled(sample)
+    rest.sampled(sample)
+  }
+  func decided(_ decision: DecisionRecord) {
+    first.decided(decision)
+    rest.decided(decision)
+  }
+  var watchesAll: Bool { firstWatches || restWatches }
+  func arrived(_ arrival: ArrivalRecord) {
+    if firstWatches { first.arrived(arrival) }
+    if restWatches { rest.arrived(arrival) }
+  }
+  func changed(_ change: RequestChange) {
+    if firstWatches { first.changed(change) }
+    if restWatches { rest.changed(change) }
+  }
+  func worked(_ work: WorkRecord) {
+    if firstWatches { first.worked(work) }
+    if restWatches { rest.worked(work) }
+  }
 }

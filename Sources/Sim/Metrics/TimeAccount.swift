@@ -19,7 +19,8 @@ public struct TimeByCause: Hashable, Sendable {
     case lostStep
   }
 
-  private var parts: ContiguousArray<Int64> = ContiguousArray(repeating: 0, count: Cause.allCases.count)
+  /// Picoseconds by cause: in place, so that an account of a request allocates nothing.
+  private var parts = SIMD8<Int64>()
 
   public init() {}
 
@@ -28,7 +29,7 @@ public struct TimeByCause: Hashable, Sendable {
     set { parts[cause.rawValue] = newValue.picoseconds }
   }
 
-  public var total: SimDuration { SimDuration(picoseconds: parts.reduce(0, +)) }
+  public var total: SimDuration { SimDuration(picoseconds: parts.wrappedSum()) }
 }
 
 /// What an account knows of a request that has ended.
@@ -56,6 +57,7 @@ public struct TimeAccount {
 
   fileprivate struct Live {
     enum Phase { case queued, prefilling, decoding }
+    var id: RequestID
     var phase = Phase.queued
     /// When the phase began, and what its instance had spent by then.
     var since: Int64
@@ -67,12 +69,17 @@ public struct TimeAccount {
 
   /// By instance, as far as any has worked.
   public private(set) var spent: [Spent] = []
-  private var live: [RequestID: Live] = [:]
+  /// Live requests, and the slots that no one is in.
+  private var live: ContiguousArray<Live> = []
+  private var vacant: [Int32] = []
+  /// Slots of live requests, −1 where there is none, by id modulo the size: a power of two that grows until no two
+  /// requests share a place. Ids follow arrivals, so four bytes for each id between the oldest that lives and the newest.
+  private var slots: [Int32] = Array(repeating: -1, count: 1_024)
 
   public init() {}
 
   public mutating func arrived(_ arrival: ArrivalRecord) {
-    live[arrival.request] = Live(since: arrival.time.picoseconds, arrival: arrival)
+    insert(Live(id: arrival.request, since: arrival.time.picoseconds, arrival: arrival))
   }
 
   public mutating func worked(_ work: WorkRecord) {
@@ -90,36 +97,68 @@ public struct TimeAccount {
   }
 
   public mutating func changed(_ change: RequestChange) {
+    let now = change.time.picoseconds
     // One that is refused at its arrival was never queued.
-    let known =
-      live[change.request] ?? (change.kind == .rejected ? Live(since: change.time.picoseconds) : nil)
-    guard var request = known else { return }
+    if change.kind == .rejected, slot(of: change.request) == nil {
+      insert(Live(id: change.request, since: now))
+    }
+    guard let slot = slot(of: change.request) else { return }
     let i = change.instance.index
     prepare(i)
-    let now = change.time.picoseconds
     switch change.kind {
     case .placed, .moved, .landed: return
     case .admitted:
-      request.close(at: now, spent[i])
-      request.phase = .prefilling
+      live[slot].close(at: now, spent[i])
+      live[slot].phase = .prefilling
     case .firstToken, .resumed:
-      request.close(at: now, spent[i])
-      request.phase = .decoding
-      request.atJoining = spent[i]
+      live[slot].close(at: now, spent[i])
+      live[slot].phase = .decoding
+      live[slot].atJoining = spent[i]
     case .preempted:
-      request.close(at: now, spent[i])
-      request.phase = .queued
-      request.wasPreempted = true
+      live[slot].close(at: now, spent[i])
+      live[slot].phase = .queued
+      live[slot].wasPreempted = true
     case .completed, .rejected:
-      request.close(at: now, spent[i])
+      live[slot].close(at: now, spent[i])
     }
-    request.since = now
-    live[change.request] = request
+    live[slot].since = now
   }
 
   /// What is known of a request that has ended; it is forgotten. `nil` for one never heard of.
   public mutating func take(_ request: RequestID) -> RequestAccount? {
-    live.removeValue(forKey: request).map { RequestAccount(time: $0.time, arrival: $0.arrival) }
+    guard let slot = slot(of: request) else { return nil }
+    slots[request.index & (slots.count - 1)] = -1
+    vacant.append(Int32(slot))
+    return RequestAccount(time: live[slot].time, arrival: live[slot].arrival)
+  }
+
+  private func slot(of request: RequestID) -> Int? {
+    let slot = Int(slots[request.index & (slots.count - 1)])
+    return slot >= 0 && live[slot].id == request ? slot : nil
+  }
+
+  /// Adds a request, in place of what is known of the same.
+  private mutating func insert(_ request: Live) {
+    if let slot = slot(of: request.id) {
+      live[slot] = request
+      return
+    }
+    while slots[request.id.index & (slots.count - 1)] >= 0 { growSlots() }
+    let slot: Int32
+    if let last = vacant.popLast() {
+      slot = last
+      live[Int(slot)] = request
+    } else {
+      slot = Int32(live.count)
+      live.append(request)
+    }
+    slots[request.id.index & (slots.count - 1)] = slot
+  }
+
+  private mutating func growSlots() {
+    var larger: [Int32] = Array(repeating: -1, count: 2 * slots.count)
+    for slot in slots where slot >= 0 { larger[live[Int(slot)].id.index & (larger.count - 1)] = slot }
+    slots = larger
   }
 
   private mutating func prepare(_ i: Int) {
