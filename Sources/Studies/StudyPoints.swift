@@ -30,6 +30,11 @@ public struct StudyPoint: Hashable, Sendable {
   public var settings: [Setting]
 }
 
+extension Study {
+  /// All points of all grids.
+  public var points: [StudyPoint] { grids.flatMap(\.points) }
+}
+
 extension Grid {
   /// A cell with the settings of its axes' values, in the order of the axes.
   public struct Row: Hashable, Sendable {

@@ -21,7 +21,7 @@ struct InfiniteSim: ParsableCommand {
       database schema \(ResultStore.schemaVersion)
       """,
     subcommands: [
-      RunCommand.self, CompareCommand.self, SweepCommand.self, DiffCommand.self,
+      RunCommand.self, CompareCommand.self, SweepCommand.self, MergeCommand.self, DiffCommand.self,
       CapacityCommand.self, ReportCommand.self, ShowCommand.self, PoliciesCommand.self, ModelsCommand.self,
       HardwareCommand.self,
       EnginesCommand.self, CostCommand.self, ValidateCommand.self, CalibrateCommand.self, TraceCommand.self,
