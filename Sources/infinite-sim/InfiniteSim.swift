@@ -29,6 +29,8 @@ struct InfiniteSim: ParsableCommand {
     ])
 
   static func main() {
+    // A file that may not grow is an error of the write, with a sentence, and not the end of the process.
+    signal(SIGXFSZ, SIG_IGN)
     var command: any ParsableCommand
     do { command = try parseAsRoot() } catch { exit(withError: error) }
     do { try command.run() } catch {

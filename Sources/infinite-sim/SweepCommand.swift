@@ -3,6 +3,11 @@ import Foundation
 import Results
 import Studies
 
+/// Who runs the points of a sweep.
+enum SweepEngine: String, CaseIterable, ExpressibleByArgument {
+  case local, slurm
+}
+
 /// `infinite-sim sweep`: all points of a study, and what it expects of them.
 struct SweepCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -16,12 +21,22 @@ struct SweepCommand: ParsableCommand {
   var study: String
   @Option(help: "SQLite database in which runs and points are kept; any number of studies share one.")
   var db: String?
-  @Option(help: "Simulations at a time. (default: one per core)")
+  @Option(help: "Simulations at a time, with Slurm cores of a task. (default: one per core, with Slurm 1)")
   var jobs: Int?
   @Flag(help: "List the points and run nothing.")
   var dryRun = false
   @Option(help: ArgumentHelp("Run one of N shares of the points, for `merge`.", valueName: "i/N"))
   var shard: Shard?
+  @Option(help: "Who runs the points: local threads, or slurm by a job array.")
+  var engine = SweepEngine.local
+  @Option(help: "With Slurm: tasks among which the points are dealt, 1 to 1000.")
+  var chunks = 16
+  @Option(help: "With Slurm: times that a task is submitted before the sweep gives up.")
+  var tries = 3
+  @Option(
+    help: ArgumentHelp(
+      "With Slurm: an option of sbatch, as --sbatch=--partition=main; repeatable.", valueName: "option"))
+  var sbatch: [String] = []
   @OptionGroup var outcome: OutcomeFiles
   @Flag(help: "Run again what the database holds already.")
   var force = false
@@ -35,6 +50,14 @@ struct SweepCommand: ParsableCommand {
     if shard != nil, !outcome.isEmpty {
       throw ValidationError("A shard has no outcome: give --junit and --summary to `merge`.")
     }
+    if engine == .slurm, shard != nil || force {
+      throw ValidationError(
+        "--engine slurm makes its own shards and runs what is missing: no --shard, no --force.")
+    }
+    if !(1...SlurmSweep.mostChunks).contains(chunks) {
+      throw ValidationError("--chunks is \(chunks), expected 1 to \(SlurmSweep.mostChunks).")
+    }
+    if !(1...100).contains(tries) { throw ValidationError("--tries is \(tries), expected 1 to 100.") }
     if db == nil, !dryRun { throw ValidationError("Give --db FILE, or --dry-run.") }
   }
 
@@ -50,6 +73,13 @@ struct SweepCommand: ParsableCommand {
     try files.requireDistinct()
     let outcome = try outcome.open()
     let store = try ResultStore.open(db)
+    if engine == .slurm {
+      let quiet = quiet
+      try SlurmSweep(
+        plan: plan, study: study, store: store, chunks: chunks, jobs: jobs ?? 1, tries: tries,
+        sbatchOptions: sbatch, log: { if !quiet { writeToStandardError("slurm: \($0)\n") } }
+      ).run()
+    }
     let runner = try SweepRunner(
       plan, store: store, jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount,
       force: force, progress: SweepProgress(quiet: quiet))

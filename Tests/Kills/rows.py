@@ -6,7 +6,7 @@ References are told by what they refer to: a run by its manifest, a decision by 
     rows.py A.db B.db      compares; exit code 1 and the first differences if they are not equal
 """
 
-import hashlib
+import contextlib
 import sqlite3
 import sys
 
@@ -14,7 +14,7 @@ LEFT_OUT = {"id", "run_id", "sweep_id", "decision_id", "started_at", "finished_a
 
 
 def connect(path):
-    return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)
+    return contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30))
 
 
 def integrity(path):
@@ -25,33 +25,32 @@ def integrity(path):
 
 def rows(path):
     """The sorted rows of all tables as texts."""
-    db = connect(path)
-    db.row_factory = sqlite3.Row
-    tables = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
-    runs = {row["id"]: row["manifest_hash"] for row in db.execute("SELECT id, manifest_hash FROM run")}
-    sweeps = {row["id"]: row["name"] for row in db.execute("SELECT id, name FROM sweep")}
-    decisions = {}
-    found = []
-    for table in sorted(tables, key=lambda name: name != "decision"):
-        ordered = table in ("decision", "instance_sample")
-        place = {}
-        for row in db.execute(f"SELECT * FROM {table}" + (" ORDER BY id" if ordered else "")):
-            columns = row.keys()
-            parts = [table]
-            if "run_id" in columns:
-                parts.append("run " + str(runs.get(row["run_id"])))
-            if "sweep_id" in columns:
-                parts.append("sweep " + str(sweeps.get(row["sweep_id"])))
-            if ordered:
-                place[row["run_id"]] = place.get(row["run_id"], 0) + 1
-                parts.append(f"number {place[row['run_id']]}")
-                if table == "decision":
-                    decisions[row["id"]] = parts[1] + " " + parts[2]
-            if "decision_id" in columns:
-                parts.append("decision " + decisions[row["decision_id"]])
-            parts += [f"{name}={row[name]!r}" for name in columns if name not in LEFT_OUT]
-            found.append(" ".join(parts))
-    db.close()
+    with connect(path) as db:
+        db.row_factory = sqlite3.Row
+        tables = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
+        runs = {row["id"]: row["manifest_hash"] for row in db.execute("SELECT id, manifest_hash FROM run")}
+        sweeps = {row["id"]: row["name"] for row in db.execute("SELECT id, name FROM sweep")}
+        decisions = {}
+        found = []
+        for table in sorted(tables, key=lambda name: name != "decision"):
+            ordered = table in ("decision", "instance_sample")
+            place = {}
+            for row in db.execute(f"SELECT * FROM {table}" + (" ORDER BY id" if ordered else "")):
+                columns = row.keys()
+                parts = [table]
+                if "run_id" in columns:
+                    parts.append("run " + str(runs.get(row["run_id"])))
+                if "sweep_id" in columns:
+                    parts.append("sweep " + str(sweeps.get(row["sweep_id"])))
+                if ordered:
+                    place[row["run_id"]] = place.get(row["run_id"], 0) + 1
+                    parts.append(f"number {place[row['run_id']]}")
+                    if table == "decision":
+                        decisions[row["id"]] = parts[1] + " " + parts[2]
+                if "decision_id" in columns:
+                    parts.append("decision " + decisions[row["decision_id"]])
+                parts += [f"{name}={row[name]!r}" for name in columns if name not in LEFT_OUT]
+                found.append(" ".join(parts))
     return sorted(found)
 
 
@@ -59,10 +58,6 @@ def doubled(path):
     """Manifests of runs that are there twice with the same rows kept."""
     with connect(path) as db:
         return [row[0] for row in db.execute("SELECT manifest_hash FROM run GROUP BY manifest_hash, kept HAVING count(*) > 1")]
-
-
-def digest(path):
-    return hashlib.sha256("\n".join(rows(path)).encode()).hexdigest()[:16]
 
 
 def differences(first, second, most=6):

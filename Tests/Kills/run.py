@@ -31,14 +31,21 @@ from rows import connect, differences, doubled, integrity, rows
 STUDY = """\
 study: kills
 seeds: 2
-rows: all
 options: {gpus-per-node: 4, kv-blocks: 300, max-num-seqs: 16, trace: t.csv}
-axes:
-  rate-scale: [1, 4, 8]
-  lending: [passive, proactive]
-contenders: [vllm-m, debtor-creditor]
+grids:
+  - grid: many
+    rows: requests
+    axes:
+      rate-scale: [1, 4, 8]
+      lending: [passive, proactive]
+    contenders: [vllm-m, debtor-creditor]
+  - grid: samples
+    rows: all
+    options: {limit: 12, gpus-per-node: 2}
+    axes: {rate-scale: [16]}
+    contenders: [vllm-m, debtor-creditor]
 expect:
-  - value(debtor-creditor, completed) == 61
+  - value(debtor-creditor, rejected) == 0
 """
 SHARDS = 3
 WRITE_LOCK = 120  # the byte of the -shm file that a writer locks (sqlite.org/walformat.html, 2.3.1)
