@@ -13,8 +13,8 @@ import sys
 LEFT_OUT = {"id", "run_id", "sweep_id", "decision_id", "started_at", "finished_at"}
 
 
-def connect(path):
-    return contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30))
+def connect(path, timeout=30):
+    return contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=timeout))
 
 
 def integrity(path):

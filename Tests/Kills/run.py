@@ -75,6 +75,8 @@ class Lab:
         self.missed = 0
         self.resumed = 0
         self.committed = []
+        # Of an uninterrupted sweep: the range from which moments are drawn.
+        self.seconds = 0.1
 
     def start(self, *arguments, **options):
         return subprocess.Popen(
@@ -91,14 +93,14 @@ class Lab:
         return self.folder / name
 
     def points(self, name):
-        """Committed points and the runs they are linked to."""
+        """Committed points and the runs they are linked to; none where a stopped process lets nobody read."""
         if not self.path(name).exists():
             return set()
-        with connect(self.path(name)) as db:
+        with connect(self.path(name), timeout=0.2) as db:
             try:
                 return set(db.execute(
                     "SELECT grid, label, axes, sweep_point.seed, heat, manifest_hash FROM sweep_point JOIN run ON run.id = run_id"))
-            except sqlite3.OperationalError:  # no schema yet
+            except sqlite3.OperationalError:  # locked, or no schema yet
                 return set()
 
     def holds_write_lock(self, name, pid):
@@ -113,7 +115,7 @@ class Lab:
     def kill_in_transaction(self, kind, name, total, arguments):
         """Runs a command and kills it inside a transaction. False if it ended before."""
         process = self.start(*arguments)
-        wait = time.monotonic() + self.random.uniform(0, 0.15 if kind != "merge" else 0.0)
+        wait = time.monotonic() + self.random.uniform(0, {"run": 0.9, "shard": 0.5, "merge": 0}[kind] * self.seconds)
         while process.poll() is None:
             if time.monotonic() < wait or not self.holds_write_lock(name, process.pid):
                 time.sleep(0.0002)
@@ -311,7 +313,9 @@ def main():
         shutil.copy(options.program, program)
         lab = Lab(program, folder, seed)
         make_inputs(folder)
+        start = time.monotonic()
         lab.run("sweep", "s.yaml", "--db", "whole.db", "--quiet")
+        lab.seconds = time.monotonic() - start
         whole = rows(lab.path("whole.db"))
         for i in range(1, SHARDS + 1):
             lab.run("sweep", "s.yaml", "--shard", f"{i}/{SHARDS}", "--db", f"shard-{i}.db", "--quiet")

@@ -15,6 +15,7 @@ import pathlib
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -108,9 +109,9 @@ class Lab:
                 continue
         return found
 
-    def task_in_mid_sweep(self, db):
+    def task_in_mid_sweep(self):
         """A task that has committed a point and not all of them, stopped."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + 30
         while time.monotonic() < end:
             for pid, node in self.tasks():
                 try:
@@ -120,15 +121,15 @@ class Lab:
                     continue
                 shard = command[command.index(b"--db") + 1].decode()
                 try:
-                    with connect(shard) as found:
+                    with connect(shard, timeout=0.1) as found:
                         points = found.execute("SELECT count(*) FROM sweep_point").fetchone()[0]
-                except Exception:
+                except sqlite3.OperationalError:
                     points = 0
-                if points >= 1 and not os.path.exists(shard.removesuffix(".db") + ".done"):
+                if points >= 1 and not os.path.exists(shard.rsplit(".", 2)[0] + ".done"):
                     return pid, node, points
                 os.kill(pid, signal.SIGCONT)
             time.sleep(0.002)
-        fail("no task was found in mid-sweep")
+        fail(f"no task was found in mid-sweep: {self.slurm('squeue')}{self.slurm('sinfo')}")
 
 
 def main():
@@ -158,13 +159,13 @@ def main():
             lab.finish(lab.on_slurm("plain.db"), "plain.db", whole, "undisturbed")
 
             process = lab.on_slurm("task.db")
-            pid, node, points = lab.task_in_mid_sweep("task.db")
+            pid, node, points = lab.task_in_mid_sweep()
             os.kill(pid, signal.SIGKILL)
             log = lab.finish(process, "task.db", whole, f"kill -9 of a task on {node} with {points} points committed")
             check(len(re.findall(r"slurm: job \d+: ", log)) == 2 and "try 2 of 3" in log, "the new job is not named")
 
             process = lab.on_slurm("driver.db")
-            pid, _, _ = lab.task_in_mid_sweep("driver.db")
+            pid, _, _ = lab.task_in_mid_sweep()
             process.kill()
             first = process.communicate()[1]
             os.kill(pid, signal.SIGCONT)
@@ -172,12 +173,12 @@ def main():
             check("slurm: job" in first and "slurm: job" not in log, "the second sweep did not find the first one's job")
 
             process = lab.on_slurm("node.db")
-            pid, node, points = lab.task_in_mid_sweep("node.db")
+            pid, node, points = lab.task_in_mid_sweep()
             daemon = int((cluster / f"slurmd.{node}.pid").read_text())
             os.kill(daemon, signal.SIGKILL)
             log = lab.finish(process, "node.db", whole, f"kill -9 of the slurmd of {node}, whose task hangs with {points} points committed")
             check(len(re.findall(r"slurm: job \d+: ", log)) == 2 and "try 2 of 3" in log, "the new job is not named")
-            check(node in lab.slurm("sinfo", "--noheader", "--states=down", "--format=%n"), f"{node} is not down")
+            check(node in lab.slurm("sinfo", "--noheader", "--states=down", "--format=%N"), f"{node} is not down")
             os.kill(pid, signal.SIGKILL)
         finally:
             subprocess.run([scripts, "stop", cluster], check=True)

@@ -29,12 +29,18 @@ struct SlurmSweep {
   /// The controller may be away for so long.
   private static let pollsWithoutAnswer = 300
 
-  /// The same for every task; what differs are its arguments.
+  /// The same for every task; what differs are its arguments. Every try has a file of its own, as a task that hangs on a
+  /// lost node may keep an earlier one locked; it begins with what those hold. The name of the file is in `chunk-N.done`.
   private static let script = """
     #!/bin/sh
     # PROGRAM STUDY CHUNKS CORES FOLDER
-    shard=$5/chunk-$SLURM_ARRAY_TASK_ID
-    "$1" sweep "$2" --shard "$SLURM_ARRAY_TASK_ID/$3" --jobs "$4" --db "$shard.db" --quiet && : >"$shard.done"
+    chunk=$5/chunk-$SLURM_ARRAY_TASK_ID
+    shard=$chunk.$SLURM_ARRAY_JOB_ID
+    for earlier in "$chunk".*.db; do
+      [ ! -e "$earlier" ] || "$1" merge "$shard.db" "$earlier" --quiet >/dev/null 2>&1
+    done
+    "$1" sweep "$2" --shard "$SLURM_ARRAY_TASK_ID/$3" --jobs "$4" --db "$shard.db" --quiet &&
+      echo "${shard##*/}.db" >"$shard.done" && mv "$shard.done" "$chunk.done"
 
     """
 
@@ -47,7 +53,7 @@ struct SlurmSweep {
       plan.heats.flatMap { $0.members.map { .string($0.manifest.hash) } } + [.int(chunks)]
     ).digest.prefix(12)
     let folder = URL(fileURLWithPath: store.path + ".shards/\(key)")
-    let name = "infinite-sim-\(key)"
+    let name = "infinite-sim-" + JSON.string(folder.path).digest.prefix(12)
     do {
       try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
       try Data(Self.script.utf8).write(to: folder.appendingPathComponent("chunk.sh"), options: .atomic)
@@ -61,7 +67,8 @@ struct SlurmSweep {
     var submitted: [Int: Int] = [:]
     var polls: [Int: Int] = [:]
     var unanswered = 0
-    var done: Set<Int> = []
+    // Chunk → its shard.
+    var done: [Int: String] = [:]
     while true {
       let queued: Set<Int>
       do {
@@ -73,13 +80,16 @@ struct SlurmSweep {
         sleep(Self.pollInterval)
         continue
       }
-      let found = wanted.filter { FileManager.default.fileExists(atPath: file($0, "done").path) }
-      if found.count > done.count { log("\(found.count) of \(wanted.count) chunks done") }
-      done = Set(found)
+      let before = done.count
+      for chunk in wanted where done[chunk] == nil {
+        guard let name = try? String(contentsOf: file(chunk, "done"), encoding: .utf8) else { continue }
+        done[chunk] = folder.appendingPathComponent(name.trimmingCharacters(in: .newlines)).path
+      }
+      if done.count > before { log("\(done.count) of \(wanted.count) chunks done") }
       if done.count == wanted.count { break }
 
       var lost: [Int] = []
-      for chunk in wanted where !done.contains(chunk) {
+      for chunk in wanted where done[chunk] == nil {
         polls[chunk] = queued.contains(chunk) ? 0 : polls[chunk, default: 0] + 1
         if polls[chunk]! >= (submitted[chunk] == nil ? 1 : Self.pollsToBeLost) { lost.append(chunk) }
       }
@@ -109,7 +119,7 @@ struct SlurmSweep {
       sleep(Self.pollInterval)
     }
 
-    let merged = try store.merge(Shards(wanted.map { file($0, "db").path }))
+    let merged = try store.merge(Shards(wanted.map { done[$0]! }))
     log("\(grouped(merged.runs)) runs and \(grouped(merged.points)) points merged")
     // All of it is in the database now.
     try? FileManager.default.removeItem(at: folder)
