@@ -10,7 +10,8 @@ let package = Package(
     .target(
       name: "Fuzz",
       dependencies: [
-        .product(name: "Workloads", package: "infinite-sim"), .product(name: "Parsers", package: "infinite-sim"),
+        .product(name: "Workloads", package: "infinite-sim"),
+        .product(name: "Parsers", package: "infinite-sim"),
       ],
       // One thread and C entry points: nothing for strict concurrency to check.
       swiftSettings: [.swiftLanguageMode(.v5)])

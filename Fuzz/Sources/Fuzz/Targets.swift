@@ -18,6 +18,7 @@ struct Target {
   /// Bytes from which the mutator keeps off most of the time.
   var headerLines: Int
   var words: [String]
+  var isJSON = false
   var read: (UnsafeRawBufferPointer) throws -> Reach
 
   static let all = [
@@ -49,7 +50,9 @@ final class ScratchFile {
 nonisolated(unsafe) var scratchPaths: [String] = []
 
 extension Target {
-  private static func text(_ bytes: UnsafeRawBufferPointer) -> String { String(decoding: bytes, as: UTF8.self) }
+  private static func text(_ bytes: UnsafeRawBufferPointer) -> String {
+    String(decoding: bytes, as: UTF8.self)
+  }
 
   static let trace: Target = {
     let file = ScratchFile("trace")
@@ -62,7 +65,8 @@ extension Target {
     return Target(
       name: "trace", headerLines: 1,
       words: [
-        "arrival_s", "input_tokens", "output_tokens", "session", "turn", "think_s", "class", "hash_ids", "block_tokens",
+        "arrival_s", "input_tokens", "output_tokens", "session", "turn", "think_s", "class", "hash_ids",
+        "block_tokens",
         "TIMESTAMP", "timestamp", "input_length", "output_length", "2023-11-16 18:15:46.6805900",
         "2024-05-10 00:00:00.009930+00:00", "chat_id", "parent_chat_id", "null", "true", "\\u00e9",
       ]
@@ -86,8 +90,10 @@ extension Target {
   static let study = Target(
     name: "study", headerLines: 1,
     words: [
-      "study", "question", "baseline", "seeds", "rows", "on-reject", "options", "axes", "contenders", "expect", "grids",
-      "grid", "label", "policy", "vllm-m", "ratio(", "value(", "low(", "share(", "where", "and", "in", "==", ">=", "mean(",
+      "study", "question", "baseline", "seeds", "rows", "on-reject", "options", "axes", "contenders",
+      "expect", "grids",
+      "grid", "label", "policy", "vllm-m", "ratio(", "value(", "low(", "share(", "where", "and", "in", "==",
+      ">=", "mean(",
       "all", "common", "[1, 2]", "{a: 1}", "&a", "*a", "- ", "|", "!!binary", "~", ".inf",
     ]
   ) { bytes in
@@ -103,7 +109,10 @@ extension Target {
 
   static let hardware = Target(
     name: "hardware", headerLines: 0,
-    words: ["name", "unvalidated", "none", ".inf", ".nan", "-1", "1e400", "custom_all_reduce", "[]", "{}", "- ", "~"]
+    words: [
+      "name", "unvalidated", "none", ".inf", ".nan", "-1", "1e400", "custom_all_reduce", "[]", "{}", "- ",
+      "~",
+    ]
   ) { bytes in
     do {
       let file = try HardwareFile(yaml: text(bytes), file: "h.yaml")
@@ -120,8 +129,10 @@ extension Target {
     return Target(
       name: "generator", headerLines: 0,
       words: [
-        "requests", "duration_s", "seed", "arrivals", "rate", "process", "poisson", "gamma", "cv", "prompt", "output",
-        "kind", "uniform", "lognormal", "fixed", "mixture", "min", "max", "mean", "classes", "closed-loop", "users",
+        "requests", "duration_s", "seed", "arrivals", "rate", "process", "poisson", "gamma", "cv", "prompt",
+        "output",
+        "kind", "uniform", "lognormal", "fixed", "mixture", "min", "max", "mean", "classes", "closed-loop",
+        "users",
         "think_s", "sessions", "turns", "prefix", "weight", "share", "- ", "{}", "[]", "1e9", "0",
       ]
     ) { bytes in
@@ -130,7 +141,9 @@ extension Target {
         _ = try GeneratorYAML.read(path: file.path)
         return .content
       } catch let error as TraceError {
-        if case .malformed(_, _, _, _, let expected) = error { return expected == "YAML" ? .header : .content }
+        if case .malformed(_, _, _, _, let expected) = error {
+          return expected == "YAML" ? .header : .content
+        }
         return .header
       }
     }
@@ -140,9 +153,10 @@ extension Target {
     name: "config", headerLines: 0,
     words: [
       "model_type", "llama", "opt", "mixtral", "deepseek_v3", "qwen3_moe", "hidden_size", "intermediate_size",
-      "num_attention_heads", "num_key_value_heads", "num_hidden_layers", "vocab_size", "head_dim", "sliding_window",
-      "quantization_config", "torch_dtype", "float16", "n_routed_experts", "kv_lora_rank", "null", "true", "[1]", "{}",
-    ]
+      "num_attention_heads", "num_key_value_heads", "num_hidden_layers", "vocab_size", "head_dim",
+      "sliding_window",
+      "quantization_config", "torch_dtype", "float16", "n_routed_experts", "kv_lora_rank", "bfloat16",
+    ], isJSON: true
   ) { bytes in
     do {
       _ = try ModelConfigFile(json: Data(bytes), file: "config.json", name: "fuzzed")
@@ -155,7 +169,7 @@ extension Target {
 
   /// The texts of a database: what a run's summary, a point's axes and a list of ids are read from.
   static let json = Target(
-    name: "json", headerLines: 0, words: ["null", "true", "1e999", "-0", "\"\\ud800\"", "{}", "[]", "ttft_s", "p50"]
+    name: "json", headerLines: 0, words: ["\\ud800", "\\n", "ttft_s", "p50", "load", "stable"], isJSON: true
   ) { bytes in
     guard let value = try? JSON(parsing: text(bytes)) else { return .header }
     _ = try? RunResult(value)
@@ -166,7 +180,8 @@ extension Target {
   /// A database of this or another version, or of another program, or none.
   static let database: Target = {
     let file = ScratchFile("database.db")
-    return Target(name: "database", headerLines: 0, words: ["run", "sweep", "kept", "all", "completed"]) { bytes in
+    return Target(name: "database", headerLines: 0, words: ["run", "sweep", "kept", "all", "completed"]) {
+      bytes in
       for suffix in ["-wal", "-shm", "-journal"] { unlink(file.path + suffix) }
       file.write(bytes)
       do {
