@@ -15,6 +15,8 @@ let package = Package(
     .library(name: "Sim", targets: ["Sim"]),
     .library(name: "Policies", targets: ["Policies"]),
     .library(name: "Workloads", targets: ["Workloads"]),
+    // Whatever else reads files, for `Fuzz`.
+    .library(name: "Parsers", targets: ["Calibration", "Results", "Studies"]),
     // Not for use: a driver of a GPU that is an interpreter, for tests (docs/cuda.md).
     .library(name: "StandInDriver", type: .dynamic, targets: ["StandInDriver"]),
   ],

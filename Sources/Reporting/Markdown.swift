@@ -1,9 +1,9 @@
 import Foundation
 
 /// Markdown as we write it and as cmark-gfm reads it.
-enum Markdown {
+package enum Markdown {
   /// Text of the database such that it reads as itself: no markup, no HTML, no further line.
-  static func escaped(_ text: String) -> String {
+  package static func escaped(_ text: String) -> String {
     var out = ""
     for character in text {
       if character.isNewline || BlockMark.isMark(character) {

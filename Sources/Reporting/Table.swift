@@ -13,7 +13,7 @@ package struct Table {
     self.textColumns = leftByDefault ? textColumns.union([0]) : textColumns
   }
 
-  /// An aligned Markdown table. Pipes and line ends in cells are escaped.
+  /// An aligned Markdown table. Pipes, line ends and what would begin a tag in cells are escaped.
   package var markdown: String {
     guard let heading = rows.first else { return "" }
     let cells = rows.map { $0.map(Self.escaped) }
@@ -34,9 +34,12 @@ package struct Table {
 
   private static func escaped(_ cell: String) -> String {
     var out = ""
-    for character in cell {
+    for (index, character) in zip(cell.indices, cell) {
       switch character {
       case "|": out += "\\|"
+      case "<":
+        let next = cell[cell.index(after: index)...].first
+        out += next.map { $0.isLetter || "/!?".contains($0) } == true ? "\\<" : "<"
       case "\\": out += "\\\\"
       case _ where character.isNewline: out += " "
       default: out.append(character)

@@ -83,10 +83,15 @@ extension ResultStore {
     }
   }
 
-  /// Stores a finished run and links the points to it, in one transaction.
+  /// Stores a finished run and links the points to it, in one transaction. If another process has stored the same
+  /// run meanwhile, the points are linked to that one, unless it is to be stored `again`.
   /// - Returns: the id of the run's row.
-  public func keep(_ run: FinishedRun, for points: [SweepPointKey]) throws -> Int64 {
+  public func keep(_ run: FinishedRun, for points: [SweepPointKey], again: Bool = false) throws -> Int64 {
     try write { db in
+      if !again, let known = try Self.completedRun(db, manifestHash: run.manifest.hash, with: run.kept) {
+        try Self.put(db, points, run: known["id"], error: nil)
+        return known["id"]
+      }
       let id = try RunRow.insert(db, run.manifest, startedAt: run.startedAt)
       var writer = try RunWriter(db, run: id)
       for request in run.requests { try writer.write(request, run.accounts[request.id]) }
@@ -120,7 +125,7 @@ extension ResultStore {
     }
   }
 
-  private static func put(_ db: Database, _ points: [SweepPointKey], run: Int64?, error: String?) throws {
+  static func put(_ db: Database, _ points: [SweepPointKey], run: Int64?, error: String?) throws {
     for point in points {
       try db.execute(
         sql: """
@@ -133,7 +138,17 @@ extension ResultStore {
     }
   }
 
-  private func write<Value>(_ body: (Database) throws -> Value) throws -> Value {
+  /// A point's row with the manifest of its run, if it is there.
+  static func point(_ db: Database, _ key: SweepPointKey) throws -> Row? {
+    try Row.fetchOne(
+      db,
+      sql: """
+        SELECT sweep_point.*, run.manifest_hash FROM sweep_point LEFT JOIN run ON run.id = run_id
+        WHERE (sweep_id, grid, label, axes, sweep_point.seed, heat) = (?, ?, ?, ?, ?, ?)
+        """, arguments: [key.sweep, key.grid, key.label, key.axes, key.seed, key.heat])
+  }
+
+  func write<Value>(_ body: (Database) throws -> Value) throws -> Value {
     try Self.translatingDatabaseErrors(path) {
       var value: Value?
       try queue.inTransaction(.immediate) { db in
@@ -180,7 +195,10 @@ extension ResultStore {
 }
 
 extension SweepPointKey {
-  fileprivate init(_ row: Row) {
+  /// For errors.
+  var text: String { "\(grid) \(axes), \(label), seed \(seed), \(heat)" }
+
+  init(_ row: Row) {
     self.init(
       sweep: row["sweep_id"], grid: row["grid"], label: row["label"], axes: row["axes"], seed: row["seed"],
       heat: row["heat"])

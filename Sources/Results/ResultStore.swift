@@ -62,6 +62,12 @@ public final class ResultStore: Sendable {
     }
   }
 
+  /// The schema version of the database at `path`, `nil` if there is no file; 0 is an empty one.
+  static func schemaVersion(of path: String) throws(StoreError) -> Int? {
+    guard FileManager.default.fileExists(atPath: path) else { return nil }
+    return try translating(path) { try version(of: path, supported: .max) }
+  }
+
   /// The schema version of the file at `path`, 0 if there is none, found without changing anything.
   private static func version(of path: String, supported: Int) throws -> Int {
     guard FileManager.default.fileExists(atPath: path) else { return 0 }
@@ -97,6 +103,9 @@ public final class ResultStore: Sendable {
     let start = try handle.read(upToCount: header.count) ?? Data()
     guard start.isEmpty || start == header else { throw StoreError.notADatabase(path: path) }
   }
+
+  /// Folds the journal into the file, which then can be moved or copied alone. Nothing can be read or written after it.
+  public func close() throws(StoreError) { try Self.translating(path) { try queue.close() } }
 
   private static func backUp(_ queue: DatabaseQueue, path: String, version: Int) throws {
     let backup = "\(path).backup-v\(version)"
@@ -211,16 +220,17 @@ public final class ResultStore: Sendable {
 
   /// The newest completed run of a manifest that has at least the wanted rows, if there is one.
   public func completedRun(manifestHash: String, with rows: KeptRows = .all) throws -> StoredRun? {
-    try read { db in
-      try Row.fetchOne(
-        db,
-        sql: """
-          SELECT * FROM run WHERE manifest_hash = ? AND status = 'completed' AND kept IN (\(rows.superset))
-          ORDER BY id DESC LIMIT 1
-          """,
-        arguments: [manifestHash]
-      ).map(StoredRun.init)
-    }
+    try read { db in try Self.completedRun(db, manifestHash: manifestHash, with: rows).map(StoredRun.init) }
+  }
+
+  static func completedRun(_ db: Database, manifestHash: String, with rows: KeptRows) throws -> Row? {
+    try Row.fetchOne(
+      db,
+      sql: """
+        SELECT * FROM run WHERE manifest_hash = ? AND status = 'completed' AND kept IN (\(rows.superset))
+        ORDER BY id DESC LIMIT 1
+        """,
+      arguments: [manifestHash])
   }
 
   /// All runs in the order in which they were stored.

@@ -11,6 +11,14 @@ enum Schema {
   /// "iSim" in ASCII: tells our databases from those of other programs (`PRAGMA application_id`).
   static let applicationID: Int32 = 0x6953_696d
 
+  /// The tables whose rows belong to one run by a column `run_id`, a table before those that refer to it, and what
+  /// puts a run's rows in order. `move_grounds` hangs on `decision`.
+  static let tablesOfRuns = [
+    (name: "request", key: "request_id"), (name: "request_account", key: "request_id"),
+    (name: "instance_work", key: "instance"), (name: "instance_sample", key: "id"),
+    (name: "decision", key: "id"),
+  ]
+
   static let steps = [
     SchemaStep(name: "run, request, instance_sample, decision") { db in
       try db.execute(

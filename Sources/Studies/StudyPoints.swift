@@ -30,6 +30,11 @@ public struct StudyPoint: Hashable, Sendable {
   public var settings: [Setting]
 }
 
+extension Study {
+  /// All points of all grids.
+  public var points: [StudyPoint] { grids.flatMap(\.points) }
+}
+
 extension Grid {
   /// A cell with the settings of its axes' values, in the order of the axes.
   public struct Row: Hashable, Sendable {
@@ -53,8 +58,16 @@ extension Grid {
     return rows
   }
 
-  /// The number of points.
-  public var count: Int { axes.reduce(contenders.count * seeds.count) { $0 * $1.values.count } }
+  /// Points of a grid that a study may ask for.
+  static let mostPoints = 1_000_000
+
+  /// The number of points; `nil` if it is beyond Int.
+  var checkedCount: Int? {
+    axes.reduce(Optional(contenders.count * seeds.count)) { count, axis in
+      let (product, overflows) = (count ?? 0).multipliedReportingOverflow(by: axis.values.count)
+      return count == nil || overflows ? nil : product
+    }
+  }
 
   /// All points: cells in order, in each the contenders, of each the seeds.
   public var points: [StudyPoint] {

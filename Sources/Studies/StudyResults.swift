@@ -114,6 +114,25 @@ extension StudyResults {
     .sorted { $0.key.text < $1.key.text }
   }
 
+  /// The points of the study that have no outcome on the whole trace, or none on a common one that others of their
+  /// heat have, in the study's order.
+  public var missingPoints: [PointKey] {
+    let common = Set(outcomes.keys.filter { $0.heat == .common }.map { Heat(cell: $0.cell, seed: $0.seed) })
+    return study.points.flatMap { point in
+      let heats: [HeatKind] =
+        common.contains(Heat(cell: point.cell, seed: point.seed)) ? [.whole, .common] : [.whole]
+      return heats.map {
+        PointKey(cell: point.cell, label: point.contender.label, seed: point.seed, heat: $0)
+      }
+    }
+    .filter { outcomes[$0] == nil }
+  }
+
+  private struct Heat: Hashable {
+    var cell: Cell
+    var seed: Int
+  }
+
   /// The numbers that a quantity has in each selected cell, one per cell, for tables and figures.
   public func values(of quantity: Quantity) throws(NoValue) -> [(cell: Cell, value: Double)] {
     let cells = cells(quantity.selection, labels: quantity.expression.labels)

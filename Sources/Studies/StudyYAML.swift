@@ -100,12 +100,18 @@ private struct StudyReader {
           "a label of grid \(name): \(contenders.map(\.label).joined(separator: ", "))")
       }
     }
-    return Grid(
+    let grid = Grid(
       name: name, place: place(map.node), baseline: baseline, seeds: try seeds(inherited("seeds")),
       kept: try choice(inherited("rows"), KeptRows.summary),
       onReject: try choice(inherited("on-reject"), OnReject.common),
       options: try (study.map { try settings($0["options"]) } ?? []) + settings(map["options"]),
       axes: try axes(map["axes"]), contenders: contenders, expectations: try expectations(map))
+    guard let count = grid.checkedCount, count <= Grid.mostPoints else {
+      throw fault(
+        map["axes"] ?? map.node, "a grid of \(grid.checkedCount.map(String.init) ?? "more than 2^63") points",
+        "at most \(Grid.mostPoints)")
+    }
+    return grid
   }
 
   private func contenders(_ map: Mapping) throws -> [Contender] {

@@ -59,7 +59,7 @@ struct DiffCommand: ParsableCommand {
                 change.name.text, change.metric,
                 figure(change.old) + (change.spread.map { " ± \(figure($0))" } ?? " (one seed)"),
                 figure(change.new), change.old == 0 ? "–" : percent(change.new / change.old - 1),
-              ].map { $0.replacing("|", with: "\\|") }
+              ]
             }, leftColumns: [0, 1])
       text += "\nWhy, from the manifests:\n\n"
       var seen: Set<String> = []

@@ -54,6 +54,7 @@ enum FailureStatus: Int32 {
         case .isAFolder: .usage
         case .notWritable, .backupExists, .busy, .other: .runFailed
         }
+    case is MergeError: self = .badData
     default: self = .runFailed
     }
   }

@@ -21,7 +21,7 @@ struct InfiniteSim: ParsableCommand {
       database schema \(ResultStore.schemaVersion)
       """,
     subcommands: [
-      RunCommand.self, CompareCommand.self, SweepCommand.self, DiffCommand.self,
+      RunCommand.self, CompareCommand.self, SweepCommand.self, MergeCommand.self, DiffCommand.self,
       CapacityCommand.self, ReportCommand.self, ShowCommand.self, PoliciesCommand.self, ModelsCommand.self,
       HardwareCommand.self,
       EnginesCommand.self, CostCommand.self, ValidateCommand.self, CalibrateCommand.self, TraceCommand.self,
@@ -29,6 +29,8 @@ struct InfiniteSim: ParsableCommand {
     ])
 
   static func main() {
+    // A file that may not grow is an error of the write, with a sentence, and not the end of the process.
+    signal(SIGXFSZ, SIG_IGN)
     var command: any ParsableCommand
     do { command = try parseAsRoot() } catch { exit(withError: error) }
     do { try command.run() } catch {

@@ -3,6 +3,11 @@ import Foundation
 import Results
 import Studies
 
+/// Who runs the points of a sweep.
+enum SweepEngine: String, CaseIterable, ExpressibleByArgument {
+  case local, slurm
+}
+
 /// `infinite-sim sweep`: all points of a study, and what it expects of them.
 struct SweepCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -16,14 +21,23 @@ struct SweepCommand: ParsableCommand {
   var study: String
   @Option(help: "SQLite database in which runs and points are kept; any number of studies share one.")
   var db: String?
-  @Option(help: "Simulations at a time. (default: one per core)")
+  @Option(help: "Simulations at a time, with Slurm cores of a task. (default: one per core, with Slurm 1)")
   var jobs: Int?
   @Flag(help: "List the points and run nothing.")
   var dryRun = false
-  @Option(help: "Write expectations and failed points as JUnit XML to this path.")
-  var junit: String?
-  @Option(help: "Write what is printed, Markdown, to this path too.")
-  var summary: String?
+  @Option(help: ArgumentHelp("Run one of N shares of the points, for `merge`.", valueName: "i/N"))
+  var shard: Shard?
+  @Option(help: "Who runs the points: local threads, or slurm by a job array.")
+  var engine = SweepEngine.local
+  @Option(help: "With Slurm: tasks among which the points are dealt, 1 to 1000.")
+  var chunks = 16
+  @Option(help: "With Slurm: times that a task is submitted before the sweep gives up.")
+  var tries = 3
+  @Option(
+    help: ArgumentHelp(
+      "With Slurm: an option of sbatch, as --sbatch=--partition=main; repeatable.", valueName: "option"))
+  var sbatch: [String] = []
+  @OptionGroup var outcome: OutcomeFiles
   @Flag(help: "Run again what the database holds already.")
   var force = false
   @Flag(help: "No progress and no warnings.")
@@ -33,6 +47,17 @@ struct SweepCommand: ParsableCommand {
     if let jobs, !(1...1024).contains(jobs) {
       throw ValidationError("--jobs is \(jobs), expected 1 to 1024.")
     }
+    if shard != nil, !outcome.isEmpty {
+      throw ValidationError("A shard has no outcome: give --junit and --summary to `merge`.")
+    }
+    if engine == .slurm, shard != nil || force {
+      throw ValidationError(
+        "--engine slurm makes its own shards and runs what is missing: no --shard, no --force.")
+    }
+    if !(1...SlurmSweep.mostChunks).contains(chunks) {
+      throw ValidationError("--chunks is \(chunks), expected 1 to \(SlurmSweep.mostChunks).")
+    }
+    if !(1...100).contains(tries) { throw ValidationError("--tries is \(tries), expected 1 to 100.") }
     if db == nil, !dryRun { throw ValidationError("Give --db FILE, or --dry-run.") }
   }
 
@@ -40,19 +65,26 @@ struct SweepCommand: ParsableCommand {
     var files = FileRoles()
     files.addInput("STUDY", study)
     files.addOutput("--db", db)
-    files.addOutput("--junit", junit)
-    files.addOutput("--summary", summary)
+    outcome.add(to: &files)
     try files.requireDistinct()
-    let plan = try SweepPlan(try StudyYAML.read(path: study), path: study)
+    let plan = try SweepPlan(try StudyYAML.read(path: study), path: study, shard: shard ?? .whole)
     guard !dryRun, let db else { return try writeToStandardOutput(Self.list(plan)) }
     for options in plan.fileOptions { files.addInputs(of: options) }
     try files.requireDistinct()
-    let junitFile = try junit.map { try AtomicFile($0, option: "--junit") }
-    let summaryFile = try summary.map { try AtomicFile($0, option: "--summary") }
+    let outcome = try outcome.open()
+    let store = try ResultStore.open(db)
+    if engine == .slurm {
+      let quiet = quiet
+      try SlurmSweep(
+        plan: plan, study: study, store: store, chunks: chunks, jobs: jobs ?? 1, tries: tries,
+        sbatchOptions: sbatch, log: { if !quiet { writeToStandardError("slurm: \($0)\n") } }
+      ).run()
+    }
     let runner = try SweepRunner(
-      plan, store: try ResultStore.open(db), jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount,
+      plan, store: store, jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount,
       force: force, progress: SweepProgress(quiet: quiet))
     try runner.run()
+    try store.close()
 
     for sentence in plan.unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
     if !quiet {
@@ -63,26 +95,11 @@ struct SweepCommand: ParsableCommand {
       writeToStandardError(
         "note: \(grouped(runner.made)) runs made, \(grouped(runner.reused)) taken from \(db)\n")
     }
-    let outcomes = runner.results.checkAll()
-    let report = SweepSummary(results: runner.results, outcomes: outcomes)
-    try summaryFile?.write(report.text)
-    try junitFile?.write(JUnit(results: runner.results, outcomes: outcomes).text)
-    try writeToStandardOutput(report.text)
-    try Self.requireSuccess(runner.results, outcomes)
-  }
-
-  /// Throws if a point failed or an expectation does not hold, with all that did.
-  private static func requireSuccess(_ results: StudyResults, _ outcomes: [CheckOutcome]) throws {
-    let failed = results.failedPoints
-    let broken = outcomes.filter { !$0.holds }
-    guard !failed.isEmpty || !broken.isEmpty else { return }
-    var lines = failed.prefix(20).map { "point \($0.key.text): \($0.error)" }
-    if failed.count > 20 { lines.append("and \(failed.count - 20) more points") }
-    lines += broken.map { "expect \($0.expectation) [\($0.whereText)]: \($0.finding)" }
-    throw CommandFailure(
-      .runFailed,
-      "\(results.study.name): \(failed.count) points failed, \(broken.count) of \(outcomes.count) expectations do "
-        + "not hold\n" + lines.map { "  \($0)\n" }.joined())
+    guard let shard else { return try outcome.report(runner.results) }
+    // What a share of the points lacks for an answer, `merge` has; a point that failed is a row.
+    for point in runner.results.failedPoints {
+      writeToStandardError("shard \(shard): point \(point.key.text): \(point.error)\n")
+    }
   }
 
   private static func list(_ plan: SweepPlan) -> String {

@@ -1,3 +1,4 @@
+import Reporting
 import Results
 import Studies
 
@@ -9,7 +10,7 @@ struct SweepSummary {
   var text: String {
     let study = results.study
     var text = "# \(study.name)\n\n"
-    if !study.question.isEmpty { text += study.question + "\n\n" }
+    if !study.question.isEmpty { text += Markdown.escaped(study.question) + "\n\n" }
     text += study.grids.map(section).joined()
     text += "## Expectations\n\n"
     if outcomes.isEmpty { return text + "None are stated.\n" }
@@ -17,7 +18,7 @@ struct SweepSummary {
       + markdownTable(
         [["expectation", "where", "holds", "finding"]]
           + outcomes.map {
-            ["`\($0.expectation)`", $0.whereText, $0.holds ? "yes" : "**no**", $0.finding].map(Self.cell)
+            ["`\($0.expectation)`", $0.whereText, $0.holds ? "yes" : "**no**", $0.finding]
           }, leftColumns: [0, 1, 2, 3])
   }
 
@@ -42,7 +43,7 @@ struct SweepSummary {
             + Self.figures.map { mean(.metric(.whole, label: label, metric: $0.metric), cell) }
             + ["output_tokens_per_s", "window_output_tokens_per_s"].map { metric in
               label == grid.baseline ? "1.000" : interval(.ratio(label, grid.baseline, metric: metric), cell)
-            } + [loads(label, cell, grid)]).map(Self.cell))
+            } + [loads(label, cell, grid)]))
       }
     }
     let left = Set(0...axes.count).union([rows[0].count - 1])
@@ -75,9 +76,6 @@ struct SweepSummary {
     if kinds.count == 1 { return kinds[0] }
     return kinds.map { kind in "\(found.count { $0 == kind }) \(kind)" }.joined(separator: ", ")
   }
-
-  /// A text of the study as a cell of a table.
-  private static func cell(_ text: String) -> String { text.replacing("|", with: "\\|") }
 }
 
 extension CheckOutcome {

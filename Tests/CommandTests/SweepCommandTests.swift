@@ -104,7 +104,95 @@ import Testing
     #expect(again.errors.contains("note: 0 runs made") && again.output == resumed.output)
   }
 
+  @Test func `merged shards are the database of one machine, and merging again adds nothing`() throws {
+    defer { cleanUp() }
+    let whole = try sweep("s.yaml", "--db", "whole.db")
+    let names = (1...5).map { "shard-\($0).db" }
+    for (index, name) in names.enumerated() {
+      let outcome = try sweep("s.yaml", "--shard", "\(index + 1)/5", "--db", name)
+      #expect(outcome.status == 0 && outcome.output.isEmpty, "\(outcome.errors)")
+    }
+    func merge(_ shards: [String]) throws -> Program.Outcome {
+      try Program.run(["merge", "out.db"] + shards, in: folder)
+    }
+    let part = try merge([names[3]])
+    #expect(part.status == 1 && part.errors.contains("is missing"), "\(part.errors)")
+    for added in [true, false] {
+      let merged = try merge(names.reversed())
+      #expect(merged.status == 0 && merged.output == whole.output, "\(merged.errors)")
+      #expect(merged.errors.contains("note: 0 runs and 0 points") != added, "\(merged.errors)")
+      #expect(try rows("out.db") == rows("whole.db"))
+    }
+    #expect(try sweep("s.yaml", "--db", "out.db").errors.contains("note: 0 runs made"))
+  }
+
+  @Test func `shards of another study, schema or kind are refused and nothing is made`() throws {
+    defer { cleanUp() }
+    #expect(try sweep("s.yaml", "--shard", "1/2", "--db", "a.db").status == 0)
+    try write("s.yaml", Self.study.replacingOccurrences(of: "> 0.5", with: "> 0.4"))
+    #expect(try sweep("s.yaml", "--shard", "2/2", "--db", "b.db").status == 0)
+    try write("s.yaml", Self.study.replacingOccurrences(of: "study: small", with: "study: other"))
+    #expect(try sweep("s.yaml", "--shard", "2/2", "--db", "c.db").status == 0)
+    for (shards, status, words) in [
+      (["a.db", "b.db"], Int32(65), "b.db: found the study small with another text, expected that of a.db"),
+      (["a.db", "c.db"], 65, "c.db: found the study other, expected small as in a.db"),
+      (["a.db", "t.csv"], 65, "not a SQLite database"), (["a.db", "none.db"], 66, "no such database"),
+      (["a.db", "out.db"], 64, "is the file of"),
+    ] {
+      let outcome = try Program.run(["merge", "out.db"] + shards, in: folder)
+      #expect(outcome.status == status && outcome.errors.contains(words), "\(outcome.errors)")
+      #expect(!FileManager.default.fileExists(atPath: folder + "/out.db"))
+    }
+    for bad in ["0/2", "3/2", "1", "1/0", "a/b"] {
+      #expect(try sweep("s.yaml", "--shard", bad, "--db", "d.db").status == 64)
+    }
+  }
+
+  @Test func `names full of quotes, tags, lines and commands stay names`() throws {
+    defer { cleanUp() }
+    let name = #"t'"; DROP TABLE run; --<script>alert(1)<_script>|`touch x`$(touch y)&amp;.csv"#
+    try FileManager.default.copyItem(atPath: folder + "/t.csv", toPath: folder + "/" + name)
+    let quoted = JSON.string(name).text
+    try write(
+      "s.yaml",
+      """
+      study: hostile
+      question: "<img src=x onerror=alert(1)> | `touch x`"
+      rows: all
+      options: {gpus-per-node: 2, kv-blocks: 300}
+      axes: {trace: [\(quoted)], rate-scale: [1, 2]}
+      contenders: [vllm-m, {label: "'\\";<script>alert(1)</script>|`touch x`\\n@0@", policy: debtor-creditor}]
+      expect: [value(vllm-m, completed) == 60]
+      """)
+    let outcome = try sweep("s.yaml", "--db", "a.db", "--junit", "a.xml")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    let run = ["run", "--policy", "debtor-creditor", "--trace", name, "--quiet", "--timeline", "t.json"]
+    #expect(try Program.run(run, in: folder).status == 0)
+    _ = try JSON(parsing: String(contentsOfFile: folder + "/t.json", encoding: .utf8))
+    var texts = [outcome.output, try String(contentsOfFile: folder + "/a.xml", encoding: .utf8)]
+    let report = try Program.run(["report", "--db", "a.db", "--out", "report"], in: folder)
+    if report.status == 0 {
+      for file in ["report.html", "report.md"] {
+        texts.append(try String(contentsOfFile: folder + "/report/" + file, encoding: .utf8))
+      }
+    } else {
+      #expect(report.errors.contains("apt-get install"), "\(report.errors)")
+    }
+    for text in texts {
+      for tag in ["<script>alert", "<img src=x"] {
+        #expect(!text.replacing("\\" + tag, with: "").contains(tag), "\(text)")
+      }
+    }
+    for made in ["x", "y"] { #expect(!FileManager.default.fileExists(atPath: folder + "/" + made)) }
+    #expect(try ResultStore.open(folder + "/a.db").runs().count == 4)
+  }
+
   @Test(arguments: [
+    (
+      "axes: {limit: [1, 2, 3, 4, 5, 6, 7, 8], tp: [1, 2, 3, 4, 5, 6, 7, 8], pp: [1, 2, 3, 4, 5, 6, 7, 8], "
+        + "nodes: [1, 2, 3, 4, 5, 6, 7, 8], kv-blocks: [1, 2, 3, 4, 5, 6, 7, 8]}\nseeds: 100\ncontenders: [vllm-m]",
+      65, "s.yaml:2:7: found a grid of 3276800 points, expected at most 1000000"
+    ),
     ("rowz: all\ncontenders: [vllm-m]", 65, "s.yaml:2:1: found an unknown key \"rowz\""),
     ("options: {trace: none.csv}\ncontenders: [vllm-m]", 66, "none.csv: no such file"),
     ("options: {trace: t.csv, tp: 3}\ncontenders: [vllm-m]", 65, "s.yaml:2:29: vllm-m in main: TP 3"),

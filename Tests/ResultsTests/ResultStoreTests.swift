@@ -11,6 +11,15 @@ import Testing
 
   init() throws { folder = try TemporaryFolder() }
 
+  @Test func `a merge knows every table`() throws {
+    let tables = try ResultStore.open(path).read { db in
+      try String.fetchSet(
+        db, sql: "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    }
+    #expect(
+      tables == Set(Schema.tablesOfRuns.map(\.name)).union(["run", "move_grounds", "sweep", "sweep_point"]))
+  }
+
   @Test func `what is recorded of a run is read back unchanged`() throws {
     let store = try ResultStore.open(path)
     let requests = [

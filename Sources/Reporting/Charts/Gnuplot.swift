@@ -92,14 +92,14 @@ func escapedXML(_ text: String) -> String {
 // MARK: - Programs
 
 /// The path of a program in PATH.
-func findProgram(_ name: String) -> String? {
+package func findProgram(_ name: String) -> String? {
   (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
     .map { "\($0)/\(name)" }
     .first { FileManager.default.isExecutableFile(atPath: $0) }
 }
 
 /// Runs a program with `input` at its stdin, and waits for its end.
-func runProgram(_ path: String, _ arguments: [String], input: String) throws
+package func runProgram(_ path: String, _ arguments: [String], input: String) throws
   -> (status: Int32, output: String, errors: String)
 {
   // Files, not pipes: nobody need read while it runs.

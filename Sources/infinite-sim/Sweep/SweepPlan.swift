@@ -6,16 +6,19 @@ import Workloads
 /// A study with every point checked: what is to be run, and under which manifest.
 struct SweepPlan {
   let study: Study
-  /// Of all grids.
+  /// Of all grids, those of the shard.
   private(set) var heats: [PlannedHeat] = []
   /// What users should know, each sentence once.
   private(set) var warnings: [String] = []
   private(set) var unvalidated: [String] = []
+  /// The points of other shards.
+  private(set) var elsewhere: [StudyPoint] = []
   /// Options that name each file that some run reads.
   private(set) var fileOptions: [RunOptions] = []
 
-  /// Makes every point's options, plan and workload, and nothing else. Throws at the first that cannot be run.
-  init(_ study: Study, path: String) throws {
+  /// Makes the options, plan and workload of every point of the shard, and nothing else. Throws at the first that
+  /// cannot be run.
+  init(_ study: Study, path: String, shard: Shard = .whole) throws {
     self.study = study
     try study.check(.ofRuns)
     let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
@@ -23,11 +26,16 @@ struct SweepPlan {
     var files: Set<String> = []
     var workloads: [String: Workload] = [:]
     var recipes: [String: WorkloadSpec] = [:]
+    let share = shard.share(of: study.heats)
     for grid in study.grids {
       var heats: [HeatName: PlannedHeat] = [:]
       var order: [HeatName] = []
       for point in grid.points {
         let name = HeatName(cell: point.cell, seed: point.seed)
+        guard share.contains(name) else {
+          elsewhere.append(point)
+          continue
+        }
         var heat: PlannedHeat
         if let known = heats[name] {
           heat = known
@@ -112,6 +120,15 @@ struct SweepPlan {
 struct HeatName: Hashable, Sendable {
   var cell: Cell
   var seed: Int
+}
+
+extension Study {
+  /// All heats, once each.
+  var heats: [HeatName] {
+    grids.flatMap { grid in
+      grid.rows.flatMap { row in grid.seeds.map { HeatName(cell: row.cell, seed: $0) } }
+    }
+  }
 }
 
 /// All contenders of a heat.

@@ -28,6 +28,11 @@ final class SweepRunner {
     sweep = try store.openSweep(
       name: plan.study.name, question: plan.study.question, study: plan.study.text,
       programVersion: InfiniteSim.programVersion, startedAt: Date.now.ISO8601Format())
+    let sweep = sweep
+    keys = Set(
+      plan.elsewhere.flatMap { point in
+        [HeatKind.whole, .common].map { point.storeKey(sweep: sweep, heat: $0) }
+      })
     stored = [:]
     for point in try store.points(sweep: sweep) { stored[point.key] = point.run?.id }
   }
@@ -151,9 +156,9 @@ final class SweepRunner {
     made += missing.count
     progress.expect(missing.count)
     let found = Mutex(known)
-    let (store, progress) = (store, progress)
+    let (store, progress, force) = (store, progress, force)
     try forEachInParallel(missing, jobs: jobs) { unit in
-      let outcome = try Self.execute(unit, store)
+      let outcome = try Self.execute(unit, store, force: force)
       found.withLock { $0[unit.hash] = outcome }
       progress.advance()
     }
@@ -162,7 +167,7 @@ final class SweepRunner {
   }
 
   /// A run that cannot be finished is an outcome; a database that cannot be written is an error.
-  private static func execute(_ unit: Unit, _ store: ResultStore) throws -> StoredOutcome {
+  private static func execute(_ unit: Unit, _ store: ResultStore, force: Bool) throws -> StoredOutcome {
     let finished: FinishedRun
     do { finished = try unit.job.run() } catch {
       let text = String(describing: error)
@@ -172,7 +177,7 @@ final class SweepRunner {
     guard finished.manifest.hash == unit.hash else {
       throw CommandFailure(.badData, "\(unit.job.options.trace) changed while the study was running")
     }
-    let id = try store.keep(finished, for: unit.points)
+    let id = try store.keep(finished, for: unit.points, again: force)
     let served = Served(rejected: finished.digest.rejected, unfinished: finished.result.summary.unfinished)
     return StoredOutcome(
       outcome: .completed(.init(summary: JSON(finished.result), served: served)), run: id,

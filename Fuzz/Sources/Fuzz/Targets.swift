@@ -1,0 +1,198 @@
+import Calibration
+import Foundation
+import Results
+import Studies
+import Workloads
+
+/// What an execution showed.
+enum Reach {
+  /// Refused before any content was looked at: no header of a trace, no YAML, no JSON.
+  case header
+  /// Content was read, and refused or not.
+  case content
+}
+
+/// A parser and how far an input gets in it.
+struct Target {
+  var name: String
+  /// Bytes from which the mutator keeps off most of the time.
+  var headerLines: Int
+  var words: [String]
+  var isJSON = false
+  var read: (UnsafeRawBufferPointer) throws -> Reach
+
+  static let all = [
+    trace, study, hardware, generator, config, json, database,
+    // A new parser is entered here: for one of YAML see `generator`.
+  ]
+  static func named(_ name: String) -> Target? { all.first { $0.name == name } }
+}
+
+/// A file in memory, written over by every execution.
+final class ScratchFile {
+  let path: String
+  private let descriptor: Int32
+
+  init(_ name: String) {
+    path = "/dev/shm/infinite-sim-fuzz-\(getpid())-\(name)"
+    descriptor = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    precondition(descriptor >= 0, "\(path) can be made")
+    scratchPaths.append(path)
+  }
+
+  func write(_ bytes: UnsafeRawBufferPointer) {
+    precondition(pwrite(descriptor, bytes.baseAddress, bytes.count, 0) == bytes.count)
+    precondition(ftruncate(descriptor, off_t(bytes.count)) == 0)
+  }
+}
+
+/// Removed at exit.
+nonisolated(unsafe) var scratchPaths: [String] = []
+
+extension Target {
+  private static func text(_ bytes: UnsafeRawBufferPointer) -> String {
+    String(decoding: bytes, as: UTF8.self)
+  }
+
+  static let trace: Target = {
+    let file = ScratchFile("trace")
+    var variants: [TraceOptions] = [.unchanged, .unchanged, .unchanged]
+    variants[1].isLenient = true
+    variants[1].maximumSkippedShare = 1
+    variants[1].keepsDetails = true
+    variants[2].sorts = true
+    variants[2].jitter = 1_000_000_000_000
+    return Target(
+      name: "trace", headerLines: 1,
+      words: [
+        "arrival_s", "input_tokens", "output_tokens", "session", "turn", "think_s", "class", "hash_ids",
+        "block_tokens",
+        "TIMESTAMP", "timestamp", "input_length", "output_length", "2023-11-16 18:15:46.6805900",
+        "2024-05-10 00:00:00.009930+00:00", "chat_id", "parent_chat_id", "null", "true", "\\u00e9",
+      ]
+    ) { bytes in
+      // Readers of compressed files among them; the options by the length, so that each input has one outcome.
+      file.write(bytes)
+      do {
+        let trace = try TraceFile.open(path: file.path, options: variants[bytes.count % variants.count])
+        _ = try trace.allRecords()
+        return .content
+      } catch let error as TraceError {
+        switch error {
+        case .malformed(_, let line, _, _, _): return line > 1 ? .content : .header
+        case .tooManySkipped, .invalidOption: return .content
+        case .missing, .notAFile, .unreadable, .changed, .unwritable: return .header
+        }
+      }
+    }
+  }()
+
+  static let study = Target(
+    name: "study", headerLines: 1,
+    words: [
+      "study", "question", "baseline", "seeds", "rows", "on-reject", "options", "axes", "contenders",
+      "expect", "grids",
+      "grid", "label", "policy", "vllm-m", "ratio(", "value(", "low(", "share(", "where", "and", "in", "==",
+      ">=", "mean(",
+      "all", "common", "[1, 2]", "{a: 1}", "&a", "*a", "- ", "|", "!!binary", "~", ".inf",
+    ]
+  ) { bytes in
+    do {
+      let study = try StudyYAML.parse(text(bytes), path: "s.yaml")
+      _ = StudyResults(study: study).checkAll().map(\.finding)
+      _ = study.points.count
+      return .content
+    } catch let error as StudyError {
+      return error.expected == "YAML" || error.expected == "a study" ? .header : .content
+    }
+  }
+
+  static let hardware = Target(
+    name: "hardware", headerLines: 0,
+    words: [
+      "name", "unvalidated", "none", ".inf", ".nan", "-1", "1e400", "custom_all_reduce", "[]", "{}", "- ",
+      "~",
+    ]
+  ) { bytes in
+    do {
+      let file = try HardwareFile(yaml: text(bytes), file: "h.yaml")
+      _ = try HardwareFile(yaml: file.yaml, file: "again.yaml")
+      return .content
+    } catch let error as HardwareFileError {
+      if case .syntax = error.problem { return .header }
+      return .content
+    }
+  }
+
+  static let generator: Target = {
+    let file = ScratchFile("generator.yaml")
+    return Target(
+      name: "generator", headerLines: 0,
+      words: [
+        "requests", "duration_s", "seed", "arrivals", "rate", "process", "poisson", "gamma", "cv", "prompt",
+        "output",
+        "kind", "uniform", "lognormal", "fixed", "mixture", "min", "max", "mean", "classes", "closed-loop",
+        "users",
+        "think_s", "sessions", "turns", "prefix", "weight", "share", "- ", "{}", "[]", "1e9", "0",
+      ]
+    ) { bytes in
+      file.write(bytes)
+      do {
+        _ = try GeneratorYAML.read(path: file.path)
+        return .content
+      } catch let error as TraceError {
+        if case .malformed(_, _, _, _, let expected) = error {
+          return expected == "YAML" ? .header : .content
+        }
+        return .header
+      }
+    }
+  }()
+
+  static let config = Target(
+    name: "config", headerLines: 0,
+    words: [
+      "model_type", "llama", "opt", "mixtral", "deepseek_v3", "qwen3_moe", "hidden_size", "intermediate_size",
+      "num_attention_heads", "num_key_value_heads", "num_hidden_layers", "vocab_size", "head_dim",
+      "sliding_window",
+      "quantization_config", "torch_dtype", "float16", "n_routed_experts", "kv_lora_rank", "bfloat16",
+    ], isJSON: true
+  ) { bytes in
+    do {
+      _ = try ModelConfigFile(json: Data(bytes), file: "config.json", name: "fuzzed")
+      return .content
+    } catch let error as ModelConfigError {
+      if case .notAnObject = error { return .header }
+      return .content
+    } catch { return .content }
+  }
+
+  /// The texts of a database: what a run's summary, a point's axes and a list of ids are read from.
+  static let json = Target(
+    name: "json", headerLines: 0, words: ["\\ud800", "\\n", "ttft_s", "p50", "load", "stable"], isJSON: true
+  ) { bytes in
+    guard let value = try? JSON(parsing: text(bytes)) else { return .header }
+    _ = try? RunResult(value)
+    _ = value.canonical.text
+    return .content
+  }
+
+  /// A database of this or another version, or of another program, or none.
+  static let database: Target = {
+    let file = ScratchFile("database.db")
+    return Target(name: "database", headerLines: 0, words: ["run", "sweep", "kept", "all", "completed"]) {
+      bytes in
+      for suffix in ["-wal", "-shm", "-journal"] { unlink(file.path + suffix) }
+      file.write(bytes)
+      do {
+        let store = try ResultStore.openExisting(file.path)
+        for run in try store.runs() { _ = try store.requests(run: run.id).count }
+        for sweep in try store.sweeps() { _ = try StudyResults(sweep, in: store).checkAll() }
+        _ = try Shards([file.path])
+        return .content
+      } catch StoreError.notADatabase, StoreError.foreignDatabase, StoreError.missing {
+        return .header
+      } catch { return .content }
+    }
+  }()
+}
