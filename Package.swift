@@ -30,6 +30,7 @@ let package = Package(
       dependencies: [.product(name: "HeapModule", package: "swift-collections")],
       swiftSettings: strict),
     .target(name: "Policies", dependencies: ["Sim"], swiftSettings: strict),
+    .target(name: "Torture", dependencies: ["Sim", "Policies"], swiftSettings: strict),
     .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
     .target(
@@ -73,12 +74,12 @@ let package = Package(
       name: "StandInDriver", dependencies: ["PTXInterpreter"], path: "Tests/StandInDriver",
       swiftSettings: strict),
     .target(
-      name: "TestSupport", dependencies: ["Sim", "Policies"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["Sim", "Policies", "Torture"], path: "Tests/TestSupport",
       swiftSettings: strict),
     .testTarget(
-      name: "SimTests", dependencies: ["Sim", "TestSupport", "Workloads"], swiftSettings: strict),
+      name: "SimTests", dependencies: ["Sim", "TestSupport", "Torture", "Workloads"], swiftSettings: strict),
     .testTarget(
-      name: "PoliciesTests", dependencies: ["Policies", "TestSupport", "Workloads"],
+      name: "PoliciesTests", dependencies: ["Policies", "TestSupport", "Torture", "Workloads"],
       swiftSettings: strict),
     .testTarget(
       name: "WorkloadsTests", dependencies: ["Workloads", "Sim", "CZlib", "CZstd"], swiftSettings: strict),
@@ -87,7 +88,7 @@ let package = Package(
       name: "ReportingTests",
       dependencies: [
         .product(name: "GRDB", package: "GRDB.swift"), "Policies", "Reporting", "Results", "Sim", "Studies",
-        "TestSupport",
+        "TestSupport", "Torture",
       ],
       swiftSettings: strict),
     .testTarget(

@@ -1,4 +1,6 @@
+import Policies
 import Sim
+import Torture
 
 /// One named law to try on a seed: what the tests and the planted bugs share.
 public struct LawCase: Sendable {
@@ -15,6 +17,16 @@ public struct LawCase: Sendable {
         seed in
         var coverage = LawCoverage()
         try suite.check(seed: seed, &coverage)
+      }
+    }
+    for policy in PolicyCatalog.all {
+      for engine in EngineKind.allCases {
+        let suite = LawSuite(policyName: policy.name, engine: engine, faults: true)
+        cases.append(
+          LawCase(name: "faults/\(policy.name)/\(engine.rawValue)", isRandom: true) { seed in
+            var coverage = LawCoverage()
+            try suite.check(seed: seed, &coverage)
+          })
       }
     }
     cases += LawSuite.all.map { suite in

@@ -27,6 +27,8 @@ public final class RunChecker: RunObserver {
   private var admitted: Set<Int> = []
   private var victims: [Int] = []
   private var busyUntil: [SimTime?] = []
+  /// Faults that last, and how many of each.
+  private var faults: [Fault: Int] = [:]
 
   public init(
     _ configuration: SimulationConfiguration, requests: [TraceRequest], policy: any SchedulingPolicy
@@ -83,8 +85,32 @@ public final class RunChecker: RunObserver {
       check(
         lends, "nothing is lent when lending is off",
         "\(decision.kind.rawValue) of request \(decision.request.index)")
-    case .preempt, .reject, .steal: break
+    case .preempt, .reject, .steal, .lost, .restart: break
     }
+  }
+
+  public func faulted(_ record: FaultRecord) {
+    if record.begins {
+      faults[record.fault, default: 0] += 1
+    } else {
+      faults[record.fault, default: 0] -= 1
+    }
+  }
+
+  /// Blocks that instance `i` can use, and whether it is up, from the faults that have been told.
+  private func condition(of i: Int) -> (isUp: Bool, capacity: Int) {
+    var isUp = true
+    var capacity = configuration.blocksPerInstance - (configuration.engine.kind == .chunked ? 1 : 0)
+    let topology = configuration.topology
+    for (fault, count) in faults where count > 0 {
+      switch fault {
+      case .crash(let id) where id.index == i: isUp = false
+      case .nodeLoss(let node) where topology.nodes(of: i).contains(node): isUp = false
+      case .memoryShrink(let id, let blocks) where id.index == i: capacity -= count * blocks
+      default: break
+      }
+    }
+    return (isUp, isUp ? max(0, capacity) : 0)
   }
 
   // MARK: - Instants
@@ -128,7 +154,11 @@ public final class RunChecker: RunObserver {
     var queued = running
     for p in snapshot.placements {
       check(ended[p.request.index] == nil, "an ended request is gone", "request \(p.request.index)")
-      if p.phase == .queued { queued[p.home.index] += 1 } else { running[p.home.index] += 1 }
+      switch p.phase {
+      case .waiting: break
+      case .queued: queued[p.home.index] += 1
+      case .prefilling, .decoding: running[p.home.index] += 1
+      }
     }
     for (i, instance) in snapshot.instances.enumerated() {
       check(
@@ -141,6 +171,10 @@ public final class RunChecker: RunObserver {
         running[i] == 0 || instance.busyUntil != nil, "an instance with admitted requests is at work",
         "instance \(i)")
       check(instance.busyUntil.map { $0 > time } ?? true, "a step ends after it starts", "instance \(i)")
+      let isUp = condition(of: i).isUp
+      check(
+        isUp == instance.isUp && (isUp || (running[i] == 0 && queued[i] == 0 && instance.busyUntil == nil)),
+        "nothing is on an instance that is down", "instance \(i)")
     }
   }
 
@@ -176,7 +210,9 @@ public final class RunChecker: RunObserver {
           arriving[[id, loan.host.index], default: 0] == loan.arriving, "what arrives is on its way",
           "request \(id)")
       }
-      check(p.phase != .queued || p.loans.isEmpty, "who waits holds nothing", "request \(id)")
+      check(
+        (p.phase != .queued && p.phase != .waiting) || p.loans.isEmpty, "who waits holds nothing",
+        "request \(id)")
       check(lends || p.loans.isEmpty, "nothing is lent when lending is off", "request \(id)")
       if p.phase == .decoding {
         let reserved = p.loans.reduce(0) { $0 + $1.blocks }
@@ -197,11 +233,10 @@ public final class RunChecker: RunObserver {
         snapshot.placements.contains { $0.request == move.request && $0.phase == .decoding },
         "only a decoding request moves", "request \(move.request.index)")
     }
-    let isChunked = configuration.engine.kind == .chunked
     for i in used.indices { used[i] += units[i].count * snapshot.unitBlocks }
     for (i, instance) in snapshot.instances.enumerated() {
       check(
-        instance.capacity == configuration.blocksPerInstance - (isChunked ? 1 : 0),
+        instance.capacity == condition(of: i).capacity,
         "capacity is what was given",
         "instance \(i)")
       check(
@@ -224,7 +259,7 @@ public final class RunChecker: RunObserver {
   /// prompts with hosts); chunks take theirs as they come.
   private func homeBlocks(_ p: ClusterSnapshot.Placement) -> Int {
     switch p.phase {
-    case .queued: return 0
+    case .waiting, .queued: return 0
     case .decoding: return blocks(p.tokensAtHome)
     case .prefilling:
       let reserved = p.loans.reduce(0) { $0 + $1.blocks }
@@ -235,7 +270,8 @@ public final class RunChecker: RunObserver {
 
   /// semantics.md 20: the oldest admitted request of the cluster is never a victim.
   private func checkVictims(_ snapshot: ClusterSnapshot) {
-    let now = Set(snapshot.placements.filter { $0.phase != .queued }.map(\.request.index))
+    let now = Set(
+      snapshot.placements.filter { $0.phase == .prefilling || $0.phase == .decoding }.map(\.request.index))
     for victim in victims {
       let others = admitted.union(now).union(victims)
       let isOldest =

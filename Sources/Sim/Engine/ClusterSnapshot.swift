@@ -5,7 +5,8 @@
 @_spi(Checking) public struct ClusterSnapshot: Sendable {
   /// A live request and its blocks.
   public struct Placement: Sendable {
-    public enum Phase: Sendable { case queued, prefilling, decoding }
+    /// `waiting`: at the front end, for an instance to return.
+    public enum Phase: Sendable { case waiting, queued, prefilling, decoding }
     public var request: RequestID
     public var phase: Phase
     public var home: InstanceID
@@ -38,6 +39,8 @@
 
   /// What the ledger says of an instance.
   public struct Instance: Sendable {
+    public var isUp: Bool
+    /// Less what faults withhold.
     public var capacity: Int
     public var usedBlocks: Int
     public var hostedBlocks: Int
@@ -77,7 +80,8 @@ extension SimulationState {
     }
     let ledger = (0..<instanceCount).map { i in
       ClusterSnapshot.Instance(
-        capacity: usableBlocks, usedBlocks: usedBlocks(of: i), hostedBlocks: instances[i].hostedBlocks,
+        isUp: instances[i].isUp, capacity: usableBlocks - instances[i].withheldBlocks,
+        usedBlocks: usedBlocks(of: i) - instances[i].withheldBlocks, hostedBlocks: instances[i].hostedBlocks,
         idleBlocks: prefixUnit > 0 ? prefixCaches[i].idle * prefixUnitBlocks : 0, running: running(on: i),
         queued: instances[i].queue.count,
         busyUntil: instances[i].isBusy ? SimTime(picoseconds: instances[i].run.end) : nil)
@@ -111,7 +115,8 @@ extension SimulationState {
     }
     return ClusterSnapshot.Placement(
       request: RequestID(r.id),
-      phase: r.phase == .decoding ? .decoding : r.phase == .queued ? .queued : .prefilling,
+      phase: r.phase == .decoding
+        ? .decoding : r.phase == .prefilling ? .prefilling : r.isRouted ? .queued : .waiting,
       home: InstanceID(r.home), length: r.length, storedTokens: stored, tokensAtHome: atHome,
       loans: loansOfIt,
       units: prefixUnit > 0 ? prefixes[slot].units.map(Int.init) : [])

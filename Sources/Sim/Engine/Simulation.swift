@@ -102,6 +102,7 @@ extension SimulationConfiguration {
     try require(
       (0..<100).contains(engine.chunkedWatermarkPercent), "chunked-watermark-percent",
       engine.chunkedWatermarkPercent, "0 to 99")
+    try faults.validate(on: topology)
   }
 }
 

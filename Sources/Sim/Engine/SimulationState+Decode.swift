@@ -95,6 +95,10 @@ extension SimulationState {
       return false
     }
     leaveHome(slot)
+    if faults.activeCount > 0, !neverFits(slot), !canHold(slot, at: i) {
+      requeue(slot, .memoryShrunk)
+      return false
+    }
     reject(slot, .outgrewCapacity)
     spaceFreed(at: i)
     return false

@@ -124,6 +124,7 @@ extension SimulationState {
       precondition(
         piece.blocks.count > 0 && piece.blocks.count <= freeBlocks(of: piece.host.index),
         "a host lends only blocks that it has")
+      precondition(reaches(requests[slot].home, piece.host.index), "a host lends over a link that works")
       last = piece.host.index
       total += piece.blocks.count
     }
@@ -256,7 +257,7 @@ extension SimulationState {
   /// Whether a request is larger than one instance, with the token it is about to store.
   func isGiant(_ slot: Int) -> Bool {
     let stored = requests[slot].phase == .decoding ? storedTokens(of: slot) : requests[slot].length
-    return blocks(for: stored + 1) > usableBlocks - watermark
+    return blocks(for: stored + 1) > usableBlocks - instances[requests[slot].home].withheldBlocks - watermark
   }
 
   /// Whether memory is kept free for an older request that is larger than an instance.

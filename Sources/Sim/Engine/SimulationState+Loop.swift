@@ -15,6 +15,7 @@ extension SimulationState {
       if !transfers.isEmpty, let landing = transfers.min { next = min(next, landing.landing) }
       // Heartbeats and plans go on only while there is something to manage.
       if nextTick < next, requests.live > 0 { next = nextTick }
+      if faults.nextTime < next, next < .max || requests.live > 0 { next = faults.nextTime }
       if next == .max { break }
       sampleUntil(next)
       now = next
@@ -27,6 +28,7 @@ extension SimulationState {
       if !transfers.isEmpty { landTransfers() }
       phase = .iterationEnded
       endIterations()
+      if faults.nextTime == now { passFaults() }
       phase = .arrival
       while let request = pending, request.arrival.picoseconds == now {
         precondition(now >= previousArrival, "arrivals never decrease")
@@ -41,10 +43,10 @@ extension SimulationState {
       if nextTick == now {
         metrics.events += 1
         phase = .heartbeat
-        sendHeartbeats()
+        if !isManagerDown { sendHeartbeats() }
         phase = .plan
         noteEpochs()
-        plan()
+        if !isManagerDown { plan() }
         nextTick += lending.period.picoseconds
       }
       phase = .decision
@@ -93,7 +95,7 @@ extension SimulationState {
         decider = i
         undecided[i >> 6] &= ~(UInt64(1) << UInt64(i & 63))
         undecidedCount -= 1
-        if !instances[i].isBusy { decide(i) }
+        if !instances[i].isBusy, instances[i].isUp { decide(i) }
       }
       isFirstPass = false
     }

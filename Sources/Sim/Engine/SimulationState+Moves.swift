@@ -27,6 +27,7 @@ extension SimulationState {
     let destination = order.destination.index
     guard let slot = slotToMove(order) else { return false }
     let isRecall = requests[slot].home == destination
+    guard reaches(order.source.index, destination) else { return false }
     guard isRecall || lending.lendWhileQueueing || instances[destination].queue.isEmpty else { return false }
     guard freeBlocks(of: destination) - watermark >= order.blocks.count else { return false }
     touch(destination)
@@ -52,7 +53,7 @@ extension SimulationState {
     touch(source)
     instances[source].departures += 1
     // Rank i sends to rank i, stage by stage: the NICs share the bytes; moves that leave together share a NIC.
-    let link = configuration.topology.link(source, order.destination.index)
+    let link = link(source, order.destination.index)
     let wire =
       link.latency
       + link.transfer(bytes: tokens * costs.kvBytesPerTokenPerStage) * Int64(instances[source].departures)
@@ -171,6 +172,7 @@ extension SimulationState {
       abortedTransfers.insert(transfer.number)
       let destination = transfer.isRecall ? transfer.home : transfer.host
       touch(destination)
+      touch(transfer.isRecall ? transfer.host : transfer.home)
       evictIdle(destination)
       noteUse(of: destination)
       instances[destination].usedBlocks -= transfer.blocks

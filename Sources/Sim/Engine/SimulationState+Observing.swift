@@ -30,7 +30,8 @@ extension SimulationState {
     guard let observer else { return }
     let home = requests[slot].home
     var record = ArrivalRecord(
-      time: SimTime(picoseconds: now), request: RequestID(requests[slot].id), home: InstanceID(home), load: 0,
+      time: SimTime(picoseconds: requests[slot].arrival), request: RequestID(requests[slot].id),
+      home: InstanceID(home), load: 0,
       leastLoad: .max, mostLoad: 0, queued: instances[home].queue.count, freeBlocks: 0, mostFreeBlocks: 0)
     for i in 0..<instanceCount {
       let load = running(on: i) + instances[i].queue.count

@@ -4,7 +4,7 @@ import HeapModule
 ///
 /// The extensions hold the mechanism, one concern a file: the loop (`+Loop`), steps and runs of steps (`+Steps`,
 /// `+Decode`, `+Costs`), the two local engines (`+VLLMv0`, `+Chunked`), the life of a request (`+Lifecycle`),
-/// lending (`+Lending`, `+DistAttention`), moves and the managers (`+Moves`, `+Managers`).
+/// lending (`+Lending`, `+DistAttention`), moves and the managers (`+Moves`, `+Managers`), faults (`+Faults`).
 struct SimulationState: ~Copyable {
   /// Never set. A type with an `Any` in it is passed by address; without one the compiler copies the whole state, some
   /// two kilobytes, wherever one of its readers is called (docs/decisions/0003).
@@ -76,6 +76,11 @@ struct SimulationState: ~Copyable {
   var isClosedLoop = false
   var endedRequests: ContiguousArray<Int> = []
 
+  var faults: FaultSchedule
+  var isManagerDown = false
+  /// Requests that no live instance can hold, oldest first: they wait for one to return.
+  var frontEnd = AgeList()
+
   var hungryCount = 0
   /// Times that memory was freed, or a queue emptied, anywhere.
   var frees = 0
@@ -129,6 +134,7 @@ struct SimulationState: ~Copyable {
     lanes = Slab(repeating: Lane(), count: count * configuration.costs.stages)
     growers = Slab(repeating: 0, count: count * options.blockSize)
     undecided = Slab(repeating: 0, count: (count + 63) / 64)
+    faults = FaultSchedule(configuration.faults)
     reports = Slab(repeating: InstanceReport(), count: plans ? count : 0)
     nextTick = plans ? lending.period.picoseconds : .max
     if options.prefixCaching, source.prefixUnit > 0 {

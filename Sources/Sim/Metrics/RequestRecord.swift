@@ -6,6 +6,8 @@ public enum RejectionReason: String, Sendable, CaseIterable {
   case outgrewCapacity = "outgrew-capacity"
   /// Its prompt is longer than the token budget and `over-budget=ignore` was asked for.
   case overBudget = "over-budget"
+  /// No live instance could hold it, and no fault that might change that was going to end.
+  case noLiveInstance = "no-live-instance"
 }
 
 /// How a request's life ended.
@@ -92,6 +94,8 @@ public struct DecisionRecord: Hashable, Sendable {
     case borrow, move, moveRefused = "move-refused", moveAborted = "move-aborted", landed, recall
     case preempt, reject, steal
     case reserve
+    /// A request has lost its blocks to a fault; and one that lost its home is queued at another.
+    case lost, restart
   }
   public var time: SimTime
   public var kind: Kind
@@ -129,6 +133,8 @@ public protocol RunObserver: AnyObject {
   func arrived(_ arrival: ArrivalRecord)
   func changed(_ change: RequestChange)
   func worked(_ work: WorkRecord)
+  /// A fault has begun or ended. Told to every observer, before what comes of it.
+  func faulted(_ fault: FaultRecord)
 }
 
 extension RunObserver {
@@ -138,4 +144,5 @@ extension RunObserver {
   public func arrived(_ arrival: ArrivalRecord) {}
   public func changed(_ change: RequestChange) {}
   public func worked(_ work: WorkRecord) {}
+  public func faulted(_ fault: FaultRecord) {}
 }

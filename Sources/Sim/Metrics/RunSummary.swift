@@ -48,6 +48,42 @@ public struct LongestRequests: Hashable, Sendable {
   }
 }
 
+/// Why a request lost its blocks and had to compute them again.
+public enum RecomputeCause: Int, Sendable, CaseIterable {
+  /// A shortage of memory without any fault.
+  case preemption
+  /// Its home crashed, a host of its blocks did, or the link to a host was lost.
+  case homeCrash, hostCrash, linkLoss
+  /// Memory of an instance shrank.
+  case memoryShrink
+
+  /// The word for it in tables and JSON.
+  public var name: String {
+    switch self {
+    case .preemption: "preemption"
+    case .homeCrash: "home-crash"
+    case .hostCrash: "host-crash"
+    case .linkLoss: "link-loss"
+    case .memoryShrink: "memory-shrink"
+    }
+  }
+}
+
+/// What faults did to a run.
+public struct FaultSummary: Hashable, Sendable {
+  /// Faults that began, and instances that went down.
+  public var faults = 0, crashes = 0
+  /// Requests that lost their home and were queued anew, each time counted.
+  public var restarts = 0
+  /// Lent blocks that were lost with their host.
+  public var lentBlocksLost = 0
+  /// Tokens computed again, by cause (`RecomputeCause`); together they are the run's `recomputedTokens`.
+  public var recomputedTokens = RecomputeCause.allCases.map { _ in 0 }
+  /// Simulated seconds that instances were down until the last request ended, summed over instances.
+  public var instanceSecondsDown = 0.0
+  public init() {}
+}
+
 /// Everything a run reports. Pure data; a function of the manifest, except `events`.
 public struct RunSummary: Sendable {
   /// Hash over every request's state changes, 16 hexadecimal digits.
@@ -66,6 +102,8 @@ public struct RunSummary: Sendable {
   public var wastedTokens = 0
   /// Tokens prefilled again after preemptions.
   public var recomputedTokens = 0
+  /// What faults did.
+  public var faults = FaultSummary()
   /// Prefix caching: tokens of admitted prompts, those of them found cached, and units evicted.
   public var prefixAskedTokens = 0, prefixHitTokens = 0, evictedUnits = 0
   /// Of the completed requests, the fraction whose prompt or context left the ranges that costs were measured in.

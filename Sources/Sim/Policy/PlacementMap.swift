@@ -76,7 +76,11 @@ public struct PlacementMap: ~Copyable {
   /// A number for the node of an instance: equal for instances of one node.
   public func node(of i: InstanceID) -> Int { state.pointee.configuration.topology.nodeOfInstance[i.index] }
   public func link(_ a: InstanceID, _ b: InstanceID) -> LinkCosts {
-    state.pointee.configuration.topology.link(a.index, b.index)
+    state.pointee.exchangeLink(a.index, b.index)
+  }
+  /// Whether messages get through between two instances, both ways.
+  public func reaches(_ a: InstanceID, _ b: InstanceID) -> Bool {
+    state.pointee.reaches(a.index, b.index)
   }
   public var acrossNodes: LinkCosts { state.pointee.configuration.topology.acrossNodes }
 

@@ -31,6 +31,8 @@ public struct PolicyScenario: Sendable {
 public struct PolicyScenarios: Sendable {
   public var policyName: String
   public var engine: EngineKind
+  /// Whether faults are drawn as well.
+  public var faults = false
 
   public init(policyName: String, engine: EngineKind) {
     self.policyName = policyName
@@ -106,6 +108,9 @@ public struct PolicyScenarios: Sendable {
       scenario.configuration.engine.prefixCaching = true
       scenario.sharing = Sharing(
         requests: scenario.requests, unit: blockSize * random.integer(1...3), &random)
+    }
+    if faults {
+      scenario.configuration.faults = FaultGenerator(unit: generator.unit).plan(for: scenario, &random)
     }
     return scenario
   }

@@ -1,0 +1,53 @@
+import Sim
+
+/// Draws what goes wrong in a scenario: a few faults of every kind, some of which overlap, begin in one instant, or never
+/// end. Times are multiples of one unit, so that faults often meet the ends of steps and arrivals.
+struct FaultGenerator {
+  /// The unit of all times, ps.
+  var unit: Int64
+
+  func plan(for scenario: PolicyScenario, _ random: inout SeededRandom) -> FaultPlan {
+    let topology = scenario.configuration.topology
+    // Some backlog is left when the last request has come.
+    let last = scenario.requests[scenario.requests.count - 1].arrival.picoseconds / unit + 2_000
+    var plan = FaultPlan(seed: random.next())
+    for _ in 0..<random.integer(1...6) {
+      let start = unit * Int64(random.integer(0...Int(last)))
+      let length = unit * Int64(random.pick([1, 20, 200, 200, 1_000, 4_000]))
+      plan.timed.append(
+        TimedFault(
+          fault(topology, blocks: scenario.configuration.blocksPerInstance, &random),
+          start: SimTime(picoseconds: start),
+          end: random.chance(10) ? nil : SimTime(picoseconds: start + length)))
+    }
+    for _ in 0..<random.pick([0, 0, 0, 1, 2]) {
+      plan.random.append(
+        RandomFault(
+          fault(topology, blocks: scenario.configuration.blocksPerInstance, &random),
+          meanBetween: SimDuration(picoseconds: unit * Int64(random.integer(200...2_000))),
+          meanRepair: SimDuration(picoseconds: unit * Int64(random.integer(20...500))),
+          last: SimTime(picoseconds: unit * last)))
+    }
+    return plan
+  }
+
+  private func fault(
+    _ topology: InstanceTopology, blocks: Int, _ random: inout SeededRandom
+  ) -> Fault {
+    let instance = InstanceID(random.integer(0...topology.count - 1))
+    let nodes = 0...topology.nodeOfInstance.max()!
+    let node = random.integer(nodes)
+    let ends = LinkEnds(
+      from: node, to: random.chance(50) ? nil : random.integer(nodes),
+      isOneWay: random.chance(40))
+    switch random.integer(0...99) {
+    case 0..<40: return .crash(instance)
+    case 40..<50: return .nodeLoss(node)
+    case 50..<60: return .linkLoss(ends)
+    case 60..<68: return .linkSlowdown(ends, permille: random.pick([1_000, 1_500, 7_000, 100_000]))
+    case 68..<76: return .managerCrash
+    case 76..<84: return .straggler(instance, permille: random.pick([1_000, 1_001, 1_337, 3_000]))
+    default: return .memoryShrink(instance, blocks: random.integer(1...blocks))
+    }
+  }
+}
