@@ -271,7 +271,7 @@ extension SimulationState {
     return before
   }
 
-  /// Ends a round of admissions: if less is held back than before, everybody who waits looks again.
+  /// Ends a round of admissions, or a theft: if less is held back than before, everybody who waits looks again.
   mutating func endAdmission(_ i: Int, heldBefore: Int) {
     guard holdingGiant > heldBefore else { return }
     for j in 0..<instanceCount where j != i && !instances[j].queue.isEmpty { touch(j) }
@@ -344,7 +344,9 @@ extension SimulationState {
       count(-1, at: longest)
       count(1, at: i)
       requests.insert(slot, into: &instances[i].queue)
+      let heldBefore = holdingGiant
       clearBlockedGiant(of: longest)
+      endAdmission(longest, heldBefore: heldBefore)
       setHungry(longest, false)
       decided(.steal, slot, from: longest, to: i, blocks: 0) { "longest queue" }
       if instances[longest].queue.isEmpty { spaceFreed(at: longest) }
