@@ -41,9 +41,8 @@ extension SimulationState {
     let room = min(need, max(0, free - watermark))
     let least = spreads ? max(1, need - room) : need - room
     let most = spreads ? need - 1 : need - room
-    guard least > 0, most >= least,
-      let pieces = askForLoan(slot, blocks: most, minimum: least, isGrowth: false)
-    else {
+    guard least > 0, most >= least else { return false }
+    guard let pieces = askForLoan(slot, blocks: most, minimum: least, isGrowth: false) else {
       if isGiant(slot) {
         instances[i].refusedGiant = requests[slot].id
         instances[i].refusedAtFrees = frees
