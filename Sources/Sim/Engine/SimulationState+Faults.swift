@@ -15,7 +15,10 @@ extension SimulationState {
       case .nodeLoss(let node):
         for i in 0..<instanceCount where configuration.topology.nodes(of: i).contains(node) { refreshIsUp(i) }
       case .linkLoss, .linkSlowdown: refreshLinks()
-      case .managerCrash: isManagerDown = faults.isManagerDown
+      case .managerCrash:
+        if faults.isManagerDown != gManager.isDown {
+          if gManager.isDown { restartGManager() } else { crashGManager() }
+        }
       case .straggler(let instance, _):
         touch(instance.index)
         instances[instance.index].straggle = faults.straggle(of: instance.index)
@@ -55,6 +58,7 @@ extension SimulationState {
     timers.set(i, to: .max)
     metrics.faults.crashes += 1
     instances[i].downSince = now
+    loseReservations(on: i)
     loseHosted(i)
     while instances[i].batch.head >= 0 { restart(Int(instances[i].batch.head)) }
     for slot in prefilling(on: i) { restart(slot) }
@@ -73,6 +77,8 @@ extension SimulationState {
     instances[i].oldestToken = .max
     instances[i].owed = 0
     instances[i].epochStep = 0
+    rManagers[i].told = []
+    rManagers[i].owesFull = true
     loads.set(i, to: .max)
     refreshMemory(i)
   }
@@ -87,7 +93,7 @@ extension SimulationState {
       metrics.faults.lentBlocksLost += loan.blocks
       if loan.blocks > 0 { losers.append(Int(loan.slot)) } else { movers.append(Int(loan.slot)) }
     }
-    for slot in movers { abortTransfers(of: slot) }
+    for slot in movers { abortMoves(of: slot) }
     for slot in byAge(losers) { preempt(slot, .hostCrashed(i)) }
   }
 
@@ -221,7 +227,7 @@ extension SimulationState {
     touch(i)
     if instances[i].isUp {
       while usedBlocks(of: i) + more > usableBlocks {
-        preempt(youngestHolder(on: i), .memoryShrunk)
+        if !takeBackReservation(on: i) { preempt(youngestHolder(on: i), .memoryShrunk) }
       }
     }
     evictIdle(i)
@@ -272,6 +278,9 @@ extension SimulationState {
     faults.links.isEmpty || (permille(from: a, to: b) > 0 && permille(from: b, to: a) > 0)
   }
 
+  /// Whether messages from one instance get to another.
+  func getsThrough(from a: Int, to b: Int) -> Bool { faults.links.isEmpty || permille(from: a, to: b) > 0 }
+
   private func permille(from a: Int, to b: Int) -> Int64 {
     faults.permille(
       from: configuration.topology.nodeOfInstance[a], to: configuration.topology.nodeOfInstance[b])
@@ -289,7 +298,7 @@ extension SimulationState {
         if loan.blocks > 0 { losers.append(Int(loan.slot)) } else { movers.append(Int(loan.slot)) }
       }
     }
-    for slot in movers { abortTransfers(of: slot) }
+    for slot in movers { abortMoves(of: slot) }
     for slot in byAge(Array(Set(losers))) { preempt(slot, .linkLost) }
     for i in 0..<instanceCount where instances[i].borrowers > 0 {
       touch(i)
