@@ -31,6 +31,22 @@ struct FaultGenerator {
     return plan
   }
 
+  /// How the managers' messages travel: in half of the scenarios they take time and may be lost, doubled or overtaken.
+  func managers(_ random: inout SeededRandom) -> ProtocolOptions {
+    var managers = ProtocolOptions()
+    managers.seed = random.next()
+    guard random.chance(50) else { return managers }
+    managers.delay = SimDuration(picoseconds: unit * Int64(random.pick([1, 10, 40, 40, 200])))
+    managers.jitter = SimDuration(picoseconds: unit * Int64(random.pick([0, 0, 5, 40])))
+    managers.lossPermille = random.pick([0, 0, 20, 200])
+    managers.duplicatePermille = random.pick([0, 100, 300, 300])
+    managers.reorderPermille = random.pick([0, 100, 300, 300])
+    managers.fullHeartbeatEvery = random.pick([1, 3, 10])
+    managers.tryRetries = random.integer(0...2)
+    if random.chance(30) { managers.reservationExpiry = managers.delay * 2 }
+    return managers
+  }
+
   private func fault(
     _ topology: InstanceTopology, blocks: Int, _ random: inout SeededRandom
   ) -> Fault {

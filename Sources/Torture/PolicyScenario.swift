@@ -110,7 +110,9 @@ public struct PolicyScenarios: Sendable {
         requests: scenario.requests, unit: blockSize * random.integer(1...3), &random)
     }
     if faults {
-      scenario.configuration.faults = FaultGenerator(unit: generator.unit).plan(for: scenario, &random)
+      let faults = FaultGenerator(unit: generator.unit)
+      scenario.configuration.managers = faults.managers(&random)
+      scenario.configuration.faults = faults.plan(for: scenario, &random)
     }
     return scenario
   }

@@ -77,8 +77,10 @@ extension SimulationState {
     instances[i].oldestToken = .max
     instances[i].owed = 0
     instances[i].epochStep = 0
-    rManagers[i].told = []
-    rManagers[i].owesFull = true
+    if plans {
+      rManagers[i].told = []
+      rManagers[i].owesFull = true
+    }
     loads.set(i, to: .max)
     refreshMemory(i)
   }
