@@ -48,6 +48,8 @@ public final class EventLedger: RunObserver {
     var isUp = true
     var capacity = 0
     var downAt = SimTime.zero
+    /// When faults last changed its memory.
+    var changedAt = SimTime(picoseconds: -1)
     var prefilling = 0
     var decoding: [Int] = []
   }
@@ -62,6 +64,7 @@ public final class EventLedger: RunObserver {
   private var lastFaults: [Fault] = []
   private var time = SimTime(picoseconds: -1)
   private var endedCount = 0
+  private(set) var lastEnd = SimTime.zero
   /// Used blocks can be compared where prompts share nothing.
   private let sharesNothing: Bool
 
@@ -175,6 +178,7 @@ public final class EventLedger: RunObserver {
     check(requests[id].phase != .ended, "a request ends once", "request \(id)")
     requests[id].phase = .ended
     endedCount += 1
+    lastEnd = max(lastEnd, record.ended)
     guard record.outcome == .completed else { return }
     check(
       requests[id].generated == asked[id].output && record.generated == asked[id].output,
@@ -194,7 +198,7 @@ public final class EventLedger: RunObserver {
       work.hostedBlocks == instances[i].hosted, "a host has what it was lent",
       "instance \(i): \(work.hostedBlocks), \(instances[i].hosted) by the records")
     let withheld = designed - instances[i].capacity
-    if sharesNothing, instances[i].prefilling == 0, instances[i].isUp {
+    if sharesNothing, instances[i].prefilling == 0, instances[i].changedAt < time {
       let used = instances[i].own + instances[i].hosted + instances[i].reserved + withheld
       check(
         work.usedBlocks == used, "blocks in use have an owner",
@@ -222,9 +226,7 @@ public final class EventLedger: RunObserver {
       let over = stored % blockSize
       let part = min(left, over == 0 ? blockSize : blockSize - over)
       let toHost =
-        over == 0
-        ? requests[id].onHosts + blockSize <= lent || (lent > 0 && requests[id].onHosts % blockSize > 0)
-        : requests[id].onHosts % blockSize > 0
+        over == 0 ? requests[id].onHosts + blockSize <= lent : requests[id].onHosts % blockSize > 0
       if toHost { requests[id].onHosts += part } else { requests[id].atHome += part }
       left -= part
     }
@@ -360,7 +362,9 @@ public final class EventLedger: RunObserver {
     }
     if instances[i].isUp, !isUp { instances[i].downAt = time }
     instances[i].isUp = isUp
-    instances[i].capacity = isUp ? max(0, capacity) : 0
+    capacity = isUp ? max(0, capacity) : 0
+    if capacity != instances[i].capacity { instances[i].changedAt = time }
+    instances[i].capacity = capacity
   }
 
   /// Whether an instance goes down that lends or borrows.
@@ -389,6 +393,8 @@ public final class EventLedger: RunObserver {
 
   // MARK: - The end
 
+  func lateness(_ limit: SimTime) -> Double { Double(lastEnd.picoseconds) / Double(limit.picoseconds) }
+
   /// To be called after the run.
   public func finish(_ summary: RunSummary) {
     check(
@@ -415,4 +421,6 @@ public struct TortureSights: Sendable {
   public var refused = 0, disordered = 0
   public var managerFaultsInMoves = 0
   public var restarts = 0, landed = 0
+  /// The part of the time that the last request might take which it took.
+  public var lateness = 0.0
 }

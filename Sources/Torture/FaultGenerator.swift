@@ -6,13 +6,19 @@ struct FaultGenerator {
   /// The unit of all times, ps.
   var unit: Int64
 
-  func plan(for scenario: PolicyScenario, _ random: inout SeededRandom) -> FaultPlan {
+  /// - Parameter moments: when blocks are lent or moved without faults: half of the faults begin then, or a little later.
+  func plan(
+    for scenario: PolicyScenario, moments: [SimTime] = [], _ random: inout SeededRandom
+  ) -> FaultPlan {
     let topology = scenario.configuration.topology
     // Some backlog is left when the last request has come.
     let last = scenario.requests[scenario.requests.count - 1].arrival.picoseconds / unit + 2_000
     var plan = FaultPlan(seed: random.next())
-    for _ in 0..<random.integer(1...6) {
-      let start = unit * Int64(random.integer(0...Int(last)))
+    for _ in 0..<random.integer(2...7) {
+      var start = unit * Int64(random.integer(0...Int(last)))
+      if !moments.isEmpty, random.chance(70) {
+        start = random.pick(moments).picoseconds + unit / 2 * Int64(random.integer(0...4))
+      }
       let length = unit * Int64(random.pick([1, 20, 200, 200, 1_000, 4_000]))
       plan.timed.append(
         TimedFault(
@@ -31,15 +37,16 @@ struct FaultGenerator {
     return plan
   }
 
-  /// How the managers' messages travel: in half of the scenarios they take time and may be lost, doubled or overtaken.
-  func managers(_ random: inout SeededRandom) -> ProtocolOptions {
+  /// How the managers' messages travel: in `late` percent of the scenarios they take time and may be lost, doubled or
+  /// overtaken.
+  func managers(_ random: inout SeededRandom, late: Int = 50) -> ProtocolOptions {
     var managers = ProtocolOptions()
     managers.seed = random.next()
-    guard random.chance(50) else { return managers }
-    managers.delay = SimDuration(picoseconds: unit * Int64(random.pick([1, 10, 40, 40, 200])))
+    guard random.chance(late) else { return managers }
+    managers.delay = SimDuration(picoseconds: unit * Int64(random.pick([1, 10, 20, 40, 100])))
     managers.jitter = SimDuration(picoseconds: unit * Int64(random.pick([0, 0, 5, 40])))
     managers.lossPermille = random.pick([0, 0, 20, 200])
-    managers.duplicatePermille = random.pick([0, 100, 300, 300])
+    managers.duplicatePermille = random.pick([0, 100, 300, 500])
     managers.reorderPermille = random.pick([0, 100, 300, 300])
     managers.fullHeartbeatEvery = random.pick([1, 3, 10])
     managers.tryRetries = random.integer(0...2)
@@ -61,8 +68,8 @@ struct FaultGenerator {
     case 40..<50: return .nodeLoss(node)
     case 50..<60: return .linkLoss(ends)
     case 60..<68: return .linkSlowdown(ends, permille: random.pick([1_000, 1_500, 7_000, 100_000]))
-    case 68..<76: return .managerCrash
-    case 76..<84: return .straggler(instance, permille: random.pick([1_000, 1_001, 1_337, 3_000]))
+    case 68..<80: return .managerCrash
+    case 80..<86: return .straggler(instance, permille: random.pick([1_000, 1_001, 1_337, 3_000]))
     default: return .memoryShrink(instance, blocks: random.integer(1...blocks))
     }
   }

@@ -33,6 +33,8 @@ public struct PolicyScenarios: Sendable {
   public var engine: EngineKind
   /// Whether faults are drawn as well.
   public var faults = false
+  /// Whether planners, where there are any, move more than elsewhere.
+  public var movesOften = false
 
   public init(policyName: String, engine: EngineKind) {
     self.policyName = policyName
@@ -70,6 +72,12 @@ public struct PolicyScenarios: Sendable {
     var options: [String: String] = [:]
     for key in keys.sorted() {
       if let values = Self.choices[key] { options[key] = random.pick(values) }
+    }
+    if movesOften {
+      for (key, value) in ["lending": "proactive", "min-gain": "0", "cooldown": "0", "beta-threshold": "64"]
+      where options[key] != nil && random.chance(80) {
+        options[key] = value
+      }
     }
     let lends = options["lending", default: "off"] != "off"
     var generator = ScenarioGenerator(engine: engine, lending: lends)

@@ -40,7 +40,8 @@ extension SimulationState {
           preconditionFailure("arrivals never decrease")
         }
       }
-      if nextTick == now { tick() }
+      // Heartbeats on their way must not call forth the next ones for ever.
+      if nextTick == now, requests.live > 0 || managers.isInstant { tick() }
       phase = .decision
       decide()
       if !endedRequests.isEmpty {
