@@ -1,29 +1,40 @@
 import Sim
 
+/// What happens in a scenario without faults: when blocks are lent, and while they are moved.
+struct FaultMoments {
+  var loans: [SimTime] = []
+  var moves: [Range<SimTime>] = []
+}
+
 /// Draws what goes wrong in a scenario: a few faults of every kind, some of which overlap, begin in one instant, or never
 /// end. Times are multiples of one unit, so that faults often meet the ends of steps and arrivals.
 struct FaultGenerator {
   /// The unit of all times, ps.
   var unit: Int64
 
-  /// - Parameter moments: when blocks are lent or moved without faults: half of the faults begin then, or a little later.
+  /// - Parameter moments: what happens without faults: many of them begin then.
   func plan(
-    for scenario: PolicyScenario, moments: [SimTime] = [], _ random: inout SeededRandom
+    for scenario: PolicyScenario, moments: FaultMoments = FaultMoments(), _ random: inout SeededRandom
   ) -> FaultPlan {
     let topology = scenario.configuration.topology
     // Some backlog is left when the last request has come.
     let last = scenario.requests[scenario.requests.count - 1].arrival.picoseconds / unit + 2_000
     var plan = FaultPlan(seed: random.next())
-    for _ in 0..<random.integer(2...7) {
+    for _ in 0..<random.integer(2...6) {
+      var kind = fault(topology, blocks: scenario.configuration.blocksPerInstance, &random)
       var start = unit * Int64(random.integer(0...Int(last)))
-      if !moments.isEmpty, random.chance(70) {
-        start = random.pick(moments).picoseconds + unit / 2 * Int64(random.integer(0...4))
+      if !moments.moves.isEmpty, random.chance(70) {
+        let move = random.pick(moments.moves)
+        let length = move.upperBound.picoseconds - move.lowerBound.picoseconds
+        start = move.lowerBound.picoseconds + length * Int64(random.integer(0...9)) / 10
+        if random.chance(30) { kind = .managerCrash }
+      } else if !moments.loans.isEmpty, random.chance(70) {
+        start = random.pick(moments.loans).picoseconds + unit / 2 * Int64(random.integer(0...4))
       }
       let length = unit * Int64(random.pick([1, 20, 200, 200, 1_000, 4_000]))
       plan.timed.append(
         TimedFault(
-          fault(topology, blocks: scenario.configuration.blocksPerInstance, &random),
-          start: SimTime(picoseconds: start),
+          kind, start: SimTime(picoseconds: start),
           end: random.chance(10) ? nil : SimTime(picoseconds: start + length)))
     }
     for _ in 0..<random.pick([0, 0, 0, 1, 2]) {

@@ -74,9 +74,13 @@ public struct PolicyScenarios: Sendable {
       if let values = Self.choices[key] { options[key] = random.pick(values) }
     }
     if movesOften {
-      for (key, value) in ["lending": "proactive", "min-gain": "0", "cooldown": "0", "beta-threshold": "64"]
-      where options[key] != nil && random.chance(80) {
-        options[key] = value
+      // Plans are rarer, as they cost the most, and moves take longer.
+      let values = [
+        ("lending", ["proactive"]), ("min-gain", ["0"]), ("cooldown", ["0"]), ("beta-threshold", ["64"]),
+        ("move-tokens-per-step", ["1", "2", "4"]), ("period", ["0.000005", "0.00001", "0.00002"]),
+      ]
+      for (key, choices) in values where options[key] != nil && (key == "period" || random.chance(80)) {
+        options[key] = random.pick(choices)
       }
     }
     let lends = options["lending", default: "off"] != "off"

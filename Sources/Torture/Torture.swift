@@ -1,5 +1,5 @@
 import Policies
-@_spi(Checking) import Sim
+import Sim
 
 /// A random cluster, model, policy, workload, network of the managers and fault schedule per seed, run with a checker that
 /// rebuilds everything from the records (`EventLedger`), in the manner of TigerBeetle's simulator.
@@ -16,30 +16,36 @@ public enum Torture {
     scenarios.movesOften = true
     var scenario = try scenarios.scenario(seed: seed)
     let faults = FaultGenerator(unit: 10_000)
-    let moments = try moments(of: scenario)
     scenario.configuration.managers = faults.managers(&random, late: 80)
+    let moments = try moments(of: scenario)
     scenario.configuration.faults = faults.plan(for: scenario, moments: moments, &random)
     return scenario
   }
 
-  /// When blocks are lent or moved in a run without faults.
-  private static func moments(of scenario: PolicyScenario) throws -> [SimTime] {
-    final class Moments: RunObserver {
-      var times: [SimTime] = []
+  /// When blocks are lent, and while they are moved, in a run without faults.
+  private static func moments(of scenario: PolicyScenario) throws -> FaultMoments {
+    final class Recorder: RunObserver {
+      var moments = FaultMoments()
+      private var started: [Int: SimTime] = [:]
       func requestEnded(_ record: RequestRecord) {}
       func decided(_ decision: DecisionRecord) {
-        switch decision.kind {
-        case .borrow, .move, .recall: times.append(decision.time)
+        if decision.kind == .borrow { moments.loans.append(decision.time) }
+      }
+      func managed(_ record: ProtocolRecord) {
+        switch record.kind {
+        case .reserved: started[record.move] = record.time
+        case .landed: if let start = started[record.move] { moments.moves.append(start..<record.time) }
         default: break
         }
       }
     }
-    let moments = Moments()
+    let recorder = Recorder()
     let policy = try scenario.makePolicy()
-    guard policy.lending.mode != .off else { return [] }
-    _ = try Simulation(scenario.configuration, policy: policy, observer: moments)
-      .run(SharingSource(scenario.requests, scenario.sharing))
-    return moments.times
+    if policy.lending.mode != .off {
+      _ = try Simulation(scenario.configuration, policy: policy, observer: recorder)
+        .run(SharingSource(scenario.requests, scenario.sharing))
+    }
+    return recorder.moments
   }
 
   /// Runs a scenario under the checker. Of some also step by step, which must come to the same.
