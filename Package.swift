@@ -59,13 +59,13 @@ let package = Package(
       name: "Calibration", dependencies: ["Sim", .product(name: "Yams", package: "Yams")],
       swiftSettings: strict),
     .target(
-      name: "Studies", dependencies: ["Results", .product(name: "Yams", package: "Yams")],
+      name: "Studies", dependencies: ["Results", "Sim", .product(name: "Yams", package: "Yams")],
       swiftSettings: strict),
     .executableTarget(
       name: "infinite-sim",
       dependencies: [
         "Sim", "Policies", "Workloads", "Results", "Studies", "Reporting", "Calibration", "Reference",
-        "ReferenceCUDA",
+        "ReferenceCUDA", "Torture",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),

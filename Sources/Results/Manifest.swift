@@ -28,11 +28,13 @@ public struct Manifest: Hashable, Sendable {
   public var workload: JSON
   /// 0 is the trace as it is; k > 0 is its k-th redraw.
   public var seed: Int
+  /// What goes wrong; `nil` without faults, and then it is no part of the manifest.
+  public var faults: JSON?
 
   public init(
     programVersion: String, cluster: JSON, model: JSON, hardware: JSON, policy: String, policyOptions: JSON,
     engine: EngineOptions, engineProfile: JSON, slo: SLO, trace: String,
-    workload: JSON, seed: Int
+    workload: JSON, seed: Int, faults: JSON? = nil
   ) {
     self.programVersion = programVersion
     self.cluster = cluster
@@ -46,11 +48,12 @@ public struct Manifest: Hashable, Sendable {
     self.trace = trace
     self.workload = workload
     self.seed = seed
+    self.faults = faults
   }
 
   /// The manifest as one JSON object with sorted keys.
   public var json: JSON {
-    JSON.object([
+    var members: [JSON.Member] = [
       .init("manifest_version", .int(Self.version)),
       .init("program_version", .string(programVersion)),
       .init("cluster", cluster),
@@ -64,7 +67,9 @@ public struct Manifest: Hashable, Sendable {
       .init("trace", .string(trace)),
       .init("workload", workload),
       .init("seed", .int(seed)),
-    ]).canonical
+    ]
+    if let faults { members.append(.init("faults", faults)) }
+    return JSON.object(members).canonical
   }
 
   /// SHA-256 of the canonical text, 64 hexadecimal digits.

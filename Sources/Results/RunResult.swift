@@ -73,6 +73,7 @@ extension JSON {
       "goodput_requests_per_s": .optional(s.goodputRequestsPerSecond),
       "wasted_tokens": .int(s.wastedTokens),
       "recomputed_tokens": .int(s.recomputedTokens),
+      "faults": JSON(s.faults),
       "prefix": [
         "asked_tokens": .int(s.prefixAskedTokens), "hit_tokens": .int(s.prefixHitTokens),
         "evicted_units": .int(s.evictedUnits),
@@ -103,6 +104,15 @@ extension JSON {
       "bound_reached": .optional(result.boundReached),
       "bound_in_full_output_tokens_per_s": .optional(result.bound?.inFullOutputTokensPerSecond),
       "unvalidated": .array(result.unvalidated.map(JSON.string)),
+    ]
+  }
+
+  private init(_ f: FaultSummary) {
+    self = [
+      "faults": .int(f.faults), "crashes": .int(f.crashes), "restarts": .int(f.restarts),
+      "lent_blocks_lost": .int(f.lentBlocksLost), "instance_down_s": .double(f.instanceSecondsDown),
+      "recomputed_tokens": .object(
+        RecomputeCause.allCases.map { .init($0.name, .int(f.recomputedTokens[$0.rawValue])) }),
     ]
   }
 
@@ -150,6 +160,8 @@ extension RunResult {
     s.preemptions = try requests.int("preemptions")
     let reasons = try top.inside("rejected_by_reason")
     for reason in RejectionReason.allCases {
+      // A reason may be younger than the result.
+      guard reasons.json[reason.rawValue] != nil else { continue }
       let count = try reasons.int(reason.rawValue)
       if count > 0 { s.rejectedByReason[reason] = count }
     }
@@ -158,6 +170,7 @@ extension RunResult {
     s.outputTokens = try tokens.int("output")
     s.wastedTokens = try top.int("wasted_tokens")
     s.recomputedTokens = try top.int("recomputed_tokens")
+    s.faults = try top.faults(recomputedTokens: s.recomputedTokens)
     let prefix = try top.inside("prefix")
     s.prefixAskedTokens = try prefix.int("asked_tokens")
     s.prefixHitTokens = try prefix.int("hit_tokens")
@@ -229,6 +242,25 @@ private struct SummaryReader {
   }
   func optionalDouble(_ key: String) throws(SummaryError) -> Double? {
     try value(key) == .null ? nil : try double(key)
+  }
+  /// Absent in results made before there were faults: then what was computed again was so after preemptions.
+  func faults(recomputedTokens: Int) throws(SummaryError) -> FaultSummary {
+    var summary = FaultSummary()
+    guard json["faults"] != nil else {
+      summary.recomputedTokens[RecomputeCause.preemption.rawValue] = recomputedTokens
+      return summary
+    }
+    let f = try inside("faults")
+    summary.faults = try f.int("faults")
+    summary.crashes = try f.int("crashes")
+    summary.restarts = try f.int("restarts")
+    summary.lentBlocksLost = try f.int("lent_blocks_lost")
+    summary.instanceSecondsDown = try f.double("instance_down_s")
+    let recomputed = try f.inside("recomputed_tokens")
+    for cause in RecomputeCause.allCases {
+      summary.recomputedTokens[cause.rawValue] = try recomputed.int(cause.name)
+    }
+    return summary
   }
   /// Absent in results made before there was a bound.
   func bound() throws(SummaryError) -> BoundResult? {

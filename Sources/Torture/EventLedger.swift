@@ -387,7 +387,9 @@ public final class EventLedger: RunObserver {
   }
 
   private func reaches(_ a: Int, _ b: Int) -> Bool {
-    let (from, to) = (configuration.topology.nodeOfInstance[a], configuration.topology.nodeOfInstance[b])
+    let (from, to) = (
+      configuration.topology.nodes(of: a).lowerBound, configuration.topology.nodes(of: b).lowerBound
+    )
     guard from != to else { return true }
     return !lastFaults.contains { fault in
       guard case .linkLoss(let ends) = fault else { return false }

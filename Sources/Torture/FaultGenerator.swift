@@ -23,11 +23,11 @@ struct FaultGenerator {
     for _ in 0..<random.integer(2...6) {
       var kind = fault(topology, blocks: scenario.configuration.blocksPerInstance, &random)
       var start = unit * Int64(random.integer(0...Int(last)))
-      if !moments.moves.isEmpty, random.chance(70) {
+      if !moments.moves.isEmpty, random.chance(85) {
         let move = random.pick(moments.moves)
         let length = move.upperBound.picoseconds - move.lowerBound.picoseconds
         start = move.lowerBound.picoseconds + length * Int64(random.integer(0...9)) / 10
-        if random.chance(30) { kind = .managerCrash }
+        if random.chance(40) { kind = .managerCrash }
       } else if !moments.loans.isEmpty, random.chance(70) {
         start = random.pick(moments.loans).picoseconds + unit / 2 * Int64(random.integer(0...4))
       }

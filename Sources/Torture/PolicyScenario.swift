@@ -27,6 +27,27 @@ public struct PolicyScenario: Sendable {
   }
 }
 
+extension PolicyScenario {
+  /// Its requests, its faults and its network, a line each.
+  public var story: String {
+    var lines = requests.enumerated().map { index, request in
+      "request \(index): at \(request.arrival.picoseconds) ps, \(request.prompt) + \(request.output) tokens"
+    }
+    func time(_ time: SimTime?) -> String { time.map { "\($0.picoseconds) ps" } ?? "the end" }
+    for fault in configuration.faults.timed {
+      lines.append("fault: \(fault.fault), \(time(fault.start)) to \(time(fault.end))")
+    }
+    for fault in configuration.faults.random {
+      lines.append(
+        "fault: \(fault.fault), every \(fault.meanBetween.picoseconds) ps for \(fault.meanRepair.picoseconds) ps, "
+          + "until \(time(fault.last))")
+    }
+    lines.append("nodes: \(configuration.topology.nodeOfInstance)")
+    lines.append("\(configuration.managers)")
+    return lines.joined(separator: "\n") + "\n"
+  }
+}
+
 /// Draws scenarios for any policy of the catalogue. A policy it has never heard of gets its default options.
 public struct PolicyScenarios: Sendable {
   public var policyName: String
@@ -77,7 +98,7 @@ public struct PolicyScenarios: Sendable {
       // Plans are rarer, as they cost the most, and moves take longer.
       let values = [
         ("lending", ["proactive"]), ("min-gain", ["0"]), ("cooldown", ["0"]), ("beta-threshold", ["64"]),
-        ("move-tokens-per-step", ["1", "2", "4"]), ("period", ["0.000005", "0.00001", "0.00002"]),
+        ("move-tokens-per-step", ["1", "1", "2"]), ("period", ["0.00001", "0.00002", "0.00003"]),
       ]
       for (key, choices) in values where options[key] != nil && (key == "period" || random.chance(80)) {
         options[key] = random.pick(choices)

@@ -60,7 +60,7 @@ extension Torture {
       add { $0.configuration.managers = ProtocolOptions() }
     }
     let last = scenario.configuration.topology.count - 1
-    if last > 0, scenario.configuration.topology.lastNodeOfInstance == nil {
+    if last > 0, scenario.configuration.topology.spans == nil {
       add {
         $0.configuration.topology.nodeOfInstance.removeLast()
         $0.configuration.faults.timed.removeAll { $0.fault.concerns(last) }

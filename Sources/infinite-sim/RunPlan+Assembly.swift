@@ -1,6 +1,7 @@
 import Calibration
 import Results
 import Sim
+import Studies
 import Workloads
 
 /// What the layout options of the command line describe.
@@ -140,9 +141,11 @@ extension RunPlan {
     if let given { account.append("  \(grouped(given)) blocks are used: --kv-blocks") }
     if layout.idleGPUs > 0 { warnings.append("\(layout.idleGPUs) GPUs of the cluster are in no instance") }
 
-    let configuration = SimulationConfiguration(
+    let spans = layout.instances.map { layout.nodes(of: $0).first!...layout.nodes(of: $0).last! }
+    let faults = try options.faults.map { try FaultYAML.read(path: $0, instances: layout.count) }
+    let sound = SimulationConfiguration(
       topology: InstanceTopology(
-        nodeOfInstance: Self.nodeClasses(layout),
+        nodeOfInstance: Self.nodeClasses(layout), spans: spans,
         withinNode: machine.cluster.hardware.queuedLink.costs,
         acrossNodes: machine.cluster.interNodeLink.costs, gpus: machine.cluster.gpus),
       costs: try InstanceCosts(
@@ -150,6 +153,9 @@ extension RunPlan {
         wiring: Self.slowestWiring(layout), engine: machine.engine),
       blocksPerInstance: blocks, engine: engine, slo: options.slo, measured: machine.cluster.hardware.measured
     )
+
+    var configuration = sound
+    configuration.faults = faults ?? FaultPlan()
 
     policy = placed.name
     model = machine.model.name
@@ -171,12 +177,13 @@ extension RunPlan {
       model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape, engine: machine.engine,
       interNodeLink: options.nodes > 1 ? machine.cluster.interNodeLink : nil)
     measured = machine.cluster.hardware.measured
-    manifest = Self.manifest(placed, machine, engine, blocks: blocks, options)
+    manifest = Self.manifest(placed, machine, engine, blocks: blocks, options, faults)
     let lending = placed.lending
     bound = { remote, arrivalsAreFixed in
       ThroughputBound(configuration, lending: lending, remote: remote, arrivalsAreFixed: arrivalsAreFixed)
     }
     self.simulate = simulate(configuration)
+    simulateSound = faults.map { _ in simulate(sound) }
   }
 
   private static func engine(
@@ -264,6 +271,7 @@ extension RunPlan {
         }
       lines.append("\(placed.name), coupling=\(coupling.rawValue): \(payment)")
     }
+    if let faults = options.faults { lines.append("faults of \(faults): what is lost is computed again (docs/faults.md)") }
     if placed.name == "vllm-s", placed.layout.shape.pp > 1 {
       lines.append(
         "vllm-s, PP \(placed.layout.shape.pp): one shared KV pool for all micro-batches, kinder to vllm-s than "
@@ -273,7 +281,8 @@ extension RunPlan {
   }
 
   private static func manifest(
-    _ placed: PlacedPolicy, _ machine: Machine, _ engine: EngineOptions, blocks: Int, _ options: RunOptions
+    _ placed: PlacedPolicy, _ machine: Machine, _ engine: EngineOptions, blocks: Int, _ options: RunOptions,
+    _ faults: FaultPlan?
   ) -> @Sendable (Workload) -> Manifest {
     var policyOptions = placed.options
     policyOptions["router"] = options.router.rawValue
@@ -299,7 +308,8 @@ extension RunPlan {
       return Manifest(
         programVersion: InfiniteSim.programVersion, cluster: cluster, model: model, hardware: hardware,
         policy: name, policyOptions: pairs, engine: engine, engineProfile: profile, slo: slo,
-        trace: workload.name, workload: workload.manifest, seed: workload.seed)
+        trace: workload.name, workload: workload.manifest, seed: workload.seed,
+        faults: faults.map(JSON.init(reflecting:)))
     }
   }
 }

@@ -37,7 +37,7 @@ struct TextReport {
   }
 
   private var requestRows: [[String]] {
-    let reasons = RejectionReason.allCases.map { "\($0.rawValue) \(summary.rejectedByReason[$0] ?? 0)" }
+    let reasons = RejectionReason.shown(summary).map { "\($0.rawValue) \(summary.rejectedByReason[$0] ?? 0)" }
     return [
       ["arrived", grouped(summary.arrived)],
       ["completed", grouped(summary.completed)],
@@ -49,7 +49,20 @@ struct TextReport {
       ["output tokens", grouped(summary.outputTokens)],
       ["recomputed tokens", grouped(summary.recomputedTokens)],
       ["wasted tokens", grouped(summary.wastedTokens)],
-    ] + prefixRows
+    ] + prefixRows + faultRows
+  }
+
+  private var faultRows: [[String]] {
+    let faults = summary.faults
+    guard faults.faults > 0 else { return [] }
+    let causes = RecomputeCause.allCases.map { "\($0.name) \(grouped(faults.recomputedTokens[$0.rawValue]))" }
+    return [
+      ["faults", "\(grouped(faults.faults)), instances that went down \(grouped(faults.crashes))"],
+      ["restarted requests", grouped(faults.restarts)],
+      ["recomputed tokens by cause", causes.joined(separator: ", ")],
+      ["lent blocks lost", grouped(faults.lentBlocksLost)],
+      ["instances down", "\(figure(faults.instanceSecondsDown)) instance-seconds"],
+    ]
   }
 
   private var prefixRows: [[String]] {
@@ -127,5 +140,16 @@ extension Workload {
     seed == 0
       ? "\(grouped(requests)) requests as recorded (seed 0)"
       : "\(grouped(requests)) requests redrawn (seed \(seed))"
+  }
+}
+
+extension RejectionReason {
+  /// The reasons that a table has a place for: all but that of faults, which is there if it occurred.
+  static func shown(_ summaries: RunSummary...) -> [RejectionReason] { shown(summaries) }
+
+  static func shown(_ summaries: [RunSummary]) -> [RejectionReason] {
+    allCases.filter { reason in
+      reason != .noLiveInstance || summaries.contains { $0.rejectedByReason[reason, default: 0] > 0 }
+    }
   }
 }

@@ -15,8 +15,8 @@ public struct SLO: Hashable, Sendable {
 public struct InstanceTopology: Sendable {
   /// The node of each instance's first GPU, by instance.
   public var nodeOfInstance: [Int]
-  /// The node of each instance's last GPU, if any instance spans several.
-  public var lastNodeOfInstance: [Int]?
+  /// The nodes that each instance's GPUs are in; `nil` where that is `nodeOfInstance` alone.
+  public var spans: [ClosedRange<Int>]?
   /// A link between two instances of one node, and one between two nodes.
   public var withinNode: LinkCosts
   public var acrossNodes: LinkCosts
@@ -24,11 +24,11 @@ public struct InstanceTopology: Sendable {
   public var gpus: Int
 
   public init(
-    nodeOfInstance: [Int], lastNodeOfInstance: [Int]? = nil, withinNode: LinkCosts, acrossNodes: LinkCosts,
+    nodeOfInstance: [Int], spans: [ClosedRange<Int>]? = nil, withinNode: LinkCosts, acrossNodes: LinkCosts,
     gpus: Int
   ) {
     self.nodeOfInstance = nodeOfInstance
-    self.lastNodeOfInstance = lastNodeOfInstance
+    self.spans = spans
     self.withinNode = withinNode
     self.acrossNodes = acrossNodes
     self.gpus = gpus
@@ -38,7 +38,7 @@ public struct InstanceTopology: Sendable {
 
   /// The nodes of an instance: it is lost with any of them.
   public func nodes(of i: Int) -> ClosedRange<Int> {
-    nodeOfInstance[i]...(lastNodeOfInstance?[i] ?? nodeOfInstance[i])
+    spans?[i] ?? nodeOfInstance[i]...nodeOfInstance[i]
   }
   public func sameNode(_ a: Int, _ b: Int) -> Bool { nodeOfInstance[a] == nodeOfInstance[b] }
   public func link(_ a: Int, _ b: Int) -> LinkCosts { sameNode(a, b) ? withinNode : acrossNodes }

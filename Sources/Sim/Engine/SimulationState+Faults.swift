@@ -285,7 +285,7 @@ extension SimulationState {
 
   private func permille(from a: Int, to b: Int) -> Int64 {
     faults.permille(
-      from: configuration.topology.nodeOfInstance[a], to: configuration.topology.nodeOfInstance[b])
+      from: configuration.topology.nodes(of: a).lowerBound, to: configuration.topology.nodes(of: b).lowerBound)
   }
 
   /// Links have changed: what lies behind a lost one is lost, and the remote paths of all borrowers are computed anew.

@@ -151,7 +151,9 @@ extension SimulationState {
 
   /// An instance has crashed: what it had reserved is gone.
   mutating func loseReservations(on i: Int) {
-    while let index = reservations.firstIndex(where: { $0.move.destination == i }) { release(index, .released) }
+    while let index = reservations.firstIndex(where: { $0.move.destination == i }) {
+      release(index, .released)
+    }
   }
 
   private mutating func release(_ index: Int, _ kind: ProtocolRecord.Kind) {

@@ -66,6 +66,7 @@ extension StudyPoint {
       case "trace": !GeneratedTrace.isRecipe(value) || GeneratedTrace.isFile(value)
       case "model": Machine.isPath(model: value)
       case "hardware": Machine.isPath(hardware: value)
+      case "faults": true
       default: false
       }
     return isPath && !value.hasPrefix("/") ? folder + value : value
