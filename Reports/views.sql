@@ -29,7 +29,7 @@ SELECT grid, axes, label, base, seeds,
   CASE WHEN n = seeds THEN mean END AS ratio,
   CASE WHEN n = seeds AND n > 1 THEN mean - t * deviation / sqrt(n) END AS low,
   CASE WHEN n = seeds AND n > 1 THEN mean + t * deviation / sqrt(n) END AS high
-FROM (SELECT *, CASE n WHEN 2 THEN 12.706 WHEN 3 THEN 4.303 WHEN 4 THEN 3.182 WHEN 5 THEN 2.776 WHEN 10 THEN 2.262 ELSE 2.26 END
+FROM (SELECT *, CASE n WHEN 2 THEN 12.706 WHEN 3 THEN 4.303 WHEN 4 THEN 3.182 WHEN 5 THEN 2.776 WHEN 6 THEN 2.571 WHEN 10 THEN 2.262 ELSE 2.26 END
   AS t FROM moments);
 
 -- What lending is credited with: its ratio to the best contender of the same cell that does not lend, completes what it

@@ -42,14 +42,21 @@ struct GreedyPlanner {
   /// Creditors by free memory, the freest first, ties to the lowest: of all nodes, and node by node.
   private var creditors: ContiguousArray<Int> = []
   private var creditorsByNode: ContiguousArray<Int> = []
+  /// Nodes numbered from 0 in order of first appearance, by instance; and where in `creditorsByNode` each begins, and the
+  /// last ends.
+  private var nodes: ContiguousArray<Int> = []
+  private var nodeStarts: ContiguousArray<Int> = []
   private var debtors: ContiguousArray<Int> = []
   private var sourceQueue: ContiguousArray<WaitingRequest> = []
   private var destinationQueue: ContiguousArray<WaitingRequest> = []
+  private var candidates: ContiguousArray<Int> = []
+  private var tried: ContiguousArray<MoveGrounds.Candidate> = []
 
   init(options: LendingOptions) { self.options = options }
 
   mutating func plan(_ map: borrowing PlacementMap) -> [MoveOrder] {
     roles.prepare(count: map.count)
+    if nodes.count != map.count { numberNodes(map) }
     orders.removeAll(keepingCapacity: true)
     sides.removeAll(keepingCapacity: true)
     for i in 0..<map.count { sides.append(Side(map.report(InstanceID(i)), map)) }
@@ -83,7 +90,7 @@ struct GreedyPlanner {
     guard !creditors.isEmpty else { return }
     debtors.sort { (sides[$0].batch, $0) < (sides[$1].batch, $1) }
     creditors.sort { (-sides[$0].free, $0) < (-sides[$1].free, $1) }
-    sortByNode(map)
+    sortByNode()
 
     for debtor in debtors where roles.mayBeDebtor(debtor) {
       // 3. The longest request that still has movable blocks at home, and the creditor with the most free memory.
@@ -100,7 +107,7 @@ struct GreedyPlanner {
           over: map.link(move.source, move.destination), blocks: there + move.blocks.count, map)
         sides[creditor].host(move.blocks.count)
         creditors.sort { (-sides[$0].free, $0) < (-sides[$1].free, $1) }
-        sortByNode(map)
+        sortByNode()
       }
     }
   }
@@ -112,39 +119,47 @@ struct GreedyPlanner {
       && sides[i].free > map.watermark.count && (options.lendWhileQueueing || sides[i].queued == 0)
   }
 
-  /// Puts the creditors, which are sorted, node by node.
-  private mutating func sortByNode(_ map: borrowing PlacementMap) {
+  private mutating func numberNodes(_ map: borrowing PlacementMap) {
+    var known: [Int: Int] = [:]
+    nodes = []
+    for i in 0..<map.count {
+      let node = map.node(of: InstanceID(i))
+      nodes.append(known[node] ?? known.count)
+      known[node] = nodes[i]
+    }
+    nodeStarts = ContiguousArray(repeating: 0, count: known.count + 1)
+  }
+
+  /// Puts the creditors, which are sorted, node by node, in the same order within each.
+  private mutating func sortByNode() {
+    for node in nodeStarts.indices { nodeStarts[node] = 0 }
+    for i in creditors { nodeStarts[nodes[i]] += 1 }
+    var end = 0
+    for node in nodeStarts.indices {
+      end += nodeStarts[node]
+      nodeStarts[node] = end
+    }
     creditorsByNode.removeAll(keepingCapacity: true)
     creditorsByNode.append(contentsOf: creditors)
-    // Compared in full, so that the order does not rest on the sort's being stable.
-    let nodes = sides.indices.map { map.node(of: InstanceID($0)) }
-    creditorsByNode.sort { (nodes[$0], -sides[$0].free, $0) < (nodes[$1], -sides[$1].free, $1) }
+    for i in creditors.reversed() {
+      nodeStarts[nodes[i]] -= 1
+      creditorsByNode[nodeStarts[nodes[i]]] = i
+    }
   }
 
   /// The creditor with the lowest utilisation: of the debtor's node first, then over links that qualify.
   private func bestCreditor(for debtor: Int, _ map: borrowing PlacementMap) -> Int? {
-    let node = map.node(of: InstanceID(debtor))
+    let node = nodes[debtor]
     func mayLend(_ i: Int) -> Bool {
       i != debtor && roles.mayBeCreditor(i) && isCreditor(i, map) && linkQualifies(debtor, i, map)
     }
-    var position = firstOfNode(node, map)
-    while position < creditorsByNode.count, map.node(of: InstanceID(creditorsByNode[position])) == node {
-      if mayLend(creditorsByNode[position]) { return creditorsByNode[position] }
-      position += 1
+    for position in nodeStarts[node]..<nodeStarts[node + 1] where mayLend(creditorsByNode[position]) {
+      return creditorsByNode[position]
     }
     // A link that does not take one borrower takes none.
     guard fits(map.acrossNodes, queries: 1, debtor, map) else { return nil }
-    for i in creditors where map.node(of: InstanceID(i)) != node && mayLend(i) { return i }
+    for i in creditors where nodes[i] != node && mayLend(i) { return i }
     return nil
-  }
-
-  private func firstOfNode(_ node: Int, _ map: borrowing PlacementMap) -> Int {
-    var (low, high) = (0, creditorsByNode.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if map.node(of: InstanceID(creditorsByNode[middle])) < node { low = middle + 1 } else { high = middle }
-    }
-    return low
   }
 
   private func linkQualifies(_ debtor: Int, _ creditor: Int, _ map: borrowing PlacementMap) -> Bool {
@@ -184,7 +199,8 @@ struct GreedyPlanner {
     let most = min(row.movable.count, sides[creditor].free - map.watermark.count)
     guard most > 0 else { return nil }
     readQueues(debtor, creditor, map)
-    var candidates = [most]
+    candidates.removeAll(keepingCapacity: true)
+    candidates.append(most)
     var needed = map.watermark.count - sides[debtor].free
     for waiting in sourceQueue {
       needed += waiting.blocks
@@ -193,7 +209,7 @@ struct GreedyPlanner {
     }
     let link = map.link(InstanceID(debtor), InstanceID(creditor))
     let there = map.blocks(of: row.request, on: InstanceID(creditor))
-    return best(candidates, row.request, from: debtor, to: creditor, map) { n, d, c in
+    return best(row.request, from: debtor, to: creditor, map) { n, d, c in
       d.give(n, map.blockSize)
       d.reach(over: link, blocks: there + n, map)
       c.host(n)
@@ -230,7 +246,9 @@ struct GreedyPlanner {
       guard isCrowded(host, map), hasRoom(home, map) else { continue }
       let n = min(hosted.row.movable.count, sides[home].free - map.watermark.count)
       readQueues(host, home, map)
-      let order = best([n], hosted.row.request, from: host, to: home, map) { n, from, to in
+      candidates.removeAll(keepingCapacity: true)
+      candidates.append(n)
+      let order = best(hosted.row.request, from: host, to: home, map) { n, from, to in
         from.host(-n)
         to.give(-n, map.blockSize)
       }
@@ -259,15 +277,15 @@ struct GreedyPlanner {
     sides[destination].readQueue(destination, map, into: &destinationQueue)
   }
 
-  /// The candidate with the best gain that is large enough, ties to the fewest blocks. The queues must have been read.
-  private func best(
-    _ candidates: [Int], _ request: RequestID, from source: Int, to destination: Int,
+  /// The one of `candidates` with the best gain that is large enough, ties to the fewest blocks. The queues must have been read.
+  private mutating func best(
+    _ request: RequestID, from source: Int, to destination: Int,
     _ map: borrowing PlacementMap, _ apply: (Int, inout Side, inout Side) -> Void
   ) -> MoveOrder? {
     let base =
-      sides[source].throughput(sourceQueue, map) + sides[destination].throughput(destinationQueue, map)
+      sides[source].throughputNow(sourceQueue, map) + sides[destination].throughputNow(destinationQueue, map)
     var best: MoveOrder?
-    var tried: [MoveGrounds.Candidate] = []
+    tried.removeAll(keepingCapacity: true)
     for n in candidates {
       var (a, b) = (sides[source], sides[destination])
       apply(n, &a, &b)
@@ -284,7 +302,7 @@ struct GreedyPlanner {
       throughputBefore: base, gain: best.expectedGain, sourceBatch: sides[source].batch,
       sourceFreeBlocks: sides[source].free, sourceQueued: sides[source].queued,
       destinationBatch: sides[destination].batch, destinationFreeBlocks: sides[destination].free,
-      candidates: tried)
+      candidates: Array(tried))
     return best
   }
 }
@@ -298,6 +316,8 @@ private struct Side {
   var hosted: Int
   var remotePath: Int64
   var freeSequences: Int
+  /// Its throughput as it is, once it has been asked for; negative when unknown.
+  private var known = -1.0
 
   init(_ report: InstanceReport, _ map: borrowing PlacementMap) {
     batch = report.batch
@@ -313,18 +333,21 @@ private struct Side {
   mutating func give(_ n: Int, _ blockSize: Int) {
     free += n
     localTokens -= n * blockSize
+    known = -1
   }
 
   /// It holds `n` blocks for another.
   mutating func host(_ n: Int) {
     free -= n
     hosted += n
+    known = -1
   }
 
   /// A request of it has so many blocks on a host.
   mutating func reach(over link: LinkCosts, blocks: Int, _ map: borrowing PlacementMap) {
     remotePath = max(
       remotePath, map.remotePath(over: link, tokens: blocks * map.blockSize))
+    known = -1
   }
 
   /// The waiting requests that its sequences and a whole empty instance could take.
@@ -338,6 +361,14 @@ private struct Side {
       // No more fits, whatever is moved: what is free and what is given are each at most the instance.
       return queue.count < freeSequences && blocks <= 2 * map.blocksPerInstance.count
     }
+  }
+
+  /// `throughput`, computed once until something moves. The queue is the same throughout a round.
+  mutating func throughputNow(
+    _ queue: ContiguousArray<WaitingRequest>, _ map: borrowing PlacementMap
+  ) -> Double {
+    if known < 0 { known = throughput(queue, map) }
+    return known
   }
 
   /// TPS = β / T, tokens per second, after FCFS has admitted what now fits. An empty batch has 0.

@@ -92,7 +92,9 @@ private struct FaultEntry {
     case "link-loss": return [.linkLoss(try ends())]
     case "link-slowdown": return [.linkSlowdown(try ends(), permille: try factor())]
     case "manager-crash":
-      guard try reader.text(node) == "true" else { throw reader.fault(node, quoted(try reader.text(node)), "true") }
+      guard try reader.text(node) == "true" else {
+        throw reader.fault(node, quoted(try reader.text(node)), "true")
+      }
       return [.managerCrash]
     case "straggler":
       let permille = try factor()
@@ -120,7 +122,8 @@ private struct FaultEntry {
       isOneWay = value
     }
     return LinkEnds(
-      from: try reader.integer(map[kind]!, 0...65_535), to: try map["to"].map { try reader.integer($0, 0...65_535) },
+      from: try reader.integer(map[kind]!, 0...65_535),
+      to: try map["to"].map { try reader.integer($0, 0...65_535) },
       isOneWay: isOneWay)
   }
 

@@ -23,7 +23,7 @@ struct FaultGenerator {
     for _ in 0..<random.integer(2...6) {
       var kind = fault(topology, blocks: scenario.configuration.blocksPerInstance, &random)
       var start = unit * Int64(random.integer(0...Int(last)))
-      if !moments.moves.isEmpty, random.chance(85) {
+      if !moments.moves.isEmpty, random.chance(95) {
         let move = random.pick(moments.moves)
         let length = move.upperBound.picoseconds - move.lowerBound.picoseconds
         start = move.lowerBound.picoseconds + length * Int64(random.integer(0...9)) / 10

@@ -98,7 +98,7 @@ public struct PolicyScenarios: Sendable {
       // Plans are rarer, as they cost the most, and moves take longer.
       let values = [
         ("lending", ["proactive"]), ("min-gain", ["0"]), ("cooldown", ["0"]), ("beta-threshold", ["64"]),
-        ("move-tokens-per-step", ["1", "1", "2"]), ("period", ["0.00001", "0.00002", "0.00003"]),
+        ("move-tokens-per-step", ["1", "1", "2"]), ("period", ["0.000008", "0.00001", "0.00002"]),
       ]
       for (key, choices) in values where options[key] != nil && (key == "period" || random.chance(80)) {
         options[key] = random.pick(choices)

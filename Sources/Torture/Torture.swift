@@ -10,7 +10,9 @@ public enum Torture {
     // Mostly policies that lend: the others have little to lose.
     let policy = random.pick([
       "debtor-creditor", "debtor-creditor", "debtor-creditor", "debtor-creditor", "debtor-creditor",
-      "debtor-creditor", "debtor-creditor", "pooled", "pooled", "vllm-m", "vllm-s",
+      "debtor-creditor", "debtor-creditor", "debtor-creditor", "debtor-creditor", "pooled", "pooled",
+      "vllm-m",
+      "vllm-s",
     ])
     var scenarios = PolicyScenarios(policyName: policy, engine: random.pick(EngineKind.allCases))
     scenarios.movesOften = true
@@ -27,7 +29,7 @@ public enum Torture {
     return scenario
   }
 
-  private static let mostRequests = 27
+  private static let mostRequests = 30
 
   /// When blocks are lent, and while they are moved, in a run without faults.
   private static func moments(of scenario: PolicyScenario) throws -> FaultMoments {

@@ -33,8 +33,8 @@ public final class TraceFile: RequestSource {
   /// All requests; none of a longer trace or one with details.
   private let kept: [TraceRequest]
   private var position = 0
-  /// The second reading.
-  private var replay: Replay
+  /// The second reading, of a trace that is not kept.
+  private var replay: Replay?
 
   /// Reads the whole file once, rows beyond the limit included, and checks every row. Throws `missing`,
   /// `notAFile`, `unreadable`, `malformed`, `tooManySkipped`, or `invalidOption` for a scale that stretches the
@@ -50,6 +50,7 @@ public final class TraceFile: RequestSource {
   ) throws(TraceError) -> TraceFile {
     var replay = try Replay(path: path, options: options, isFirstPass: true)
     var kept: [TraceRequest] = []
+    if !options.keepsDetails { kept.reserveCapacity(min(most, options.limit ?? most)) }
     while let request = try replay.next() {
       if !options.keepsDetails, replay.count <= most { kept.append(request) }
     }
@@ -73,7 +74,7 @@ public final class TraceFile: RequestSource {
     }
     fold = validated.fold
     digest = validated.rows.digest.map { $0.finish() } ?? ""
-    replay = try Replay(path: validated.path, options: validated.options, isFirstPass: false)
+    try rewind()
   }
 
   /// The next request. Where the trace is not kept, throws `changed` in place of the end (or `malformed` before it) if
@@ -84,14 +85,14 @@ public final class TraceFile: RequestSource {
       return kept[position - 1]
     }
     guard kept.isEmpty else { return nil }
-    if let request = try replay.next() { return request }
-    guard replay.count == info.count, replay.fold == fold else { throw .changed(path: path) }
+    if let request = try replay?.next() { return request }
+    guard replay?.count == info.count, replay?.fold == fold else { throw .changed(path: path) }
     return nil
   }
 
   /// The next request with its details, which are empty unless `TraceOptions.keepsDetails`.
   public func record() throws(TraceError) -> TraceRecord? {
-    try next().map { TraceRecord($0, replay.details) }
+    try next().map { TraceRecord($0, replay?.details ?? TraceDetails()) }
   }
 
   /// Goes back to the first request.

@@ -7,7 +7,8 @@ final class BoundCollector: RunObserver {
   private let plan: RunPlan
   private let arrivalsAreFixed: Bool
   private var waiting: ContiguousArray<Completed> = []
-  private var bounds: (asCharged: ThroughputBound, inFull: ThroughputBound)?
+  /// As charged, and in full where that is another bound.
+  private var bounds: [ThroughputBound] = []
 
   private struct Completed {
     var arrival: Int64
@@ -23,6 +24,7 @@ final class BoundCollector: RunObserver {
 
   func requestEnded(_ record: RequestRecord) {
     guard case .completed = record.outcome else { return }
+    if waiting.capacity == 0 { waiting.reserveCapacity(Self.blockSize) }
     waiting.append(
       Completed(
         arrival: record.arrival.picoseconds, prompt: record.prompt, output: record.output,
@@ -33,22 +35,20 @@ final class BoundCollector: RunObserver {
   /// The bounds for the requests seen so far; `nil` if none completed.
   var result: BoundResult? {
     take()
-    guard let bounds, let asCharged = bounds.asCharged.outputTokensPerSecond,
-      let inFull = bounds.inFull.outputTokensPerSecond
-    else { return nil }
+    let rates = bounds.map(\.outputTokensPerSecond)
+    guard let asCharged = rates.first ?? nil, let inFull = rates.last ?? nil else { return nil }
     return BoundResult(outputTokensPerSecond: asCharged, inFullOutputTokensPerSecond: inFull)
   }
 
   private func take() {
     guard !waiting.isEmpty else { return }
-    var (asCharged, inFull) =
-      bounds ?? (plan.bound(.asCharged, arrivalsAreFixed), plan.bound(.inFull, arrivalsAreFixed))
-    for r in waiting {
-      asCharged.completed(
-        arrival: r.arrival, prompt: r.prompt, output: r.output, preemptions: r.preemptions)
-      inFull.completed(arrival: r.arrival, prompt: r.prompt, output: r.output, preemptions: r.preemptions)
+    if bounds.isEmpty { bounds = plan.bounds(arrivalsAreFixed) }
+    for index in bounds.indices {
+      for r in waiting {
+        bounds[index].completed(
+          arrival: r.arrival, prompt: r.prompt, output: r.output, preemptions: r.preemptions)
+      }
     }
     waiting.removeAll(keepingCapacity: true)
-    bounds = (asCharged, inFull)
   }
 }

@@ -50,7 +50,9 @@ struct CompareTable {
       row("lent blocks lost") { grouped($0.summary.faults.lentBlocksLost) },
     ]
       + RecomputeCause.allCases.map { cause in
-        row("recomputed tokens, \(cause.name)") { grouped($0.summary.faults.recomputedTokens[cause.rawValue]) }
+        row("recomputed tokens, \(cause.name)") {
+          grouped($0.summary.faults.recomputedTokens[cause.rawValue])
+        }
       }
   }
 

@@ -143,14 +143,17 @@ extension RunPlan {
 
     let spans = layout.instances.map { layout.nodes(of: $0).first!...layout.nodes(of: $0).last! }
     let faults = try options.faults.map { try FaultYAML.read(path: $0, instances: layout.count) }
+    var costs = try InstanceCosts(
+      model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape,
+      wiring: Self.slowestWiring(layout), engine: machine.engine)
+    // The bound needs them all, and the run some of them.
+    costs.tabulate(tokens: engine.maxNumBatchedTokens, samples: engine.maxNumSeqs)
     let sound = SimulationConfiguration(
       topology: InstanceTopology(
         nodeOfInstance: Self.nodeClasses(layout), spans: spans,
         withinNode: machine.cluster.hardware.queuedLink.costs,
         acrossNodes: machine.cluster.interNodeLink.costs, gpus: machine.cluster.gpus),
-      costs: try InstanceCosts(
-        model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape,
-        wiring: Self.slowestWiring(layout), engine: machine.engine),
+      costs: costs,
       blocksPerInstance: blocks, engine: engine, slo: options.slo, measured: machine.cluster.hardware.measured
     )
 
@@ -179,8 +182,11 @@ extension RunPlan {
     measured = machine.cluster.hardware.measured
     manifest = Self.manifest(placed, machine, engine, blocks: blocks, options, faults)
     let lending = placed.lending
-    bound = { remote, arrivalsAreFixed in
-      ThroughputBound(configuration, lending: lending, remote: remote, arrivalsAreFixed: arrivalsAreFixed)
+    let lends = lending.mode != .off && configuration.topology.count > 1
+    bounds = { arrivalsAreFixed in
+      (lends ? [.asCharged, .inFull] : [.asCharged]).map {
+        ThroughputBound(configuration, lending: lending, remote: $0, arrivalsAreFixed: arrivalsAreFixed)
+      }
     }
     self.simulate = simulate(configuration)
     simulateSound = faults.map { _ in simulate(sound) }
@@ -271,7 +277,9 @@ extension RunPlan {
         }
       lines.append("\(placed.name), coupling=\(coupling.rawValue): \(payment)")
     }
-    if let faults = options.faults { lines.append("faults of \(faults): what is lost is computed again (docs/faults.md)") }
+    if let faults = options.faults {
+      lines.append("faults of \(faults): what is lost is computed again (docs/faults.md)")
+    }
     if placed.name == "vllm-s", placed.layout.shape.pp > 1 {
       lines.append(
         "vllm-s, PP \(placed.layout.shape.pp): one shared KV pool for all micro-batches, kinder to vllm-s than "

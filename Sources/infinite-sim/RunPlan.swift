@@ -28,8 +28,9 @@ struct RunPlan {
   var measured: MeasuredRange
   /// The manifest of a run on a workload.
   var manifest: @Sendable (_ workload: Workload) -> Manifest
-  /// The bound on what any placement of these instances could serve (docs/bound.md), without requests yet.
-  var bound: (_ remote: ThroughputBound.RemoteAttention, _ arrivalsAreFixed: Bool) -> ThroughputBound
+  /// The bounds on what any placement of these instances could serve (docs/bound.md), without requests yet: as charged,
+  /// and in full where that is another.
+  var bounds: (_ arrivalsAreFixed: Bool) -> [ThroughputBound]
   /// Replays the requests; a fresh policy each time.
   var simulate: Simulate
   /// The same without faults, if there are any.

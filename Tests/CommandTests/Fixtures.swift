@@ -19,17 +19,18 @@ func fakePlan(_ policy: String, rate: Double, longestPrompt: Int = .max) -> RunP
         engineProfile: [:], slo: SLO(), trace: workload.name, workload: workload.manifest, seed: workload.seed
       )
     },
-    bound: { remote, arrivalsAreFixed in
+    bounds: { arrivalsAreFixed in
       let costs = InstanceCosts(
         stages: 1, ranks: 1, layersPerStage: 1, hostBase: 1, hostPerSequence: 0, decodeFloor: 0,
         contextRate: 1,
         prefillFloor: 0, prefillTokenRate: 1, prefillPairRate: 1, linear: { Int64($0) })
       let link = LinkCosts(latency: 1, bytesPerSecond: 1e9)
-      return ThroughputBound(
+      let bound = ThroughputBound(
         SimulationConfiguration(
           topology: InstanceTopology(nodeOfInstance: [0, 0], withinNode: link, acrossNodes: link, gpus: 2),
           costs: costs, blocksPerInstance: 100, engine: EngineOptions()),
-        lending: LendingOptions(), remote: remote, arrivalsAreFixed: arrivalsAreFixed)
+        lending: LendingOptions(), arrivalsAreFixed: arrivalsAreFixed)
+      return [bound]
     },
     simulate: { source, observer, _ in
       var source = source

@@ -33,7 +33,9 @@ extension Oracle {
       lanes[lane].context += attended
       lanes[lane].longest = max(lanes[lane].longest, attended)
     }
-    for chunk in chargedChunks {
+    // Reading: chunks ask their hosts lane by lane.
+    let inOrder = lanes.indices.flatMap { lane in chargedChunks.filter { requests[$0.request].lane == lane } }
+    for chunk in inOrder {
       let lane = requests[chunk.request].lane
       lanes[lane].prompts += 1
       lanes[lane].promptTokens += chunk.tokens
@@ -83,7 +85,7 @@ extension Oracle {
 
   /// The attention of a chunk of x tokens after c (A5; A18 if some of the request's blocks are hosted).
   /// Reading: with `home` all pairs are the home's and the write-outs still overlap with them.
-  private func prefillAttention(of chunk: OracleChunk) -> Int64 {
+  private mutating func prefillAttention(of chunk: OracleChunk) -> Int64 {
     let r = chunk.request
     let x = chunk.tokens
     let distributed = engine.prefillAttention == .distributed
@@ -100,10 +102,15 @@ extension Oracle {
       let link = topology.link(requests[r].home, share.host)
       if distributed, share.cached > 0 {
         let messages = costs.layersPerStage * x * (costs.queryBytes + costs.partialBytes)
+        let work = costs.prefillPairRate * Int64(x * share.cached)
         let path =
           Int64(costs.layersPerStage * 2) * link.latency + link.transfer(bytes: messages)
-          + costs.prefillFloor + costs.prefillPairRate * Int64(x * share.cached)
-        slowest = max(slowest, path)
+          + costs.prefillFloor + work
+        // The host takes up one chunk after the other, all stages of it.
+        let stages = Int64(costs.stages)
+        let wait = max(0, instances[share.host].servesUntil - now)
+        instances[share.host].servesUntil = now + wait + stages * work
+        slowest = max(slowest, path + (wait + stages - 1) / stages)
       }
       if share.written > 0 {
         let bytes = costs.kvBytesPerTokenPerStage * share.written

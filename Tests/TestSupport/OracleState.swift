@@ -71,6 +71,8 @@ struct OracleInstance {
   var blockedGiant: Int?
   /// Prefill attention owed to other homes' chunks, charged to the next step, ps (A18).
   var owedAttention: Int64 = 0
+  /// When it has computed the parts of other homes' chunks that it has been given so far (decisions/0011).
+  var servesUntil: Int64 = 0
   /// Who decoded in the last step, if it only decoded.
   var lastDecoding: [Int] = []
   /// Units of shared prefix, in use or not.

@@ -2,7 +2,7 @@
 ///
 /// A pipelined instance is taken lane by lane: a step lasts at least the mean of its lanes' stages, times the stages.
 /// With `spread` above 1 attention may be shared by that many instances (see `ThroughputBound.RemoteAttention`).
-struct StepFloor: Sendable {
+final class StepFloor: Sendable {
   let window: Int
   private let instances: Double
   private let stages: Double
@@ -28,8 +28,8 @@ struct StepFloor: Sendable {
   private let head: ContiguousArray<Int64>
   /// The most that a prompt token can be charged: no step of prompts costs less for each of its tokens, ps.
   private let tokenRate: Double
-  /// Least LM head per sample, ps.
-  private let headRate: Double
+  /// Least LM head and host time of a sample, ps of a lane.
+  private let perPrompt: Int64
   /// Attention over the contexts of a batch, by batch: the pieces of the decode line.
   private let pieces: ContiguousArray<ContiguousArray<DecodeLine>>
   /// The least time of a decode step in which some request attends to that many tokens: at context `gridContext(k)`,
@@ -40,7 +40,10 @@ struct StepFloor: Sendable {
   init(_ configuration: SimulationConfiguration, spread: Int, borrows: Bool) {
     var costs = configuration.costs
     let engine = configuration.engine
-    let most = max(1, engine.maxNumSeqs)
+    // A request that decodes holds a block.
+    let most = max(
+      1,
+      min(engine.maxNumSeqs, configuration.blocksPerInstance * (borrows ? configuration.topology.count : 1)))
     window = costs.window
     instances = Double(configuration.topology.count)
     stages = Double(costs.stages)
@@ -76,7 +79,7 @@ struct StepFloor: Sendable {
     }
     for b in stride(from: most - 1, to: 0, by: -1) { head[b] = min(head[b], head[b + 1]) }
     self.head = head
-    self.headRate = headRate
+    perPrompt = Int64(headRate.rounded(.down)) + Int64(hostPerSequence / stages)
 
     var pieces: ContiguousArray<ContiguousArray<DecodeLine>> = [[]]
     for b in 1...most {
@@ -145,30 +148,33 @@ struct StepFloor: Sendable {
   private func computed(_ prompt: Int) -> Int { prefixUnit ? 1 : prompt }
 
   private func attention(of new: Int) -> Int128 {
-    let pairs = costs.pairs(new: new, cached: 0)
-    return Int128(costs.prefillTokenRate) * Int128(new)
-      + Int128(costs.prefillPairRate) * pairs / Int128(spreadsPrefill ? spread : 1)
+    let pairs = InstanceCosts.pairs(new: new, cached: 0, window: window)
+    let time = Int128(costs.prefillPairRate) * pairs
+    return Int128(costs.prefillTokenRate) * Int128(new) + (spreadsPrefill ? time / Int128(spread) : time)
   }
 
   func prefill(prompt: Int) -> Prefill {
     guard !freePrefill else { return Prefill() }
     let new = computed(prompt)
     var work = Prefill()
-    work.time =
-      attention(of: new) + Int128(headRate.rounded(.down)) + Int128(hostPerSequence / stages)
+    work.time = attention(of: new) + Int128(perPrompt)
     work.held = prefixUnit ? 0 : chunked ? prompt / 2 : prompt
     // Above the budget a prompt is alone in its step, or in chunks if it has hosts.
-    let alone = new > budget && !chunked ? aloneInStep(new) + Int128(hostBase / stages) : .max
-    if alone < Int128(tokenRate * Double(new)) || (alone < .max && !borrows) {
-      work.time += alone
+    guard new > budget, !chunked else {
+      work.sharedTokens = new
+      return work
+    }
+    let alone = aloneInStep(new) + Int64(hostBase / stages)
+    if Double(alone) < tokenRate * Double(new) || !borrows {
+      work.time += Int128(alone)
     } else {
       work.sharedTokens = new
     }
     return work
   }
 
-  private func aloneInStep(_ new: Int) -> Int128 {
-    Int128(costs.linearTime(tokens: new) + costs.handoff(tokens: new))
+  private func aloneInStep(_ new: Int) -> Int64 {
+    costs.linearTime(tokens: new) + costs.handoff(tokens: new)
   }
 
   /// From its arrival to its end if it never waits, ps. A preemption may save a decode step.
@@ -181,14 +187,13 @@ struct StepFloor: Sendable {
 
   private func prefillAlone(_ new: Int) -> Int128 {
     guard !freePrefill else { return 0 }
-    let chunks = max(
-      Int128(linear[1]), Int128((tokenRate * Double(new) - hostBase / stages).rounded(.down)))
-    let linear: Int128 =
+    var chunks: Int64 { max(linear[1], Int64((tokenRate * Double(new) - hostBase / stages).rounded(.down))) }
+    let work: Int64 =
       if chunked { chunks } else if new <= budget {
-        Int128(self.linear[new] + head[1])
+        self.linear[new] + head[1]
       } else if borrows { min(chunks, aloneInStep(new)) } else { aloneInStep(new) }
     return Int128(costs.hostBase + costs.hostPerSequence)
-      + Int128(costs.stages) * (linear + attention(of: new) + Int128(costs.prefillFloor))
+      + Int128(costs.stages) * (Int128(work + costs.prefillFloor) + attention(of: new))
   }
 
   /// The most by which computing a request again may be faster than the decode step whose token it emits, ps.
@@ -233,19 +238,38 @@ struct StepFloor: Sendable {
     var prompt: Double
   }
 
-  /// The makespan, ps, that the work of `span` needs at a price.
-  func time(of span: ThroughputBound.Span, at price: Price, longestContext: Int, preemptions: Int) -> Double {
-    let held = stages / tokens
-    let prefill =
-      (1 - price.memory) * (Double(span.prefill) + price.prompt * Double(span.sharedTokens))
-      + price.memory * held * (Double(span.prefillHeld) + price.prompt * Double(span.sharedTokensHeld))
-    let decode = price.token * Double(span.decodes) + price.context * Double(span.context)
-    let free = Double(preemptions) * saving(at: price, longestContext: longestContext)
-    return (prefill + max(0, decode - free)) / instances
+  /// The sums of a `ThroughputBound.Span` as prices multiply them.
+  struct Work {
+    let decodes, context, sharedTokens, prefill, sharedTokensHeld, prefillHeld: Double
+
+    init(_ span: ThroughputBound.Span) {
+      decodes = Double(span.decodes)
+      context = Self.double(span.context)
+      sharedTokens = Double(span.sharedTokens)
+      prefill = Self.double(span.prefill)
+      sharedTokensHeld = Self.double(span.sharedTokensHeld)
+      prefillHeld = Self.double(span.prefillHeld)
+    }
+
+    /// The library's own conversion is generic and takes microseconds.
+    private static func double(_ x: Int128) -> Double {
+      Double(Int64(truncatingIfNeeded: x >> 64)) * 0x1p64 + Double(UInt64(truncatingIfNeeded: x))
+    }
   }
 
-  /// The most that a recompute may save: the decode step whose token it emits, less what it costs itself.
-  private func saving(at price: Price, longestContext: Int) -> Double {
+  /// The makespan, ps, that `work` needs at a price, of which preemptions may save decode steps of `saving` ps.
+  func time(of work: Work, at price: Price, saving: Double) -> Double {
+    let held = stages / tokens
+    let prefill =
+      (1 - price.memory) * (work.prefill + price.prompt * work.sharedTokens)
+      + price.memory * held * (work.prefillHeld + price.prompt * work.sharedTokensHeld)
+    let decode = price.token * work.decodes + price.context * work.context
+    return (prefill + max(0, decode - saving)) / instances
+  }
+
+  /// The most that recomputes may save, each the decode step whose token it emits, less what it costs itself.
+  func saving(at price: Price, longestContext: Int, preemptions: Int) -> Double {
+    guard preemptions > 0 else { return 0 }
     let most = Double(longestContext)
     // p + q·c − (a·c + b·c²) is concave: the most is at its vertex.
     var a = 0.0
@@ -259,12 +283,12 @@ struct StepFloor: Sendable {
     }
     let vertex = b > 0 ? (price.context - a) / (2 * b) : price.context > a ? most : 2
     let c = min(max(vertex, 2), most)
-    return max(0, price.token + price.context * c - a * c - b * c * c)
+    return Double(preemptions) * max(0, price.token + price.context * c - a * c - b * c * c)
   }
 
-  /// The prices that bound the makespan of `span` best, as far as a small search finds them. Every one is valid.
+  /// The prices that bound the makespan of `work` best, as far as a small search finds them. Every one is valid.
   func prices(
-    for span: ThroughputBound.Span, requests: Int, longestContext: Int, preemptions: Int
+    for work: Work, requests: Int, longestContext: Int, preemptions: Int
   ) -> [Price] {
     let most = min(mostSequences, requests)
     // Batches looked at while searching; what is returned holds for all.
@@ -280,9 +304,10 @@ struct StepFloor: Sendable {
       }
       func best(_ memory: Double) -> (at: Double, value: Double) {
         Self.maximise(0...contextCeiling(memory)) { context in
-          time(
-            of: span, at: price(memory, context, sample), longestContext: longestContext,
-            preemptions: preemptions)
+          let price = price(memory, context, sample)
+          return time(
+            of: work, at: price,
+            saving: saving(at: price, longestContext: longestContext, preemptions: preemptions))
         }
       }
       let memory = prefixUnit ? 0 : Self.maximise(0...1) { best($0).value }.at

@@ -27,7 +27,9 @@ public struct ThroughputBound: Sendable {
     case inFull
   }
 
+  /// What work costs the instances, and what a request takes alone: then all of them may share its attention.
   private let floor: StepFloor
+  private let floorAlone: StepFloor
   private let arrivalsAreFixed: Bool
   private var spans: ContiguousArray<Span>
   private var width: Int64 = 1
@@ -46,9 +48,10 @@ public struct ThroughputBound: Sendable {
     arrivalsAreFixed: Bool = true
   ) {
     let lends = lending.mode != .off && configuration.topology.count > 1
-    floor = StepFloor(
-      configuration, spread: lends && remote == .asCharged ? configuration.topology.count : 1,
-      borrows: lends)
+    floorAlone = StepFloor(
+      configuration, spread: lends ? configuration.topology.count : 1, borrows: lends)
+    floor =
+      lends && remote == .inFull ? StepFloor(configuration, spread: 1, borrows: true) : floorAlone
     self.arrivalsAreFixed = arrivalsAreFixed
     spans = ContiguousArray(repeating: Span(), count: Self.spanCount)
   }
@@ -67,7 +70,7 @@ public struct ThroughputBound: Sendable {
     self.preemptions += preemptions
     longestContext = max(longestContext, prompt + output)
     slowestAlone = max(
-      slowestAlone, arrival + floor.alone(prompt: prompt, output: output, preemptions: preemptions))
+      slowestAlone, arrival + floorAlone.alone(prompt: prompt, output: output, preemptions: preemptions))
   }
 
   /// Output tokens of the completed requests over the least makespan; `nil` if none completed.
@@ -79,19 +82,21 @@ public struct ThroughputBound: Sendable {
   /// No run ends before, ps.
   public var leastMakespan: Double {
     guard requests > 0 else { return 0 }
-    var total = Span()
-    for span in spans { total.add(span) }
+    // The work of each span and all later ones.
+    var later = Span()
+    var waiting: [(from: Double, work: StepFloor.Work)] = []
+    for index in spans.indices.reversed() where spans[index].requests > 0 {
+      later.add(spans[index])
+      waiting.append((Double(Int64(index) * width), StepFloor.Work(later)))
+    }
     let prices = floor.prices(
-      for: total, requests: requests, longestContext: longestContext, preemptions: preemptions)
+      for: waiting[waiting.count - 1].work, requests: requests, longestContext: longestContext,
+      preemptions: preemptions)
     var least = Double(slowestAlone)
     for price in prices {
-      var later = Span()
-      for index in spans.indices.reversed() where spans[index].requests > 0 {
-        later.add(spans[index])
-        least = max(
-          least,
-          Double(Int64(index) * width)
-            + floor.time(of: later, at: price, longestContext: longestContext, preemptions: preemptions))
+      let saving = floor.saving(at: price, longestContext: longestContext, preemptions: preemptions)
+      for (from, work) in waiting {
+        least = max(least, from + floor.time(of: work, at: price, saving: saving))
       }
     }
     // What rounding of the sums and rates may add.

@@ -136,6 +136,8 @@ struct InstanceState {
   var refusedAtFrees = -1
   /// Prefill attention computed for others, to be paid in the next step, ps.
   var owed: Int64 = 0
+  /// When the prefill attention is done that it has been asked for.
+  var servesUntil: Int64 = 0
   /// Moves leaving it.
   var departures = 0
   /// The batch or the placement has changed since the last run of steps began: coupled rates are due.

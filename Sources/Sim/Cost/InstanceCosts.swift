@@ -136,6 +136,12 @@ public struct InstanceCosts: Sendable {
     return headFunction(samples)
   }
 
+  /// Computes the answers for steps of up to so many tokens and samples now, so that no step has to.
+  public mutating func tabulate(tokens: Int, samples: Int) {
+    for count in stride(from: 1, through: min(tokens, Self.memoSize - 1), by: 1) { _ = linear(tokens: count) }
+    for count in stride(from: 1, through: min(samples, Self.memoSize - 1), by: 1) { _ = head(samples: count) }
+  }
+
   private static func remember(
     _ count: Int, in memo: inout ContiguousArray<Int64>, _ function: (Int) -> Int64
   ) -> Int64 {
@@ -195,7 +201,9 @@ public struct InstanceCosts: Sendable {
   }
 
   /// Pairs of a query and a key for `new` tokens after `cached` ones, within the window.
-  public func pairs(new: Int, cached: Int) -> Int128 {
+  public func pairs(new: Int, cached: Int) -> Int128 { Self.pairs(new: new, cached: cached, window: window) }
+
+  static func pairs(new: Int, cached: Int, window: Int) -> Int128 {
     // The first `growing` of the new tokens still see everything before them.
     let reach = min(new, max(0, window - cached))
     if new < 1 << 30, cached < 1 << 30, reach == new {

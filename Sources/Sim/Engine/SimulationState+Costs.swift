@@ -113,8 +113,10 @@ extension SimulationState {
       var longestPrompt = 0
       var reach = 0
       if !freePrefill {
-        for chunk in instances[i].chunks where requests[Int(chunk.slot)].lane == lane {
+        for index in instances[i].chunks.indices {
+          let chunk = instances[i].chunks[index]
           let slot = Int(chunk.slot)
+          guard requests[slot].lane == lane else { continue }
           tokens += chunk.tokens
           count += 1
           longestPrompt = max(longestPrompt, chunk.tokens)

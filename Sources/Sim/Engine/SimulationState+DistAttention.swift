@@ -59,7 +59,8 @@ extension SimulationState {
   /// Attention of a prefill chunk whose request has hosts, beyond its launch and per-token work, ps per stage,
   /// and the tokens cached before it that the home attends to itself.
   ///
-  /// `distributed`: each host of earlier blocks computes its part, and a busy one pays for it in its next step.
+  /// `distributed`: each host of earlier blocks computes its part, one chunk after the other if several homes ask, and a
+  /// busy one pays for it in its next step as well.
   /// `home`: the home computes everything. In both the chunk's hosted keys and values are streamed out.
   mutating func spreadAttention(_ chunk: PrefillChunk) -> (work: Int128, cachedAtHome: Int) {
     let slot = Int(chunk.slot)
@@ -83,7 +84,8 @@ extension SimulationState {
       if distributed, cached > 0 {
         let work = rate * x * Int128(cached)
         let exchange = Int128(costs.exchange(over: link, queries: chunk.tokens))
-        longest = max(longest, exchange + Int128(costs.prefillFloor) + work)
+        let wait = queue(work, at: piece.host)
+        longest = max(longest, wait + exchange + Int128(costs.prefillFloor) + work)
         touch(piece.host)
         if instances[piece.host].isBusy { instances[piece.host].owed += inRange(Int128(laneCount) * work) }
       }
@@ -94,5 +96,14 @@ extension SimulationState {
       }
     }
     return (longest, cachedAtHome)
+  }
+
+  /// A host computes the parts of other homes' prompts first come, first served (docs/decisions/0011). Returns how long
+  /// `work`, ps per stage, waits there for those before it, ps per stage.
+  private mutating func queue(_ work: Int128, at host: Int) -> Int128 {
+    let begin = max(now, instances[host].servesUntil)
+    let (end, isBeyond) = begin.addingReportingOverflow(inRange(Int128(laneCount) * work))
+    instances[host].servesUntil = isBeyond ? .max : end
+    return (Int128(begin - now) + Int128(laneCount) - 1) / Int128(laneCount)
   }
 }

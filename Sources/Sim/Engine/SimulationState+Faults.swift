@@ -76,6 +76,7 @@ extension SimulationState {
     instances[i].lastDecodeEnd = -1
     instances[i].oldestToken = .max
     instances[i].owed = 0
+    instances[i].servesUntil = 0
     instances[i].epochStep = 0
     if plans {
       rManagers[i].told = []
@@ -285,7 +286,8 @@ extension SimulationState {
 
   private func permille(from a: Int, to b: Int) -> Int64 {
     faults.permille(
-      from: configuration.topology.nodes(of: a).lowerBound, to: configuration.topology.nodes(of: b).lowerBound)
+      from: configuration.topology.nodes(of: a).lowerBound, to: configuration.topology.nodes(of: b).lowerBound
+    )
   }
 
   /// Links have changed: what lies behind a lost one is lost, and the remote paths of all borrowers are computed anew.

@@ -150,7 +150,9 @@ extension SimulationState {
     var chunks = instances[i].chunks
     instances[i].chunks = []
     var freed = false
-    for chunk in chunks where chunk.slot >= 0 {
+    // By index: a loop over the array itself counts references.
+    for index in chunks.indices where chunks[index].slot >= 0 {
+      let chunk = chunks[index]
       let slot = Int(chunk.slot)
       requests[slot].stored += chunk.tokens
       if requests[slot].stored < requests[slot].length {

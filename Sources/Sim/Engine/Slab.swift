@@ -1,3 +1,11 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
 /// Rows that one owner holds, by index: what an array is, without the check on every change whether somebody shares
 /// it. The loop changes rows some twenty times per request, and such a check costs as much as most of the changes.
 ///
@@ -7,20 +15,31 @@ struct Slab<Row>: ~Copyable {
   private var capacity: Int
   private(set) var count = 0
 
-  init(capacity: Int = 16) {
-    self.capacity = max(1, capacity)
-    rows = UnsafeMutablePointer.allocate(capacity: self.capacity)
-  }
-
   init(repeating row: Row, count: Int) {
-    self.init(capacity: count)
+    capacity = max(1, count)
+    rows = Self.allocate(capacity)
     rows.initialize(repeating: row, count: count)
     self.count = count
   }
 
   deinit {
     rows.deinitialize(count: count)
-    rows.deallocate()
+    free(rows)
+  }
+
+  private static func allocate(_ capacity: Int) -> UnsafeMutablePointer<Row> {
+    resize(nil, to: capacity)
+  }
+
+  /// From the C library, which moves large blocks by changing page tables: nothing is copied or touched anew.
+  private static func resize(_ rows: UnsafeMutablePointer<Row>?, to capacity: Int) -> UnsafeMutablePointer<
+    Row
+  > {
+    precondition(MemoryLayout<Row>.alignment <= 16, "what the C library aligns to")
+    guard let memory = realloc(rows, capacity * MemoryLayout<Row>.stride) else {
+      fatalError("out of memory: \(capacity) rows of \(MemoryLayout<Row>.stride) bytes")
+    }
+    return memory.bindMemory(to: Row.self, capacity: capacity)
   }
 
   @inline(__always)
@@ -34,9 +53,20 @@ struct Slab<Row>: ~Copyable {
       yield &rows[index]
     }
   }
+}
+
+/// What grows is plain data, which may be moved as bytes.
+extension Slab where Row: BitwiseCopyable {
+  init() {
+    capacity = 16
+    rows = Self.allocate(capacity)
+  }
 
   mutating func append(_ row: Row) {
-    if count == capacity { grow() }
+    if count == capacity {
+      capacity *= 2
+      rows = Self.resize(rows, to: capacity)
+    }
     (rows + count).initialize(to: row)
     count += 1
   }
@@ -44,20 +74,9 @@ struct Slab<Row>: ~Copyable {
   mutating func popLast() -> Row? {
     guard count > 0 else { return nil }
     count -= 1
-    return (rows + count).move()
+    return rows[count]
   }
 
   /// Forgets all rows and keeps their room.
-  mutating func removeAll() {
-    rows.deinitialize(count: count)
-    count = 0
-  }
-
-  private mutating func grow() {
-    let larger = UnsafeMutablePointer<Row>.allocate(capacity: 2 * capacity)
-    larger.moveInitialize(from: rows, count: count)
-    rows.deallocate()
-    rows = larger
-    capacity *= 2
-  }
+  mutating func removeAll() { count = 0 }
 }

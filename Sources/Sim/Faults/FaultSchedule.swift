@@ -12,7 +12,7 @@ struct FaultSchedule: ~Copyable {
     var ordinal = 0
   }
 
-  private var entries: Slab<Entry>
+  private var entries: ContiguousArray<Entry> = []
   private var due: WinnerTree
   private let seed: UInt64
   /// Faults that last now.
@@ -22,7 +22,6 @@ struct FaultSchedule: ~Copyable {
 
   init(_ plan: FaultPlan) {
     seed = plan.seed
-    entries = Slab(capacity: plan.timed.count + plan.random.count)
     due = WinnerTree(count: max(1, plan.timed.count + plan.random.count))
     for timed in plan.timed {
       entries.append(

@@ -49,7 +49,7 @@ public struct LongestRequests: Hashable, Sendable {
 }
 
 /// Why a request lost its blocks and had to compute them again.
-public enum RecomputeCause: Int, Sendable, CaseIterable {
+public enum RecomputeCause: Int, Sendable, CaseIterable, BitwiseCopyable {
   /// A shortage of memory without any fault.
   case preemption
   /// Its home crashed, a host of its blocks did, or the link to a host was lost.

@@ -4,6 +4,8 @@ import Sim
 /// The bytes of a regular file, decompressed if its first bytes are those of gzip or Zstandard.
 struct ByteSource: ~Copyable {
   private static let inputSize = 262_144
+  /// A file that is not compressed goes past the input buffer but for its first bytes.
+  private static let firstSize = 4_096
 
   let path: String
   /// Digest of the file's bytes read so far, as they are on disk, if asked for.
@@ -55,7 +57,7 @@ struct ByteSource: ~Copyable {
       return count
     }
     while true {
-      if start == end, !isAtEnd { try fill() }
+      if start == end, !isAtEnd { try fill(upTo: Self.inputSize) }
       let rest = UnsafeBufferPointer(start: input + start, count: end - start)
       let step: (taken: Int, written: Int)
       do throws(CompressionFault) { step = try decompressor.decode(rest, into: output) } catch {
@@ -73,7 +75,7 @@ struct ByteSource: ~Copyable {
   /// Looks at the first bytes for those of a compressed file.
   private mutating func recognise() throws(TraceError) {
     isStarted = true
-    while end < 4, !isAtEnd { try fill() }
+    while end < 4, !isAtEnd { try fill(upTo: Self.firstSize) }
     let magic = Array(UnsafeBufferPointer(start: input, count: min(end, 4)))
     do throws(CompressionFault) {
       if magic.starts(with: [0x1F, 0x8B]) {
@@ -93,9 +95,9 @@ struct ByteSource: ~Copyable {
     return try readOnce(output)
   }
 
-  private mutating func fill() throws(TraceError) {
+  private mutating func fill(upTo size: Int) throws(TraceError) {
     if start == end { (start, end) = (0, 0) }
-    end += try readOnce(UnsafeMutableBufferPointer(start: input + end, count: Self.inputSize - end))
+    end += try readOnce(UnsafeMutableBufferPointer(start: input + end, count: size - end))
   }
 
   private mutating func readOnce(_ output: UnsafeMutableBufferPointer<UInt8>) throws(TraceError) -> Int {
