@@ -129,6 +129,7 @@ extension RunPlan {
     let layout = placed.layout
     var warnings = machine.notes
     let engine = try Self.engine(placed, machine.model, options, pairs, scope, &warnings)
+    let managers = try Self.managers(options, pairs)
     let capacity = try KVCapacity(
       model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape,
       settings: KVMemorySettings(
@@ -148,7 +149,7 @@ extension RunPlan {
       wiring: Self.slowestWiring(layout), engine: machine.engine)
     // The bound needs them all, and the run some of them.
     costs.tabulate(tokens: engine.maxNumBatchedTokens, samples: engine.maxNumSeqs)
-    let sound = SimulationConfiguration(
+    var sound = SimulationConfiguration(
       topology: InstanceTopology(
         nodeOfInstance: Self.nodeClasses(layout), spans: spans,
         withinNode: machine.cluster.hardware.queuedLink.costs,
@@ -156,6 +157,7 @@ extension RunPlan {
       costs: costs,
       blocksPerInstance: blocks, engine: engine, slo: options.slo, measured: machine.cluster.hardware.measured
     )
+    sound.managers = managers
 
     var configuration = sound
     configuration.faults = faults ?? FaultPlan()
@@ -174,16 +176,16 @@ extension RunPlan {
     maxNumBatchedTokens = engine.maxNumBatchedTokens
     blocksPerInstance = blocks
     self.account = account
-    assumptions = Self.assumptions(placed, engine, options)
+    assumptions = Self.assumptions(placed, engine, managers, options)
     self.warnings = warnings
     unvalidated = UnvalidatedCosts.sentences(
       model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape, engine: machine.engine,
       interNodeLink: options.nodes > 1 ? machine.cluster.interNodeLink : nil)
     measured = machine.cluster.hardware.measured
-    manifest = Self.manifest(placed, machine, engine, blocks: blocks, options, faults)
+    manifest = Self.manifest(placed, machine, engine, managers, blocks: blocks, options, faults)
     let lending = placed.lending
     let lends = lending.mode != .off && configuration.topology.count > 1
-    bounds = { arrivalsAreFixed in
+    bounds = { [configuration] arrivalsAreFixed in
       (lends ? [.asCharged, .inFull] : [.asCharged]).map {
         ThroughputBound(configuration, lending: lending, remote: $0, arrivalsAreFixed: arrivalsAreFixed)
       }
@@ -219,6 +221,15 @@ extension RunPlan {
     return engine
   }
 
+  /// The managers' messages; the run's seed is also that of their luck.
+  private static func managers(_ options: RunOptions, _ pairs: OptionPairs) throws -> ProtocolOptions {
+    var managers = ProtocolOptions()
+    try ManagerOption.apply(ManagerOption.all, pairs, to: &managers)
+    if managers != ProtocolOptions() { managers.seed = UInt64(options.seed) }
+    do { try managers.validate() } catch { throw CommandFailure(.usage, "--option \(error)") }
+    return managers
+  }
+
   /// All instances are charged as the one whose stages or ranks are furthest apart.
   private static func slowestWiring(_ layout: ClusterLayout) -> InstanceWiring {
     layout.instances.map(layout.wiring(of:)).reduce(layout.wiring(of: InstanceID(0))) { slowest, wiring in
@@ -248,7 +259,9 @@ extension RunPlan {
     }
   }
 
-  private static func assumptions(_ placed: PlacedPolicy, _ engine: EngineOptions, _ options: RunOptions)
+  private static func assumptions(
+    _ placed: PlacedPolicy, _ engine: EngineOptions, _ managers: ProtocolOptions, _ options: RunOptions
+  )
     -> [String]
   {
     let prefill =
@@ -280,6 +293,10 @@ extension RunPlan {
     if let faults = options.faults {
       lines.append("faults of \(faults): what is lost is computed again (docs/faults.md)")
     }
+    if managers != ProtocolOptions(), placed.lending.mode == .proactive || placed.lending.mode == .plannerOnly
+    {
+      lines.append("\(placed.name), the managers' messages: \(managers.text)")
+    }
     if placed.name == "vllm-s", placed.layout.shape.pp > 1 {
       lines.append(
         "vllm-s, PP \(placed.layout.shape.pp): one shared KV pool for all micro-batches, kinder to vllm-s than "
@@ -289,8 +306,8 @@ extension RunPlan {
   }
 
   private static func manifest(
-    _ placed: PlacedPolicy, _ machine: Machine, _ engine: EngineOptions, blocks: Int, _ options: RunOptions,
-    _ faults: FaultPlan?
+    _ placed: PlacedPolicy, _ machine: Machine, _ engine: EngineOptions, _ managers: ProtocolOptions,
+    blocks: Int, _ options: RunOptions, _ faults: FaultPlan?
   ) -> @Sendable (Workload) -> Manifest {
     var policyOptions = placed.options
     policyOptions["router"] = options.router.rawValue
@@ -315,9 +332,24 @@ extension RunPlan {
       let profile = JSON(reflecting: machine.engine)
       return Manifest(
         programVersion: InfiniteSim.programVersion, cluster: cluster, model: model, hardware: hardware,
-        policy: name, policyOptions: pairs, engine: engine, engineProfile: profile, slo: slo,
-        trace: workload.name, workload: workload.manifest, seed: workload.seed,
+        policy: name, policyOptions: pairs, engine: engine, managers: managers, engineProfile: profile,
+        slo: slo, trace: workload.name, workload: workload.manifest, seed: workload.seed,
         faults: faults.map(JSON.init(reflecting:)))
     }
+  }
+}
+
+extension ProtocolOptions {
+  /// What it says, for a reader.
+  fileprivate var text: String {
+    var parts = ["a delay of \(figure(delay.seconds)) s"]
+    if jitter > .zero { parts.append("and up to \(figure(jitter.seconds)) s more") }
+    for (permille, what) in [
+      (lossPermille, "lost"), (duplicatePermille, "doubled"), (reorderPermille, "held back"),
+    ] where permille > 0 {
+      parts.append("\(figure(Double(permille) / 10)) % \(what)")
+    }
+    if let heartbeatPeriod { parts.append("heartbeats every \(figure(heartbeatPeriod.seconds)) s") }
+    return parts.joined(separator: ", ")
   }
 }

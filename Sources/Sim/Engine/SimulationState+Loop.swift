@@ -40,8 +40,7 @@ extension SimulationState {
           preconditionFailure("arrivals never decrease")
         }
       }
-      // Heartbeats on their way must not call forth the next ones for ever.
-      if nextTick == now, requests.live > 0 || managers.isInstant { tick() }
+      if nextTick == now { tick() }
       phase = .decision
       decide()
       if !endedRequests.isEmpty {
