@@ -118,4 +118,6 @@ public final class DebtorCreditor: SchedulingPolicy {
   // MARK: - Planning
 
   public func plan(_ map: borrowing PlacementMap) -> [MoveOrder] { planner.plan(map) }
+
+  public func forgetPlans() { planner = GreedyPlanner(options: lending) }
 }

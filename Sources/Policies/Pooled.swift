@@ -157,4 +157,6 @@ public final class Pooled: SchedulingPolicy {
   // MARK: - Planning
 
   public func plan(_ map: borrowing PlacementMap) -> [MoveOrder] { planner.plan(map) }
+
+  public func forgetPlans() { planner = GreedyPlanner(options: lending) }
 }

@@ -15,6 +15,8 @@ public final class RunChecker: RunObserver {
   public private(set) var coincidences = 0
   /// Requests that referred to a unit of shared prefix.
   public private(set) var sharing: Set<Int> = []
+  /// What the managers did, rebuilt from their records.
+  public private(set) var moves = MoveLedger()
 
   private let configuration: SimulationConfiguration
   private let requests: [TraceRequest]
@@ -49,6 +51,7 @@ public final class RunChecker: RunObserver {
     check(ended[id] == nil, "a request ends once", "request \(id)")
     ended[id] = record
     endedCount += 1
+    moves.forget(record.id.index)
     check(
       record.arrival == asked.arrival && record.prompt == asked.prompt && record.output == asked.output,
       "a request is what the trace says", "request \(id)")
@@ -74,6 +77,7 @@ public final class RunChecker: RunObserver {
 
   public func decided(_ decision: DecisionRecord) {
     decisions[decision.kind, default: 0] += 1
+    moves.decided(decision)
     if decision.kind == .preempt {
       victims.append(decision.request.index)
       if decision.blocks > 0 { borrowersPreempted += 1 }
@@ -87,6 +91,8 @@ public final class RunChecker: RunObserver {
     }
   }
 
+  public func managed(_ record: ProtocolRecord) { moves.managed(record) }
+
   // MARK: - Instants
 
   /// To be shown every instant's end.
@@ -97,6 +103,8 @@ public final class RunChecker: RunObserver {
     while arrived < requests.count, requests[arrived].arrival <= time { arrived += 1 }
     checkRequests(snapshot)
     checkBlocks(snapshot)
+    moves.inspect(snapshot)
+    for (law, details) in moves.violations { check(false, law, details) }
     checkVictims(snapshot)
     let endings = busyUntil.count { $0 == time }
     if endings > 1 || (endings == 1 && arrived > before) { coincidences += 1 }
@@ -105,6 +113,7 @@ public final class RunChecker: RunObserver {
 
   /// To be called after the run.
   func finish(_ summary: RunSummary) {
+    check(moves.isSettled, "nothing is reserved or under way after the end", "\(moves.open)")
     check(endedCount == requests.count, "every request ends", "\(endedCount) of \(requests.count)")
     let completed = ended.count { $0?.outcome == .completed }
     check(
@@ -159,6 +168,7 @@ public final class RunChecker: RunObserver {
       arriving[[move.request.index, move.destination.index], default: 0] += move.blocks
       check(move.blocks > 0, "a move moves something", "request \(move.request.index)")
     }
+    for (destination, blocks) in moves.reserved { used[destination] += blocks }
     for p in snapshot.placements {
       let id = p.request.index
       // Shared units count once for all who refer to them.

@@ -36,6 +36,20 @@
     public var blocks: Int
   }
 
+  /// Blocks kept for a transfer that has not started.
+  public struct Reservation: Sendable {
+    public var move: Int
+    public var destination: InstanceID
+    public var blocks: Int
+  }
+
+  /// What the gManager knows of an instance from its heartbeats.
+  public struct View: Sendable {
+    /// When the heartbeat was sent that it rests on; `nil` if none has come.
+    public var sent: SimTime?
+    public var rows: [PlacementRow]
+  }
+
   /// What the ledger says of an instance.
   public struct Instance: Sendable {
     public var capacity: Int
@@ -54,6 +68,9 @@
   /// By ascending request.
   public var placements: [Placement]
   public var moves: [Move]
+  public var reservations: [Reservation]
+  /// By instance; empty if the gManager keeps no map.
+  public var views: [View]
   public var instances: [Instance]
   /// Blocks of a unit of shared prefix.
   public var unitBlocks: Int
@@ -75,6 +92,14 @@ extension SimulationState {
           request: RequestID(transfer.request), source: transfer.isRecall ? host : home,
           destination: transfer.isRecall ? home : host, blocks: transfer.blocks))
     }
+    let reserved = reservations.map {
+      ClusterSnapshot.Reservation(
+        move: $0.move.number, destination: $0.move.order.destination, blocks: $0.move.blocks)
+    }
+    let views = gManager.views.map {
+      ClusterSnapshot.View(
+        sent: $0.sequence > 0 ? SimTime(picoseconds: $0.sent) : nil, rows: Array($0.rows))
+    }
     let ledger = (0..<instanceCount).map { i in
       ClusterSnapshot.Instance(
         capacity: usableBlocks, usedBlocks: usedBlocks(of: i), hostedBlocks: instances[i].hostedBlocks,
@@ -83,7 +108,8 @@ extension SimulationState {
         busyUntil: instances[i].isBusy ? SimTime(picoseconds: instances[i].run.end) : nil)
     }
     return ClusterSnapshot(
-      time: SimTime(picoseconds: now), placements: placements, moves: moves, instances: ledger,
+      time: SimTime(picoseconds: now), placements: placements, moves: moves, reservations: reserved,
+      views: views, instances: ledger,
       unitBlocks: prefixUnitBlocks)
   }
 
@@ -122,11 +148,12 @@ extension Simulation {
   /// Replays `source`, showing every instant's end to `inspect`: slow, for checkers.
   /// - Throws: what reading the source throws.
   @_spi(Checking) public func run<Source: RequestSource>(
-    _ source: Source, inspect: @escaping (ClusterSnapshot) -> Void
+    _ source: Source, managerOutages: [Range<SimTime>] = [], inspect: @escaping (ClusterSnapshot) -> Void
   ) throws -> RunSummary {
     var source = source
     var state = makeState(source.info)
     state.inspect = inspect
+    state.scheduleOutages(managerOutages)
     return try state.run(&source, onProgress: nil)
   }
 }

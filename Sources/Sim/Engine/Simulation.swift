@@ -15,6 +15,7 @@ public struct Simulation {
     _ configuration: SimulationConfiguration, policy: any SchedulingPolicy, observer: (any RunObserver)? = nil
   ) throws(ConfigurationError) {
     try configuration.validate()
+    try configuration.managers.validate()
     try policy.lending.validate()
     guard policy.lending.mode == .off || configuration.costs.window == .max else {
       throw ConfigurationError(

@@ -41,6 +41,7 @@ public struct SimulationConfiguration: Sendable {
   /// KV blocks of every instance.
   public var blocksPerInstance: Int
   public var engine: EngineOptions
+  public var managers = ProtocolOptions()
   public var slo: SLO
   /// Where the costs were measured, if that is known.
   public var measured: MeasuredRange?

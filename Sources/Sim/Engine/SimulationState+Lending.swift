@@ -196,7 +196,7 @@ extension SimulationState {
 
   /// Frees every block that a request has on other instances and aborts its moves.
   mutating func releaseHosted(_ slot: Int) {
-    if requests[slot].movingBlocks > 0 { abortTransfers(of: slot) }
+    if requests[slot].movingBlocks > 0 { abortMoves(of: slot) }
     while requests[slot].firstLoan >= 0 {
       let loan = Int(requests[slot].firstLoan)
       let host = loans[loan].host

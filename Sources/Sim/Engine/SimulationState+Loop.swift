@@ -13,18 +13,18 @@ extension SimulationState {
       var next = timers.earliestTime
       if let pending { next = min(next, pending.arrival.picoseconds) }
       if !transfers.isEmpty, let landing = transfers.min { next = min(next, landing.landing) }
+      if nextMessage < next { next = nextMessage }
       // Heartbeats and plans go on only while there is something to manage.
       if nextTick < next, requests.live > 0 { next = nextTick }
       if next == .max { break }
       sampleUntil(next)
       now = next
-      if nextTick < now {
-        let period = lending.period.picoseconds
-        nextTick += (now - nextTick + period - 1) / period * period
-      }
+      if nextTick < now { skipIdleTicks() }
 
       phase = .transferLanded
       if !transfers.isEmpty { landTransfers() }
+      phase = .messageDelivered
+      if nextMessage == now { deliverDueMessages() }
       phase = .iterationEnded
       endIterations()
       phase = .arrival
@@ -38,15 +38,7 @@ extension SimulationState {
           preconditionFailure("arrivals never decrease")
         }
       }
-      if nextTick == now {
-        metrics.events += 1
-        phase = .heartbeat
-        sendHeartbeats()
-        phase = .plan
-        noteEpochs()
-        plan()
-        nextTick += lending.period.picoseconds
-      }
+      if nextTick == now { tick() }
       phase = .decision
       decide()
       if !endedRequests.isEmpty {
@@ -70,6 +62,9 @@ extension SimulationState {
       }
     }
     precondition(requests.live == 0, "every request ends completed or rejected, and nothing is left waiting")
+    precondition(
+      departures.isEmpty && reservations.isEmpty,
+      "every reservation ends in a transfer, a release or its expiry")
     return metrics.summary(of: self)
   }
 

@@ -1,4 +1,4 @@
-/// What only observers need: none of it runs without one, and none of it changes the state.
+/// What only observers need. None of it changes the state, but for counters.
 extension SimulationState {
   /// Tells the observer that `steps` steps of the run under way are over, before they are booked.
   func tellWork(_ i: Int, steps: Int64) {
@@ -16,6 +16,34 @@ extension SimulationState {
         end: SimTime(picoseconds: run.start + run.elapsed(steps)), steps: Int(steps),
         decoding: run.decodes ? instances[i].batch.count : 0, prompts: prompts, promptTokens: tokens,
         usedBlocks: instances[i].usedBlocks, hostedBlocks: instances[i].hostedBlocks))
+  }
+
+  /// Counts and tells what happened to a move.
+  mutating func note(_ kind: ProtocolRecord.Kind, _ move: Move) {
+    note(
+      kind, move.number, request: move.order.request.index, from: move.source, to: move.destination,
+      blocks: move.blocks)
+  }
+
+  mutating func note(_ kind: ProtocolRecord.Kind, _ transfer: Transfer) {
+    note(
+      kind, transfer.number, request: transfer.request,
+      from: transfer.isRecall ? transfer.host : transfer.home,
+      to: transfer.isRecall ? transfer.home : transfer.host, blocks: transfer.blocks)
+  }
+
+  /// Counts and tells what happened to the gManager.
+  mutating func note(_ kind: ProtocolRecord.Kind) { note(kind, 0, request: 0, from: 0, to: 0, blocks: 0) }
+
+  private mutating func note(
+    _ kind: ProtocolRecord.Kind, _ number: Int, request: Int, from source: Int, to destination: Int,
+    blocks: Int
+  ) {
+    metrics.managers[kind] += 1
+    observer?.managed(
+      ProtocolRecord(
+        time: SimTime(picoseconds: now), kind: kind, move: number, request: RequestID(request),
+        source: InstanceID(source), destination: InstanceID(destination), blocks: blocks))
   }
 
   func tellChange(_ kind: RequestChange.Kind, _ slot: Int, blocks: Int) {

@@ -13,6 +13,7 @@ struct SimulationState: ~Copyable {
   let configuration: SimulationConfiguration
   let options: EngineOptions
   let lending: LendingOptions
+  let managers: ProtocolOptions
   let policy: any SchedulingPolicy
   let observer: (any RunObserver)?
   /// The observer wants to be told of everything.
@@ -60,10 +61,21 @@ struct SimulationState: ~Copyable {
   var transfers = Heap<Transfer>()
   /// Numbers of the moves that were aborted before they landed; looked up, never iterated.
   var abortedTransfers: Set<Int> = []
-  var transferNumber = 0
-  /// The last heartbeat of every instance, as the gManager has it.
+
+  /// What every rManager said last; empty, as `rManagers`, without plans.
   var reports: Slab<InstanceReport>
+  var rManagers: Slab<RManager>
+  var gManager: GManager
+  /// Moves that have not started: what their sources wait for, and what their destinations keep for them, oldest first.
+  var departures: ContiguousArray<Departure> = []
+  var reservations: ContiguousArray<Reservation> = []
+  /// Messages without delay that this instant still delivers; those on their way, and when the first of them arrives.
   var mailbox: ContiguousArray<Message> = []
+  var messages = Heap<Message>()
+  var nextMessage = Int64.max
+  var nextHeartbeat: Int64
+  var nextPlan: Int64
+  /// The earlier of both.
   var nextTick: Int64
 
   /// Tokens and blocks of a unit of shared prefix; 0 without prefix caching.
@@ -111,6 +123,8 @@ struct SimulationState: ~Copyable {
     isWatched = observer?.watchesAll ?? false
     self.options = options
     self.lending = lending
+    let managers = configuration.managers
+    self.managers = managers
     self.chunked = chunked
     self.watermark = watermark
     self.borrows = borrows
@@ -130,7 +144,13 @@ struct SimulationState: ~Copyable {
     growers = Slab(repeating: 0, count: count * options.blockSize)
     undecided = Slab(repeating: 0, count: (count + 63) / 64)
     reports = Slab(repeating: InstanceReport(), count: plans ? count : 0)
-    nextTick = plans ? lending.period.picoseconds : .max
+    rManagers = Slab(repeating: RManager(), count: plans ? count : 0)
+    gManager = GManager(
+      views: ContiguousArray(repeating: GManager.View(), count: plans && managers.keepsMap ? count : 0),
+      waitsUntil: managers.silence(period: lending.period).picoseconds)
+    nextPlan = plans ? lending.period.picoseconds : .max
+    nextHeartbeat = plans ? (managers.heartbeatPeriod ?? lending.period).picoseconds : .max
+    nextTick = min(nextHeartbeat, nextPlan)
     if options.prefixCaching, source.prefixUnit > 0 {
       prefixUnit = source.prefixUnit
       prefixUnitBlocks = source.prefixUnit / options.blockSize

@@ -27,6 +27,7 @@ struct MetricsCollector: ~Copyable {
   private var prefixHitTokens = 0
   private var prefixAskedTokens = 0
   var movedBlocks = 0
+  var managers = ProtocolSummary()
   var held: Int64 = 0
   var busy: Int128 = 0
 
@@ -225,6 +226,7 @@ struct MetricsCollector: ~Copyable {
     s.peakUtilisation = Double(mostUsed) / Double(state.configuration.blocksPerInstance)
     s.borrowedBlocksPeak = borrowedPeak
     s.movedBlocks = movedBlocks
+    s.managers = managers
     s.maxContextTokens = state.admissibleBlocks * state.blockSize
     s.giantReserveSeconds = Double(held) * 1e-12
     s.instanceSecondsBusy = Double(busy) * 1e-12

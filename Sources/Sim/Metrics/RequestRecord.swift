@@ -124,6 +124,8 @@ public protocol RunObserver: AnyObject {
   func requestEnded(_ record: RequestRecord)
   func sampled(_ sample: InstanceSample)
   func decided(_ decision: DecisionRecord)
+  /// Something happened to a move before, in or after its transfer, or to the gManager.
+  func managed(_ record: ProtocolRecord)
   /// Whether it wants `arrived`, `changed` and `worked`, which are told for every arrival, change and step run. Asked once.
   var watchesAll: Bool { get }
   func arrived(_ arrival: ArrivalRecord)
@@ -135,6 +137,7 @@ extension RunObserver {
   public var watchesAll: Bool { false }
   public func sampled(_ sample: InstanceSample) {}
   public func decided(_ decision: DecisionRecord) {}
+  public func managed(_ record: ProtocolRecord) {}
   public func arrived(_ arrival: ArrivalRecord) {}
   public func changed(_ change: RequestChange) {}
   public func worked(_ work: WorkRecord) {}

@@ -48,6 +48,23 @@ public struct LongestRequests: Hashable, Sendable {
   }
 }
 
+/// What the managers' messages went through, and what became of moves (docs/protocol.md).
+public struct ProtocolSummary: Hashable, Sendable {
+  /// Control messages, and those of them that were lost, came twice, or were held back.
+  public var sent = 0, lost = 0, duplicated = 0, reordered = 0
+  /// Heartbeats that came after a newer one, and those that were of no use as one before them had not come.
+  public var olderHeartbeats = 0, gaps = 0
+  private var counts = [Int](repeating: 0, count: ProtocolRecord.Kind.allCases.count)
+
+  public init() {}
+
+  /// How often something happened.
+  public subscript(kind: ProtocolRecord.Kind) -> Int {
+    get { counts[kind.rawValue] }
+    set { counts[kind.rawValue] = newValue }
+  }
+}
+
 /// Everything a run reports. Pure data; a function of the manifest, except `events`.
 public struct RunSummary: Sendable {
   /// Hash over every request's state changes, 16 hexadecimal digits.
@@ -98,6 +115,7 @@ public struct RunSummary: Sendable {
   /// The fullest any instance ever was, as a fraction of its blocks.
   public var peakUtilisation = 0.0
   public var borrowedBlocksPeak = 0, movedBlocks = 0
+  public var managers = ProtocolSummary()
   /// The longest prompt + its first output token that an empty cluster admits, its watermark kept free.
   public var maxContextTokens = 0
   /// Simulated seconds during which admissions were held back for a request larger than an instance.
