@@ -19,6 +19,8 @@ public struct Manifest: Hashable, Sendable {
   /// All options of the policy, defaults filled in.
   public var policyOptions: JSON
   public var engine: JSON
+  /// How the managers' messages travel; `nil` by default, where they take no time.
+  public var managers: JSON?
   /// The engine profile: its name, host times, gaps and kernels.
   public var engineProfile: JSON
   public var slo: JSON
@@ -31,7 +33,8 @@ public struct Manifest: Hashable, Sendable {
 
   public init(
     programVersion: String, cluster: JSON, model: JSON, hardware: JSON, policy: String, policyOptions: JSON,
-    engine: EngineOptions, engineProfile: JSON, slo: SLO, trace: String,
+    engine: EngineOptions, managers: ProtocolOptions = ProtocolOptions(), engineProfile: JSON, slo: SLO,
+    trace: String,
     workload: JSON, seed: Int
   ) {
     self.programVersion = programVersion
@@ -41,6 +44,7 @@ public struct Manifest: Hashable, Sendable {
     self.policy = policy
     self.policyOptions = policyOptions
     self.engine = JSON(engine)
+    self.managers = managers == ProtocolOptions() ? nil : JSON(managers)
     self.engineProfile = engineProfile
     self.slo = ["ttft_s": .optional(slo.ttftSeconds), "tpot_s": .optional(slo.tpotSeconds)]
     self.trace = trace
@@ -50,7 +54,7 @@ public struct Manifest: Hashable, Sendable {
 
   /// The manifest as one JSON object with sorted keys.
   public var json: JSON {
-    JSON.object([
+    var members: [JSON.Member] = [
       .init("manifest_version", .int(Self.version)),
       .init("program_version", .string(programVersion)),
       .init("cluster", cluster),
@@ -64,7 +68,9 @@ public struct Manifest: Hashable, Sendable {
       .init("trace", .string(trace)),
       .init("workload", workload),
       .init("seed", .int(seed)),
-    ]).canonical
+    ]
+    if let managers { members.append(.init("managers", managers)) }
+    return JSON.object(members).canonical
   }
 
   /// SHA-256 of the canonical text, 64 hexadecimal digits.
@@ -90,6 +96,22 @@ extension JSON {
       "reserve_isl": .bool(engine.reserveISL),
       "prefill_attention": .string(engine.prefillAttention.rawValue),
       "prefix_caching": .bool(engine.prefixCaching),
+    ]
+  }
+
+  /// The settings of the managers' messages; times in picoseconds, `null` where they follow from others. Their luck is
+  /// drawn from the run's seed.
+  public init(_ managers: ProtocolOptions) {
+    func time(_ span: SimDuration?) -> JSON { span.map { .int(Int($0.picoseconds)) } ?? .null }
+    self = [
+      "delay_ps": time(managers.delay), "jitter_ps": time(managers.jitter),
+      "loss_permille": .int(managers.lossPermille), "duplicate_permille": .int(managers.duplicatePermille),
+      "reorder_permille": .int(managers.reorderPermille),
+      "unreliable_until_ps": .int(Int(managers.unreliableUntil.picoseconds)),
+      "heartbeat_period_ps": time(managers.heartbeatPeriod),
+      "full_heartbeat_every": .int(managers.fullHeartbeatEvery), "silence_ps": time(managers.silence),
+      "try_timeout_ps": time(managers.tryTimeout), "try_retries": .int(managers.tryRetries),
+      "reservation_expiry_ps": time(managers.reservationExpiry),
     ]
   }
 }

@@ -97,6 +97,7 @@ extension JSON {
         "borrowed_blocks_peak": .int(s.borrowedBlocksPeak),
         "moved_blocks": .int(s.movedBlocks),
       ],
+      "managers": JSON(s.managers),
       "max_context_tokens": .int(s.maxContextTokens),
       "max_context_ttft_s": .optional(result.maxContextTTFTSeconds),
       "bound_output_tokens_per_s": .optional(result.bound?.outputTokensPerSecond),
@@ -111,6 +112,16 @@ extension JSON {
       "mean": .double(d.mean), "p50": .double(d.p50), "p90": .double(d.p90), "p99": .double(d.p99),
       "max": .double(d.max), "count": .int(d.count),
     ]
+  }
+
+  private init(_ m: ProtocolSummary) {
+    var members: [Member] = [
+      .init("messages", .int(m.sent)), .init("lost", .int(m.lost)), .init("duplicated", .int(m.duplicated)),
+      .init("held_back", .int(m.reordered)), .init("older_heartbeats", .int(m.olderHeartbeats)),
+      .init("heartbeat_gaps", .int(m.gaps)),
+    ]
+    for kind in ProtocolRecord.Kind.allCases { members.append(.init(kind.name, .int(m[kind]))) }
+    self = .object(members)
   }
 
   private init(_ c: ClassSummary) {
@@ -128,6 +139,29 @@ extension LengthClass {
     case .short: "short"
     case .medium: "medium"
     case .long: "long"
+    }
+  }
+}
+
+extension ProtocolRecord.Kind {
+  /// The key for it in JSON.
+  public var name: String {
+    switch self {
+    case .ordered: "ordered"
+    case .stale: "stale"
+    case .reserved: "reserved"
+    case .refused: "refused"
+    case .started: "started"
+    case .landed: "landed"
+    case .aborted: "aborted"
+    case .released: "released"
+    case .expired: "expired"
+    case .timedOut: "timed_out"
+    case .cancelled: "cancelled"
+    case .late: "late"
+    case .duplicate: "duplicates_ignored"
+    case .managerDown: "gmanager_crashes"
+    case .managerUp: "gmanager_restarts"
     }
   }
 }
@@ -196,6 +230,7 @@ extension RunResult {
     s.peakUtilisation = try kv.double("peak_utilisation")
     s.borrowedBlocksPeak = try kv.int("borrowed_blocks_peak")
     s.movedBlocks = try kv.int("moved_blocks")
+    s.managers = try top.managers()
     s.maxContextTokens = try top.int("max_context_tokens")
     self.init(
       summary: s, maxContextTTFTSeconds: try top.optionalDouble("max_context_ttft_s"), bound: try top.bound(),
@@ -237,6 +272,20 @@ private struct SummaryReader {
       let inFull = try optionalDouble("bound_in_full_output_tokens_per_s")
     else { return nil }
     return BoundResult(outputTokensPerSecond: asCharged, inFullOutputTokensPerSecond: inFull)
+  }
+  /// All zero where the key is absent, as in results made before messages could take time.
+  func managers() throws(SummaryError) -> ProtocolSummary {
+    var summary = ProtocolSummary()
+    guard json["managers"] != nil else { return summary }
+    let managers = try inside("managers")
+    summary.sent = try managers.int("messages")
+    summary.lost = try managers.int("lost")
+    summary.duplicated = try managers.int("duplicated")
+    summary.reordered = try managers.int("held_back")
+    summary.olderHeartbeats = try managers.int("older_heartbeats")
+    summary.gaps = try managers.int("heartbeat_gaps")
+    for kind in ProtocolRecord.Kind.allCases { summary[kind] = try managers.int(kind.name) }
+    return summary
   }
   /// An array of strings; empty where the key is absent, as in results of manifests before version 2.
   func strings(_ key: String) throws(SummaryError) -> [String] {

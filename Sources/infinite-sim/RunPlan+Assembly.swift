@@ -128,6 +128,7 @@ extension RunPlan {
     let layout = placed.layout
     var warnings = machine.notes
     let engine = try Self.engine(placed, machine.model, options, pairs, scope, &warnings)
+    let managers = try Self.managers(options, pairs)
     let capacity = try KVCapacity(
       model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape,
       settings: KVMemorySettings(
@@ -145,7 +146,7 @@ extension RunPlan {
       wiring: Self.slowestWiring(layout), engine: machine.engine)
     // The bound needs them all, and the run some of them.
     costs.tabulate(tokens: engine.maxNumBatchedTokens, samples: engine.maxNumSeqs)
-    let configuration = SimulationConfiguration(
+    var configuration = SimulationConfiguration(
       topology: InstanceTopology(
         nodeOfInstance: Self.nodeClasses(layout),
         withinNode: machine.cluster.hardware.queuedLink.costs,
@@ -153,6 +154,7 @@ extension RunPlan {
       costs: costs,
       blocksPerInstance: blocks, engine: engine, slo: options.slo, measured: machine.cluster.hardware.measured
     )
+    configuration.managers = managers
 
     policy = placed.name
     model = machine.model.name
@@ -168,16 +170,16 @@ extension RunPlan {
     maxNumBatchedTokens = engine.maxNumBatchedTokens
     blocksPerInstance = blocks
     self.account = account
-    assumptions = Self.assumptions(placed, engine, options)
+    assumptions = Self.assumptions(placed, engine, managers, options)
     self.warnings = warnings
     unvalidated = UnvalidatedCosts.sentences(
       model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape, engine: machine.engine,
       interNodeLink: options.nodes > 1 ? machine.cluster.interNodeLink : nil)
     measured = machine.cluster.hardware.measured
-    manifest = Self.manifest(placed, machine, engine, blocks: blocks, options)
+    manifest = Self.manifest(placed, machine, engine, managers, blocks: blocks, options)
     let lending = placed.lending
     let lends = lending.mode != .off && configuration.topology.count > 1
-    bounds = { arrivalsAreFixed in
+    bounds = { [configuration] arrivalsAreFixed in
       (lends ? [.asCharged, .inFull] : [.asCharged]).map {
         ThroughputBound(configuration, lending: lending, remote: $0, arrivalsAreFixed: arrivalsAreFixed)
       }
@@ -212,6 +214,15 @@ extension RunPlan {
     return engine
   }
 
+  /// The managers' messages; the run's seed is also that of their luck.
+  private static func managers(_ options: RunOptions, _ pairs: OptionPairs) throws -> ProtocolOptions {
+    var managers = ProtocolOptions()
+    try ManagerOption.apply(ManagerOption.all, pairs, to: &managers)
+    if managers != ProtocolOptions() { managers.seed = UInt64(options.seed) }
+    do { try managers.validate() } catch { throw CommandFailure(.usage, "--option \(error)") }
+    return managers
+  }
+
   /// All instances are charged as the one whose stages or ranks are furthest apart.
   private static func slowestWiring(_ layout: ClusterLayout) -> InstanceWiring {
     layout.instances.map(layout.wiring(of:)).reduce(layout.wiring(of: InstanceID(0))) { slowest, wiring in
@@ -241,7 +252,9 @@ extension RunPlan {
     }
   }
 
-  private static func assumptions(_ placed: PlacedPolicy, _ engine: EngineOptions, _ options: RunOptions)
+  private static func assumptions(
+    _ placed: PlacedPolicy, _ engine: EngineOptions, _ managers: ProtocolOptions, _ options: RunOptions
+  )
     -> [String]
   {
     let prefill =
@@ -270,6 +283,10 @@ extension RunPlan {
         }
       lines.append("\(placed.name), coupling=\(coupling.rawValue): \(payment)")
     }
+    if managers != ProtocolOptions(), placed.lending.mode == .proactive || placed.lending.mode == .plannerOnly
+    {
+      lines.append("\(placed.name), the managers' messages: \(managers.text)")
+    }
     if placed.name == "vllm-s", placed.layout.shape.pp > 1 {
       lines.append(
         "vllm-s, PP \(placed.layout.shape.pp): one shared KV pool for all micro-batches, kinder to vllm-s than "
@@ -279,7 +296,8 @@ extension RunPlan {
   }
 
   private static func manifest(
-    _ placed: PlacedPolicy, _ machine: Machine, _ engine: EngineOptions, blocks: Int, _ options: RunOptions
+    _ placed: PlacedPolicy, _ machine: Machine, _ engine: EngineOptions, _ managers: ProtocolOptions,
+    blocks: Int, _ options: RunOptions
   ) -> @Sendable (Workload) -> Manifest {
     var policyOptions = placed.options
     policyOptions["router"] = options.router.rawValue
@@ -304,8 +322,24 @@ extension RunPlan {
       let profile = JSON(reflecting: machine.engine)
       return Manifest(
         programVersion: InfiniteSim.programVersion, cluster: cluster, model: model, hardware: hardware,
-        policy: name, policyOptions: pairs, engine: engine, engineProfile: profile, slo: slo,
+        policy: name, policyOptions: pairs, engine: engine, managers: managers, engineProfile: profile,
+        slo: slo,
         trace: workload.name, workload: workload.manifest, seed: workload.seed)
     }
+  }
+}
+
+extension ProtocolOptions {
+  /// What it says, for a reader.
+  fileprivate var text: String {
+    var parts = ["a delay of \(figure(delay.seconds)) s"]
+    if jitter > .zero { parts.append("and up to \(figure(jitter.seconds)) s more") }
+    for (permille, what) in [
+      (lossPermille, "lost"), (duplicatePermille, "doubled"), (reorderPermille, "held back"),
+    ] where permille > 0 {
+      parts.append("\(figure(Double(permille) / 10)) % \(what)")
+    }
+    if let heartbeatPeriod { parts.append("heartbeats every \(figure(heartbeatPeriod.seconds)) s") }
+    return parts.joined(separator: ", ")
   }
 }

@@ -11,19 +11,21 @@ struct TextReport {
   private var summary: RunSummary { result.summary }
 
   var text: String {
-    let sections = [
-      setUp,
-      section("KV cache of one instance", plan.account),
-      section("Assumed, and decisive", plan.assumptions),
-      section(
-        "Unvalidated: no measurement supports", plan.unvalidated.isEmpty ? ["nothing"] : plan.unvalidated),
-      section("Requests", aligned(requestRows)),
-      section("Throughput", aligned(throughputRows)),
-      "Latency\n\n" + latencyTable,
-      section("KV cache and context", aligned(kvRows)),
-      section("Definitions", Definitions.lines),
-      "fingerprint \(summary.fingerprint)\nmanifest    \(plan.manifest(workload).hash)\n",
-    ]
+    let sections =
+      [
+        setUp,
+        section("KV cache of one instance", plan.account),
+        section("Assumed, and decisive", plan.assumptions),
+        section(
+          "Unvalidated: no measurement supports", plan.unvalidated.isEmpty ? ["nothing"] : plan.unvalidated),
+        section("Requests", aligned(requestRows)),
+        section("Throughput", aligned(throughputRows)),
+        "Latency\n\n" + latencyTable,
+        section("KV cache and context", aligned(kvRows)),
+      ] + managerSections + [
+        section("Definitions", Definitions.lines),
+        "fingerprint \(summary.fingerprint)\nmanifest    \(plan.manifest(workload).hash)\n",
+      ]
     return sections.joined(separator: "\n")
   }
 
@@ -109,6 +111,31 @@ struct TextReport {
       ["max context", "\(grouped(summary.maxContextTokens)) tokens"],
       ["TTFT of that prompt", result.maxContextTTFTSeconds.map { "\(figure($0)) s" } ?? "–"],
     ]
+  }
+
+  /// Nothing if nobody sent a message.
+  private var managerSections: [String] {
+    let m = summary.managers
+    guard m.sent > 0 else { return [] }
+    func row(_ name: String, _ kinds: [(ProtocolRecord.Kind, String)]) -> [String] {
+      [name, kinds.map { "\(grouped(m[$0.0])) \($0.1)" }.joined(separator: ", ")]
+    }
+    var rows = [
+      [
+        "messages",
+        "\(grouped(m.sent)), \(grouped(m.lost)) lost, \(grouped(m.duplicated)) doubled, \(grouped(m.reordered)) held back",
+      ],
+      row(
+        "moves",
+        [
+          (.ordered, "ordered"), (.stale, "stale"), (.refused, "refused"), (.started, "started"),
+          (.landed, "landed"), (.aborted, "aborted"),
+        ]),
+      row("reservations", [(.reserved, "made"), (.released, "released"), (.expired, "expired")]),
+      row("tries", [(.timedOut, "timed out"), (.cancelled, "given up"), (.late, "answered late")]),
+    ]
+    if m[.managerDown] > 0 { rows.append(["gManager crashes", grouped(m[.managerDown])]) }
+    return [section("Managers", aligned(rows))]
   }
 
   private func section(_ title: String, _ lines: [String]) -> String {

@@ -41,6 +41,13 @@ public struct LawCase: Sendable {
           })
       }
     }
+    for engine in EngineKind.allCases {
+      cases.append(
+        LawCase(name: "protocol/\(engine.rawValue)", isRandom: true) { seed in
+          var coverage = ProtocolCoverage()
+          try ProtocolLaw.check(engine: engine, seed: seed, &coverage)
+        })
+    }
     cases.append(LawCase(name: "costs", isRandom: true) { try CostLaws.check(seed: $0) })
     for engine in EngineKind.allCases {
       for way in Equivalence.Disabled.allCases {

@@ -38,7 +38,7 @@ public struct ProtocolOptions: Hashable, Sendable {
   var keepsMap: Bool { !isInstant || heartbeatPeriod != nil }
 
   /// The longest that a message takes which is not held back.
-  var slowest: SimDuration { delay + jitter }
+  public var slowest: SimDuration { delay + jitter }
   var timeout: SimDuration { tryTimeout ?? slowest * 4 }
   var expiry: SimDuration { reservationExpiry ?? timeout * Int64(tryRetries + 1) }
   func silence(period: SimDuration) -> SimDuration {
@@ -47,7 +47,8 @@ public struct ProtocolOptions: Hashable, Sendable {
 }
 
 extension ProtocolOptions {
-  func validate() throws(ConfigurationError) {
+  /// - Throws: `ConfigurationError` if the settings cannot work together.
+  public func validate() throws(ConfigurationError) {
     func require(_ holds: Bool, _ setting: String, _ found: String, _ expected: String)
       throws(ConfigurationError)
     {
@@ -59,23 +60,25 @@ extension ProtocolOptions {
         span.picoseconds >= least && span <= .seconds(86_400), setting, "\(span.seconds) s",
         "\(SimDuration(picoseconds: least).seconds) s to a day")
     }
-    try require("delay", delay, atLeast: 0)
-    try require("jitter", jitter, atLeast: 0)
+    try require("message-delay", delay, atLeast: 0)
+    try require("message-jitter", jitter, atLeast: 0)
     try require("heartbeat-period", heartbeatPeriod, atLeast: 1_000_000)
     try require("silence", silence, atLeast: 1)
     try require("try-timeout", tryTimeout, atLeast: 1)
     try require("reservation-expiry", reservationExpiry, atLeast: 1)
     for (setting, permille) in [
-      ("loss", lossPermille), ("duplicates", duplicatePermille), ("reorder", reorderPermille),
+      ("message-loss", lossPermille), ("message-duplicates", duplicatePermille),
+      ("message-reorder", reorderPermille),
     ] {
       try require((0...1_000).contains(permille), setting, String(permille), "0 to 1,000 thousandths")
       try require(
         permille == 0 || !isInstant, setting, String(permille), "0, since messages without delay are exact")
     }
     try require(
-      jitter == .zero || !isInstant, "jitter", "\(jitter.seconds) s", "0 s, since there is no delay")
+      jitter == .zero || !isInstant, "message-jitter", "\(jitter.seconds) s", "0 s, since there is no delay")
     try require(
-      fullHeartbeatEvery >= 1 && fullHeartbeatEvery <= 1 << 20, "full-every", String(fullHeartbeatEvery),
+      fullHeartbeatEvery >= 1 && fullHeartbeatEvery <= 1 << 20, "full-heartbeat-every",
+      String(fullHeartbeatEvery),
       "1 to 2^20 heartbeats")
     try require((0...100).contains(tryRetries), "try-retries", String(tryRetries), "0 to 100")
   }

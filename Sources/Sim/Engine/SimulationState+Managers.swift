@@ -37,7 +37,8 @@ extension SimulationState {
     for transfer in transfers.unordered where !abortedTransfers.contains(transfer.number) {
       countAsDone(transfer)
     }
-    guard managers.keepsMap else { return }
+    // The last messages of a run are not followed by heartbeats for ever.
+    guard managers.keepsMap, requests.live > 0 else { return }
     for i in 0..<instanceCount { sendHeartbeat(of: i) }
     deliverMailbox()
   }

@@ -15,7 +15,8 @@ extension Vocabulary {
       Set(declared.filter { $0.isFlag == isFlag }.map(\.name)).subtracting(excluded)
     }
     return Vocabulary(
-      options: names(false), flags: names(true), engine: Set(EngineOption.all.map(\.key)),
+      options: names(false), flags: names(true),
+      engine: Set(EngineOption.all.map(\.key) + ManagerOption.all.map(\.key)),
       policies: Dictionary(
         uniqueKeysWithValues: PolicyCatalog.all.map { ($0.name, Set($0.options.map(\.key))) }))
   }()
