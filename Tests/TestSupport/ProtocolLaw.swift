@@ -192,6 +192,10 @@ struct MapChecker {
           "instance \(i) at \(sent.picoseconds) ps: \(expected), found \(found)")
       }
     }
+    let isDown = outages.contains { $0.contains(snapshot.time) }
+    if isDown, snapshot.views.contains(where: { $0.sent != nil }) {
+      report("a gManager that has crashed knows nothing", "at \(snapshot.time.picoseconds) ps")
+    }
     checkAge(snapshot)
   }
 

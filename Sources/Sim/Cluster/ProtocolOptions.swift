@@ -72,10 +72,10 @@ extension ProtocolOptions {
     ] {
       try require((0...1_000).contains(permille), setting, String(permille), "0 to 1,000 thousandths")
       try require(
-        permille == 0 || !isInstant, setting, String(permille), "0, since messages without delay are exact")
+        permille == 0 || !isInstant, setting, "\(permille) thousandths", "0 without a message-delay")
     }
     try require(
-      jitter == .zero || !isInstant, "message-jitter", "\(jitter.seconds) s", "0 s, since there is no delay")
+      jitter == .zero || !isInstant, "message-jitter", "\(jitter.seconds) s", "0 s without a message-delay")
     try require(
       fullHeartbeatEvery >= 1 && fullHeartbeatEvery <= 1 << 20, "full-heartbeat-every",
       String(fullHeartbeatEvery),
