@@ -19,6 +19,8 @@ public struct MoveLedger {
   /// Landed and borrowed blocks by request and host.
   private var hosted: [Int: [Int: Int]] = [:]
   private var isManagerDown = false
+  /// When the gManager last ordered a move.
+  private(set) var lastOrder: SimTime?
   /// gManager restarts while a move was reserved or under way.
   public private(set) var restartsWithMoves = 0
 
@@ -47,6 +49,7 @@ public struct MoveLedger {
     case .ordered:
       check(!isManagerDown, "a gManager that is down orders nothing", record)
       check(stories[record.move] == nil, "a number is of one move", record)
+      lastOrder = record.time
       stories[record.move] = Story(record: record)
       return
     default: break
@@ -127,8 +130,13 @@ public struct MoveLedger {
     if Set(underWay).count != underWay.count {
       mismatch("one transfer of a request is under way at a time", "\(underWay)")
     }
+    var moving: [Int: Int] = [:]
+    for move in snapshot.moves + snapshot.departures { moving[move.request.index, default: 0] += move.blocks }
     var found: [Int: [Int: Int]] = [:]
     for placement in snapshot.placements {
+      if placement.movingBlocks != moving[placement.request.index, default: 0] {
+        mismatch("a request moves while a move of it is asked for or under way", "\(placement)")
+      }
       for loan in placement.loans where loan.blocks > 0 {
         found[placement.request.index, default: [:]][loan.host.index] = loan.blocks
       }

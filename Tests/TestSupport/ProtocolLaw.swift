@@ -109,7 +109,9 @@ public enum ProtocolLaw {
     let summary = try Simulation(configuration, policy: policy, observer: checker)
       .run(SharingSource(scenario.requests, scenario.sharing), managerOutages: outages) {
         checker.inspect($0)
-        map.inspect($0, blockSize: configuration.engine.blockSize)
+        map.inspect(
+          $0, blockSize: configuration.engine.blockSize,
+          hasOrdered: checker.moves.lastOrder == $0.time)
       }
     checker.finish(summary)
     if let (law, details) = checker.violations.first ?? map.violation {
@@ -151,9 +153,12 @@ struct MapChecker {
   private let managers: ProtocolOptions
   private let period: SimDuration
   private let outages: [Range<SimTime>]
+  private let silence: SimDuration
   private var last: [(rows: [Row], busyUntil: SimTime?)] = []
   /// By instance: what it held at instants in the middle of its step, that changed nothing of it.
   private var quiet: [[SimTime: [Row]]] = []
+  /// When the heartbeats were sent that the views rest on, as of the instant before.
+  private var newest: [SimTime?] = []
   /// Since when there has always been a live request, so that heartbeats are sent.
   private var busySince: SimTime?
 
@@ -168,10 +173,12 @@ struct MapChecker {
     self.managers = managers
     self.period = managers.heartbeatPeriod ?? period
     self.outages = outages
+    silence = managers.silence ?? self.period * 5 + managers.slowest
   }
 
-  mutating func inspect(_ snapshot: ClusterSnapshot, blockSize: Int) {
+  mutating func inspect(_ snapshot: ClusterSnapshot, blockSize: Int, hasOrdered: Bool) {
     let rows = truth(snapshot, blockSize: blockSize)
+    if newest.isEmpty { newest = snapshot.views.map(\.sent) }
     if quiet.isEmpty { quiet = Array(repeating: [:], count: rows.count) }
     let now = zip(rows, snapshot.instances).map { (rows: $0, busyUntil: $1.busyUntil) }
     for (i, (before, after)) in zip(last, now).enumerated() where before == after {
@@ -181,6 +188,9 @@ struct MapChecker {
     for (i, view) in snapshot.views.enumerated() {
       guard let sent = view.sent else { continue }
       if sent > snapshot.time { report("no heartbeat comes before it is sent", "instance \(i), \(sent)") }
+      if let before = newest[i], sent < before {
+        report("an older heartbeat never overwrites a newer one", "instance \(i), \(sent) after \(before)")
+      }
       guard let expected = quiet[i][sent] else { continue }
       comparisons += 1
       let found = view.rows.map {
@@ -191,6 +201,12 @@ struct MapChecker {
           "the map is what an instance held at its last heartbeat",
           "instance \(i) at \(sent.picoseconds) ps: \(expected), found \(found)")
       }
+    }
+    newest = snapshot.views.map(\.sent)
+    let restart = outages.last { $0.upperBound <= snapshot.time }?.upperBound ?? .zero
+    if hasOrdered, snapshot.time < restart + silence, snapshot.views.contains(where: { $0.sent == nil }) {
+      report(
+        "a gManager that has just started waits for every instance", "at \(snapshot.time.picoseconds) ps")
     }
     let isDown = outages.contains { $0.contains(snapshot.time) }
     if isDown, snapshot.views.contains(where: { $0.sent != nil }) {

@@ -16,6 +16,8 @@
     public var tokensAtHome: Int
     /// Blocks on other instances.
     public var loans: [Loan]
+    /// Blocks that a move takes, from the source's first try until it lands or is given up.
+    public var movingBlocks: Int
     /// The units of shared prefix at home that it refers to; requests of one home that share have equal ones.
     public var units: [Int]
   }
@@ -68,6 +70,8 @@
   /// By ascending request.
   public var placements: [Placement]
   public var moves: [Move]
+  /// Moves that their sources have asked for and that have not started.
+  public var departures: [Move]
   public var reservations: [Reservation]
   /// By instance; empty if the gManager keeps no map.
   public var views: [View]
@@ -92,6 +96,12 @@ extension SimulationState {
           request: RequestID(transfer.request), source: transfer.isRecall ? host : home,
           destination: transfer.isRecall ? home : host, blocks: transfer.blocks))
     }
+    let asked = departures.map {
+      let order = $0.move.order
+      return ClusterSnapshot.Move(
+        request: order.request, source: order.source, destination: order.destination,
+        blocks: order.blocks.count)
+    }
     let reserved = reservations.map {
       ClusterSnapshot.Reservation(
         move: $0.move.number, destination: $0.move.order.destination, blocks: $0.move.blocks)
@@ -108,7 +118,8 @@ extension SimulationState {
         busyUntil: instances[i].isBusy ? SimTime(picoseconds: instances[i].run.end) : nil)
     }
     return ClusterSnapshot(
-      time: SimTime(picoseconds: now), placements: placements, moves: moves, reservations: reserved,
+      time: SimTime(picoseconds: now), placements: placements, moves: moves, departures: asked,
+      reservations: reserved,
       views: views, instances: ledger,
       unitBlocks: prefixUnitBlocks)
   }
@@ -139,7 +150,7 @@ extension SimulationState {
       request: RequestID(r.id),
       phase: r.phase == .decoding ? .decoding : r.phase == .queued ? .queued : .prefilling,
       home: InstanceID(r.home), length: r.length, storedTokens: stored, tokensAtHome: atHome,
-      loans: loansOfIt,
+      loans: loansOfIt, movingBlocks: r.movingBlocks,
       units: prefixUnit > 0 ? prefixes[slot].units.map(Int.init) : [])
   }
 }
