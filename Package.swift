@@ -32,6 +32,7 @@ let package = Package(
       dependencies: [.product(name: "HeapModule", package: "swift-collections")],
       swiftSettings: strict),
     .target(name: "Policies", dependencies: ["Sim"], swiftSettings: strict),
+    .target(name: "Torture", dependencies: ["Sim", "Policies"], swiftSettings: strict),
     .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
     .target(
@@ -63,13 +64,13 @@ let package = Package(
       name: "Calibration", dependencies: ["Sim", .product(name: "Yams", package: "Yams")],
       swiftSettings: strict),
     .target(
-      name: "Studies", dependencies: ["Results", .product(name: "Yams", package: "Yams")],
+      name: "Studies", dependencies: ["Results", "Sim", .product(name: "Yams", package: "Yams")],
       swiftSettings: strict),
     .executableTarget(
       name: "infinite-sim",
       dependencies: [
         "Sim", "Policies", "Workloads", "Results", "Studies", "Reporting", "Calibration", "Reference",
-        "ReferenceCUDA",
+        "ReferenceCUDA", "Torture",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -78,12 +79,12 @@ let package = Package(
       name: "StandInDriver", dependencies: ["PTXInterpreter"], path: "Tests/StandInDriver",
       swiftSettings: strict),
     .target(
-      name: "TestSupport", dependencies: ["Sim", "Policies"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["Sim", "Policies", "Torture"], path: "Tests/TestSupport",
       swiftSettings: strict),
     .testTarget(
-      name: "SimTests", dependencies: ["Sim", "TestSupport", "Workloads"], swiftSettings: strict),
+      name: "SimTests", dependencies: ["Sim", "TestSupport", "Torture", "Workloads"], swiftSettings: strict),
     .testTarget(
-      name: "PoliciesTests", dependencies: ["Policies", "TestSupport", "Workloads"],
+      name: "PoliciesTests", dependencies: ["Policies", "TestSupport", "Torture", "Workloads"],
       swiftSettings: strict),
     .testTarget(
       name: "WorkloadsTests", dependencies: ["Workloads", "Sim", "CZlib", "CZstd"], swiftSettings: strict),
@@ -92,7 +93,7 @@ let package = Package(
       name: "ReportingTests",
       dependencies: [
         .product(name: "GRDB", package: "GRDB.swift"), "Policies", "Reporting", "Results", "Sim", "Studies",
-        "TestSupport",
+        "TestSupport", "Torture",
       ],
       swiftSettings: strict),
     .testTarget(

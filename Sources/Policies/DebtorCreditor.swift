@@ -43,7 +43,9 @@ public final class DebtorCreditor: SchedulingPolicy {
     for index in 0..<cluster.count {
       let host = InstanceID(index)
       let free = cluster.free(host)
-      guard host != ask.home, free > cluster.watermark, mayLend(host, for: ask, free: free, cluster) else {
+      guard host != ask.home, free > cluster.watermark, cluster.reaches(ask.home, host),
+        mayLend(host, for: ask, free: free, cluster)
+      else {
         continue
       }
       let offer = LoanPiece(host: host, blocks: free - cluster.watermark)
@@ -118,4 +120,6 @@ public final class DebtorCreditor: SchedulingPolicy {
   // MARK: - Planning
 
   public func plan(_ map: borrowing PlacementMap) -> [MoveOrder] { planner.plan(map) }
+
+  public func forgetPlans() { planner = GreedyPlanner(options: lending) }
 }

@@ -169,6 +169,7 @@ struct GreedyPlanner {
   }
 
   private func linkQualifies(_ debtor: Int, _ creditor: Int, _ map: borrowing PlacementMap) -> Bool {
+    guard map.reaches(InstanceID(debtor), InstanceID(creditor)) else { return false }
     var queries = 1
     map.forEachHosted(on: InstanceID(creditor)) { row in
       if row.home.index == debtor { queries += 1 }

@@ -48,7 +48,7 @@ public final class Pooled: SchedulingPolicy {
     var (start, startKey) = (InstanceID(0), (Int.max, Int.max))
     var (room, longest) = (InstanceID(0), 0)
     var (quiet, quietKey) = (InstanceID(0), (Int.max, Int.max))
-    for index in 0..<cluster.count {
+    for index in 0..<cluster.count where cluster.isUp(InstanceID(index)) {
       let i = InstanceID(index)
       let queued = cluster.queued(i)
       let free = cluster.free(i).count
@@ -81,7 +81,8 @@ public final class Pooled: SchedulingPolicy {
     for index in 0..<cluster.count {
       let host = InstanceID(index)
       let room = cluster.free(host).count - cluster.watermark.count
-      guard host != ask.home, room > 0, mayLend(host, for: ask, cluster) else { continue }
+      guard host != ask.home, room > 0, cluster.reaches(ask.home, host), mayLend(host, for: ask, cluster)
+      else { continue }
       let offer = LoanPiece(host: host, blocks: KVBlocks(room))
       if cluster.sameNode(ask.home, host) { near.append(offer) } else { far.append(offer) }
     }
@@ -126,9 +127,11 @@ public final class Pooled: SchedulingPolicy {
 
   /// Blocks of all instances of a node, watermarks kept free.
   private func nodeBlocks(_ home: InstanceID, _ cluster: borrowing ClusterView) -> Int {
-    var count = 0
-    for index in 0..<cluster.count where cluster.sameNode(home, InstanceID(index)) { count += 1 }
-    return count * (cluster.blocksPerInstance.count - cluster.watermark.count)
+    var blocks = 0
+    for index in 0..<cluster.count where cluster.sameNode(home, InstanceID(index)) {
+      blocks += max(0, cluster.capacity(InstanceID(index)).count - cluster.watermark.count)
+    }
+    return blocks
   }
 
   /// The host that has most of the request, else the freest, ties to the lowest.
@@ -157,4 +160,6 @@ public final class Pooled: SchedulingPolicy {
   // MARK: - Planning
 
   public func plan(_ map: borrowing PlacementMap) -> [MoveOrder] { planner.plan(map) }
+
+  public func forgetPlans() { planner = GreedyPlanner(options: lending) }
 }

@@ -244,6 +244,8 @@ extension DecisionRecord.Kind {
     case .reject: "rejected"
     case .steal: "stolen from a queue"
     case .reserve: "memory reserved"
+    case .lost: "lost its blocks to a fault"
+    case .restart: "queued at another instance"
     }
   }
 }
@@ -254,6 +256,7 @@ extension RejectionReason {
     case .exceedsCapacity: "its prompt and one token do not fit the empty cluster under this policy"
     case .outgrewCapacity: "it grew until no block could be had, alone where it was"
     case .overBudget: "its prompt is longer than the token budget, and over-budget=ignore was asked for"
+    case .noLiveInstance: "no live instance could hold it, and none was going to return"
     }
   }
 }

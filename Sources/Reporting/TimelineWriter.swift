@@ -195,9 +195,10 @@ public final class TimelineWriter: RunObserver {
       mark("move aborted", decision.source, decision)
     case .moveRefused: mark("move refused", decision.source, decision)
     case .preempt: mark("preempted", decision.source, decision)
+    case .lost: mark("loses its blocks", decision.source, decision)
     case .reject: mark("rejected", decision.source, decision)
     case .reserve: mark("waits for memory elsewhere", decision.source, decision)
-    case .steal:
+    case .steal, .restart:
       guard var phase = phases[request] else { return }
       end(phase, of: request, at: decision.time)
       queue(decision.source, by: -1, at: decision.time)

@@ -19,6 +19,8 @@ public struct Manifest: Hashable, Sendable {
   /// All options of the policy, defaults filled in.
   public var policyOptions: JSON
   public var engine: JSON
+  /// How the managers' messages travel; `nil` by default, where they take no time.
+  public var managers: JSON?
   /// The engine profile: its name, host times, gaps and kernels.
   public var engineProfile: JSON
   public var slo: JSON
@@ -28,11 +30,13 @@ public struct Manifest: Hashable, Sendable {
   public var workload: JSON
   /// 0 is the trace as it is; k > 0 is its k-th redraw.
   public var seed: Int
+  /// What goes wrong; `nil` without faults, and then it is no part of the manifest.
+  public var faults: JSON?
 
   public init(
     programVersion: String, cluster: JSON, model: JSON, hardware: JSON, policy: String, policyOptions: JSON,
-    engine: EngineOptions, engineProfile: JSON, slo: SLO, trace: String,
-    workload: JSON, seed: Int
+    engine: EngineOptions, managers: ProtocolOptions = ProtocolOptions(), engineProfile: JSON, slo: SLO,
+    trace: String, workload: JSON, seed: Int, faults: JSON? = nil
   ) {
     self.programVersion = programVersion
     self.cluster = cluster
@@ -41,16 +45,18 @@ public struct Manifest: Hashable, Sendable {
     self.policy = policy
     self.policyOptions = policyOptions
     self.engine = JSON(engine)
+    self.managers = managers == ProtocolOptions() ? nil : JSON(managers)
     self.engineProfile = engineProfile
     self.slo = ["ttft_s": .optional(slo.ttftSeconds), "tpot_s": .optional(slo.tpotSeconds)]
     self.trace = trace
     self.workload = workload
     self.seed = seed
+    self.faults = faults
   }
 
   /// The manifest as one JSON object with sorted keys.
   public var json: JSON {
-    JSON.object([
+    var members: [JSON.Member] = [
       .init("manifest_version", .int(Self.version)),
       .init("program_version", .string(programVersion)),
       .init("cluster", cluster),
@@ -64,7 +70,10 @@ public struct Manifest: Hashable, Sendable {
       .init("trace", .string(trace)),
       .init("workload", workload),
       .init("seed", .int(seed)),
-    ]).canonical
+    ]
+    if let faults { members.append(.init("faults", faults)) }
+    if let managers { members.append(.init("managers", managers)) }
+    return JSON.object(members).canonical
   }
 
   /// SHA-256 of the canonical text, 64 hexadecimal digits.
@@ -90,6 +99,22 @@ extension JSON {
       "reserve_isl": .bool(engine.reserveISL),
       "prefill_attention": .string(engine.prefillAttention.rawValue),
       "prefix_caching": .bool(engine.prefixCaching),
+    ]
+  }
+
+  /// The settings of the managers' messages; times in picoseconds, `null` where they follow from others. Their luck is
+  /// drawn from the run's seed.
+  public init(_ managers: ProtocolOptions) {
+    func time(_ span: SimDuration?) -> JSON { span.map { .int(Int($0.picoseconds)) } ?? .null }
+    self = [
+      "delay_ps": time(managers.delay), "jitter_ps": time(managers.jitter),
+      "loss_permille": .int(managers.lossPermille), "duplicate_permille": .int(managers.duplicatePermille),
+      "reorder_permille": .int(managers.reorderPermille),
+      "unreliable_until_ps": .int(Int(managers.unreliableUntil.picoseconds)),
+      "heartbeat_period_ps": time(managers.heartbeatPeriod),
+      "full_heartbeat_every": .int(managers.fullHeartbeatEvery), "silence_ps": time(managers.silence),
+      "try_timeout_ps": time(managers.tryTimeout), "try_retries": .int(managers.tryRetries),
+      "reservation_expiry_ps": time(managers.reservationExpiry),
     ]
   }
 }

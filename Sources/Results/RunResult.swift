@@ -73,6 +73,7 @@ extension JSON {
       "goodput_requests_per_s": .optional(s.goodputRequestsPerSecond),
       "wasted_tokens": .int(s.wastedTokens),
       "recomputed_tokens": .int(s.recomputedTokens),
+      "faults": JSON(s.faults),
       "prefix": [
         "asked_tokens": .int(s.prefixAskedTokens), "hit_tokens": .int(s.prefixHitTokens),
         "evicted_units": .int(s.evictedUnits),
@@ -97,6 +98,7 @@ extension JSON {
         "borrowed_blocks_peak": .int(s.borrowedBlocksPeak),
         "moved_blocks": .int(s.movedBlocks),
       ],
+      "managers": JSON(s.managers),
       "max_context_tokens": .int(s.maxContextTokens),
       "max_context_ttft_s": .optional(result.maxContextTTFTSeconds),
       "bound_output_tokens_per_s": .optional(result.bound?.outputTokensPerSecond),
@@ -106,11 +108,30 @@ extension JSON {
     ]
   }
 
+  private init(_ f: FaultSummary) {
+    self = [
+      "faults": .int(f.faults), "crashes": .int(f.crashes), "restarts": .int(f.restarts),
+      "lent_blocks_lost": .int(f.lentBlocksLost), "instance_down_s": .double(f.instanceSecondsDown),
+      "recomputed_tokens": .object(
+        RecomputeCause.allCases.map { .init($0.name, .int(f.recomputedTokens[$0.rawValue])) }),
+    ]
+  }
+
   private init(_ d: Distribution) {
     self = [
       "mean": .double(d.mean), "p50": .double(d.p50), "p90": .double(d.p90), "p99": .double(d.p99),
       "max": .double(d.max), "count": .int(d.count),
     ]
+  }
+
+  private init(_ m: ProtocolSummary) {
+    var members: [Member] = [
+      .init("messages", .int(m.sent)), .init("lost", .int(m.lost)), .init("duplicated", .int(m.duplicated)),
+      .init("held_back", .int(m.reordered)), .init("older_heartbeats", .int(m.olderHeartbeats)),
+      .init("heartbeat_gaps", .int(m.gaps)),
+    ]
+    for kind in ProtocolRecord.Kind.allCases { members.append(.init(kind.name, .int(m[kind]))) }
+    self = .object(members)
   }
 
   private init(_ c: ClassSummary) {
@@ -128,6 +149,29 @@ extension LengthClass {
     case .short: "short"
     case .medium: "medium"
     case .long: "long"
+    }
+  }
+}
+
+extension ProtocolRecord.Kind {
+  /// The key for it in JSON.
+  public var name: String {
+    switch self {
+    case .ordered: "ordered"
+    case .stale: "stale"
+    case .reserved: "reserved"
+    case .refused: "refused"
+    case .started: "started"
+    case .landed: "landed"
+    case .aborted: "aborted"
+    case .released: "released"
+    case .expired: "expired"
+    case .timedOut: "timed_out"
+    case .cancelled: "cancelled"
+    case .late: "late"
+    case .duplicate: "duplicates_ignored"
+    case .managerDown: "gmanager_crashes"
+    case .managerUp: "gmanager_restarts"
     }
   }
 }
@@ -150,6 +194,8 @@ extension RunResult {
     s.preemptions = try requests.int("preemptions")
     let reasons = try top.inside("rejected_by_reason")
     for reason in RejectionReason.allCases {
+      // A reason may be younger than the result.
+      guard reasons.json[reason.rawValue] != nil else { continue }
       let count = try reasons.int(reason.rawValue)
       if count > 0 { s.rejectedByReason[reason] = count }
     }
@@ -158,6 +204,7 @@ extension RunResult {
     s.outputTokens = try tokens.int("output")
     s.wastedTokens = try top.int("wasted_tokens")
     s.recomputedTokens = try top.int("recomputed_tokens")
+    s.faults = try top.faults(recomputedTokens: s.recomputedTokens)
     let prefix = try top.inside("prefix")
     s.prefixAskedTokens = try prefix.int("asked_tokens")
     s.prefixHitTokens = try prefix.int("hit_tokens")
@@ -196,6 +243,7 @@ extension RunResult {
     s.peakUtilisation = try kv.double("peak_utilisation")
     s.borrowedBlocksPeak = try kv.int("borrowed_blocks_peak")
     s.movedBlocks = try kv.int("moved_blocks")
+    s.managers = try top.managers()
     s.maxContextTokens = try top.int("max_context_tokens")
     self.init(
       summary: s, maxContextTTFTSeconds: try top.optionalDouble("max_context_ttft_s"), bound: try top.bound(),
@@ -230,6 +278,25 @@ private struct SummaryReader {
   func optionalDouble(_ key: String) throws(SummaryError) -> Double? {
     try value(key) == .null ? nil : try double(key)
   }
+  /// Absent in results made before there were faults: then what was computed again was so after preemptions.
+  func faults(recomputedTokens: Int) throws(SummaryError) -> FaultSummary {
+    var summary = FaultSummary()
+    guard json["faults"] != nil else {
+      summary.recomputedTokens[RecomputeCause.preemption.rawValue] = recomputedTokens
+      return summary
+    }
+    let f = try inside("faults")
+    summary.faults = try f.int("faults")
+    summary.crashes = try f.int("crashes")
+    summary.restarts = try f.int("restarts")
+    summary.lentBlocksLost = try f.int("lent_blocks_lost")
+    summary.instanceSecondsDown = try f.double("instance_down_s")
+    let recomputed = try f.inside("recomputed_tokens")
+    for cause in RecomputeCause.allCases {
+      summary.recomputedTokens[cause.rawValue] = try recomputed.int(cause.name)
+    }
+    return summary
+  }
   /// Absent in results made before there was a bound.
   func bound() throws(SummaryError) -> BoundResult? {
     guard json["bound_output_tokens_per_s"] != nil,
@@ -237,6 +304,20 @@ private struct SummaryReader {
       let inFull = try optionalDouble("bound_in_full_output_tokens_per_s")
     else { return nil }
     return BoundResult(outputTokensPerSecond: asCharged, inFullOutputTokensPerSecond: inFull)
+  }
+  /// All zero where the key is absent, as in results made before messages could take time.
+  func managers() throws(SummaryError) -> ProtocolSummary {
+    var summary = ProtocolSummary()
+    guard json["managers"] != nil else { return summary }
+    let managers = try inside("managers")
+    summary.sent = try managers.int("messages")
+    summary.lost = try managers.int("lost")
+    summary.duplicated = try managers.int("duplicated")
+    summary.reordered = try managers.int("held_back")
+    summary.olderHeartbeats = try managers.int("older_heartbeats")
+    summary.gaps = try managers.int("heartbeat_gaps")
+    for kind in ProtocolRecord.Kind.allCases { summary[kind] = try managers.int(kind.name) }
+    return summary
   }
   /// An array of strings; empty where the key is absent, as in results of manifests before version 2.
   func strings(_ key: String) throws(SummaryError) -> [String] {

@@ -29,8 +29,8 @@ public struct StudyError: Error, Hashable, Sendable, CustomStringConvertible {
   }
 }
 
-/// A study file that is not there or cannot be read.
+/// A study's or a fault plan's file that is not there or cannot be read.
 public struct StudyMissing: Error, Hashable, Sendable, CustomStringConvertible {
   public var path: String
-  public var description: String { "\(path): there is no such file, expected the YAML of a study" }
+  public var description: String { "\(path): there is no such file, expected YAML" }
 }

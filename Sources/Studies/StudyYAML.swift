@@ -7,15 +7,23 @@ import Yams
 public enum StudyYAML {
   /// Reads the file at `path`. Throws `StudyMissing` or `StudyError`.
   public static func read(path: String) throws -> Study {
+    try parse(try text(path: path), path: path)
+  }
+
+  static func text(path: String) throws -> String {
     guard let data = FileManager.default.contents(atPath: path) else { throw StudyMissing(path: path) }
     guard data.count <= 4_194_304, let text = String(data: data, encoding: .utf8) else {
       throw StudyError(Place(path: path), found: "no UTF-8 text of at most 4 MB", expected: "YAML")
     }
-    return try parse(text, path: path)
+    return text
   }
 
   /// Reads `text`, which is called `path` in errors.
   public static func parse(_ text: String, path: String) throws -> Study {
+    try StudyReader(path: path).study(try compose(text, path: path, expected: "a study"), text: text)
+  }
+
+  static func compose(_ text: String, path: String, expected: String) throws -> Node {
     let node: Node?
     do { node = try Yams.compose(yaml: text) } catch {
       var place = Place(path: path)
@@ -33,8 +41,8 @@ public enum StudyYAML {
       let found = "\(error)".split(separator: "\n").joined(separator: " ").prefix(200)
       throw StudyError(place, found: String(found), expected: "YAML")
     }
-    guard let node else { throw StudyError(Place(path: path), found: "nothing", expected: "a study") }
-    return try StudyReader(path: path).study(node, text: text)
+    guard let node else { throw StudyError(Place(path: path), found: "nothing", expected: expected) }
+    return node
   }
 }
 
@@ -51,7 +59,8 @@ extension Axis {
   }
 }
 
-private struct StudyReader {
+/// Reads nodes of a YAML file strictly.
+struct StudyReader {
   let path: String
 
   func study(_ node: Node, text: String) throws -> Study {
@@ -223,7 +232,7 @@ private struct StudyReader {
 
   // MARK: - Nodes
 
-  private func mapping(_ node: Node, _ what: String) throws -> Mapping {
+  func mapping(_ node: Node, _ what: String) throws -> Mapping {
     guard let mapping = node.mapping else {
       throw fault(node, "no mapping for \(what)", "keys and values")
     }

@@ -11,7 +11,7 @@ struct CompareTable {
   var text: String { markdownTable([[""] + plans.map(\.policy)] + rows) }
 
   private var rows: [[String]] {
-    setUpRows + requestRows + throughputRows + latencyRows + kvRows
+    setUpRows + requestRows + faultRows + throughputRows + latencyRows + kvRows
   }
 
   private var setUpRows: [[String]] {
@@ -25,7 +25,7 @@ struct CompareTable {
   }
 
   private var requestRows: [[String]] {
-    let reasons = RejectionReason.allCases.map { reason in
+    let reasons = RejectionReason.shown(heat.runs.map(\.summary)).map { reason in
       row("rejected, \(reason.rawValue)") { grouped($0.summary.rejectedByReason[reason] ?? 0) }
     }
     return [row("requests completed") { grouped($0.summary.completed) }] + reasons + [
@@ -38,6 +38,22 @@ struct CompareTable {
         figure(Double(run.summary.arrived) / Double(max(1, plan.instances)))
       },
     ]
+  }
+
+  /// Only where there were faults.
+  private var faultRows: [[String]] {
+    guard heat.runs.contains(where: { $0.summary.faults.faults > 0 }) else { return [] }
+    return [
+      row("instances that went down") { grouped($0.summary.faults.crashes) },
+      row("… for instance-seconds") { figure($0.summary.faults.instanceSecondsDown) },
+      row("requests restarted") { grouped($0.summary.faults.restarts) },
+      row("lent blocks lost") { grouped($0.summary.faults.lentBlocksLost) },
+    ]
+      + RecomputeCause.allCases.map { cause in
+        row("recomputed tokens, \(cause.name)") {
+          grouped($0.summary.faults.recomputedTokens[cause.rawValue])
+        }
+      }
   }
 
   private var throughputRows: [[String]] {

@@ -20,6 +20,7 @@ struct FileRoles {
     }
     if Machine.isPath(model: options.model) { inputs.append(("--model", options.model)) }
     if Machine.isPath(hardware: options.hardware) { inputs.append(("--hardware", options.hardware)) }
+    if let faults = options.faults { inputs.append(("--faults", faults)) }
   }
 
   /// Adds a file that is read.

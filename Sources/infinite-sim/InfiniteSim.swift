@@ -25,7 +25,7 @@ struct InfiniteSim: ParsableCommand {
       CapacityCommand.self, ReportCommand.self, ShowCommand.self, PoliciesCommand.self, ModelsCommand.self,
       HardwareCommand.self,
       EnginesCommand.self, CostCommand.self, ValidateCommand.self, CalibrateCommand.self, TraceCommand.self,
-      BenchCommand.self, KernelHostCommand.self,
+      BenchCommand.self, TortureCommand.self, KernelHostCommand.self,
     ])
 
   static func main() {

@@ -14,10 +14,12 @@ struct PoliciesCommand: ParsableCommand {
         text += "    --option \(option.key)=\(option.defaultValue)  \(option.help)\n"
       }
     }
-    text += "\nOf the engine, under any policy\n"
-    for option in EngineOption.all {
-      text += "    --option \(option.key)=…  \(option.values): \(option.help)\n"
-    }
+    text += "\nOf the engine, under any policy\n" + lines(EngineOption.all)
+    text += "\nOf the managers' messages, where a policy plans\n" + lines(ManagerOption.all)
     try writeToStandardOutput(text)
+  }
+
+  private func lines<Settings>(_ options: [RunSetting<Settings>]) -> String {
+    options.map { "    --option \($0.key)=…  \($0.values): \($0.help)\n" }.joined()
   }
 }

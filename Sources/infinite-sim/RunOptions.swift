@@ -93,6 +93,10 @@ struct RunOptions: ParsableArguments, Sendable {
   @Flag(help: "A session's next request arrives its think time after the simulated end of the one before.")
   var closedLoop = false
 
+  @Option(
+    help: ArgumentHelp("Faults of the simulated cluster, a YAML file (docs/faults.md).", valueName: "file"))
+  var faults: String?
+
   @OptionGroup(title: "Reading the trace") var reading: ReadingOptions
 
   @Option(help: "SQLite database in which runs are kept. A run that is in it is not run again.")

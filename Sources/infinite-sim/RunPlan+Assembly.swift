@@ -1,6 +1,7 @@
 import Calibration
 import Results
 import Sim
+import Studies
 import Workloads
 
 /// What the layout options of the command line describe.
@@ -128,6 +129,7 @@ extension RunPlan {
     let layout = placed.layout
     var warnings = machine.notes
     let engine = try Self.engine(placed, machine.model, options, pairs, scope, &warnings)
+    let managers = try Self.managers(options, pairs)
     let capacity = try KVCapacity(
       model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape,
       settings: KVMemorySettings(
@@ -140,19 +142,25 @@ extension RunPlan {
     if let given { account.append("  \(grouped(given)) blocks are used: --kv-blocks") }
     if layout.idleGPUs > 0 { warnings.append("\(layout.idleGPUs) GPUs of the cluster are in no instance") }
 
+    let spans = layout.instances.map { layout.nodes(of: $0).first!...layout.nodes(of: $0).last! }
+    let faults = try options.faults.map { try FaultYAML.read(path: $0, instances: layout.count) }
     var costs = try InstanceCosts(
       model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape,
       wiring: Self.slowestWiring(layout), engine: machine.engine)
     // The bound needs them all, and the run some of them.
     costs.tabulate(tokens: engine.maxNumBatchedTokens, samples: engine.maxNumSeqs)
-    let configuration = SimulationConfiguration(
+    var sound = SimulationConfiguration(
       topology: InstanceTopology(
-        nodeOfInstance: Self.nodeClasses(layout),
+        nodeOfInstance: Self.nodeClasses(layout), spans: spans,
         withinNode: machine.cluster.hardware.queuedLink.costs,
         acrossNodes: machine.cluster.interNodeLink.costs, gpus: machine.cluster.gpus),
       costs: costs,
       blocksPerInstance: blocks, engine: engine, slo: options.slo, measured: machine.cluster.hardware.measured
     )
+    sound.managers = managers
+
+    var configuration = sound
+    configuration.faults = faults ?? FaultPlan()
 
     policy = placed.name
     model = machine.model.name
@@ -168,21 +176,22 @@ extension RunPlan {
     maxNumBatchedTokens = engine.maxNumBatchedTokens
     blocksPerInstance = blocks
     self.account = account
-    assumptions = Self.assumptions(placed, engine, options)
+    assumptions = Self.assumptions(placed, engine, managers, options)
     self.warnings = warnings
     unvalidated = UnvalidatedCosts.sentences(
       model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape, engine: machine.engine,
       interNodeLink: options.nodes > 1 ? machine.cluster.interNodeLink : nil)
     measured = machine.cluster.hardware.measured
-    manifest = Self.manifest(placed, machine, engine, blocks: blocks, options)
+    manifest = Self.manifest(placed, machine, engine, managers, blocks: blocks, options, faults)
     let lending = placed.lending
     let lends = lending.mode != .off && configuration.topology.count > 1
-    bounds = { arrivalsAreFixed in
+    bounds = { [configuration] arrivalsAreFixed in
       (lends ? [.asCharged, .inFull] : [.asCharged]).map {
         ThroughputBound(configuration, lending: lending, remote: $0, arrivalsAreFixed: arrivalsAreFixed)
       }
     }
     self.simulate = simulate(configuration)
+    simulateSound = faults.map { _ in simulate(sound) }
   }
 
   private static func engine(
@@ -210,6 +219,15 @@ extension RunPlan {
     }
     try EngineOption.apply(pairs, to: &engine)
     return engine
+  }
+
+  /// The managers' messages; the run's seed is also that of their luck.
+  private static func managers(_ options: RunOptions, _ pairs: OptionPairs) throws -> ProtocolOptions {
+    var managers = ProtocolOptions()
+    try ManagerOption.apply(ManagerOption.all, pairs, to: &managers)
+    if managers != ProtocolOptions() { managers.seed = UInt64(options.seed) }
+    do { try managers.validate() } catch { throw CommandFailure(.usage, "--option \(error)") }
+    return managers
   }
 
   /// All instances are charged as the one whose stages or ranks are furthest apart.
@@ -241,7 +259,9 @@ extension RunPlan {
     }
   }
 
-  private static func assumptions(_ placed: PlacedPolicy, _ engine: EngineOptions, _ options: RunOptions)
+  private static func assumptions(
+    _ placed: PlacedPolicy, _ engine: EngineOptions, _ managers: ProtocolOptions, _ options: RunOptions
+  )
     -> [String]
   {
     let prefill =
@@ -270,6 +290,13 @@ extension RunPlan {
         }
       lines.append("\(placed.name), coupling=\(coupling.rawValue): \(payment)")
     }
+    if let faults = options.faults {
+      lines.append("faults of \(faults): what is lost is computed again (docs/faults.md)")
+    }
+    if managers != ProtocolOptions(), placed.lending.mode == .proactive || placed.lending.mode == .plannerOnly
+    {
+      lines.append("\(placed.name), the managers' messages: \(managers.text)")
+    }
     if placed.name == "vllm-s", placed.layout.shape.pp > 1 {
       lines.append(
         "vllm-s, PP \(placed.layout.shape.pp): one shared KV pool for all micro-batches, kinder to vllm-s than "
@@ -279,7 +306,8 @@ extension RunPlan {
   }
 
   private static func manifest(
-    _ placed: PlacedPolicy, _ machine: Machine, _ engine: EngineOptions, blocks: Int, _ options: RunOptions
+    _ placed: PlacedPolicy, _ machine: Machine, _ engine: EngineOptions, _ managers: ProtocolOptions,
+    blocks: Int, _ options: RunOptions, _ faults: FaultPlan?
   ) -> @Sendable (Workload) -> Manifest {
     var policyOptions = placed.options
     policyOptions["router"] = options.router.rawValue
@@ -304,8 +332,24 @@ extension RunPlan {
       let profile = JSON(reflecting: machine.engine)
       return Manifest(
         programVersion: InfiniteSim.programVersion, cluster: cluster, model: model, hardware: hardware,
-        policy: name, policyOptions: pairs, engine: engine, engineProfile: profile, slo: slo,
-        trace: workload.name, workload: workload.manifest, seed: workload.seed)
+        policy: name, policyOptions: pairs, engine: engine, managers: managers, engineProfile: profile,
+        slo: slo, trace: workload.name, workload: workload.manifest, seed: workload.seed,
+        faults: faults.map(JSON.init(reflecting:)))
     }
+  }
+}
+
+extension ProtocolOptions {
+  /// What it says, for a reader.
+  fileprivate var text: String {
+    var parts = ["a delay of \(figure(delay.seconds)) s"]
+    if jitter > .zero { parts.append("and up to \(figure(jitter.seconds)) s more") }
+    for (permille, what) in [
+      (lossPermille, "lost"), (duplicatePermille, "doubled"), (reorderPermille, "held back"),
+    ] where permille > 0 {
+      parts.append("\(figure(Double(permille) / 10)) % \(what)")
+    }
+    if let heartbeatPeriod { parts.append("heartbeats every \(figure(heartbeatPeriod.seconds)) s") }
+    return parts.joined(separator: ", ")
   }
 }

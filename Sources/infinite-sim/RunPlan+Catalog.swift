@@ -11,7 +11,7 @@ extension RunPlan {
       }
       return policy.options.map(\.key)
     }
-    return Array(Set(keys + EngineOption.all.map(\.key))).sorted()
+    return Array(Set(keys + EngineOption.all.map(\.key) + ManagerOption.all.map(\.key))).sorted()
   }
 
   /// The plan of `policy` under the options of the command line.

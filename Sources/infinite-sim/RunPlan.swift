@@ -33,6 +33,8 @@ struct RunPlan {
   var bounds: (_ arrivalsAreFixed: Bool) -> [ThroughputBound]
   /// Replays the requests; a fresh policy each time.
   var simulate: Simulate
+  /// The same without faults, if there are any.
+  var simulateSound: Simulate?
 
   typealias Simulate = (
     _ source: any RequestSource, _ observer: (any RunObserver)?, _ onProgress: ((RunProgress) -> Void)?
@@ -76,7 +78,7 @@ struct RunPlan {
     let (chunkHosts, overflow) = chunks.multipliedReportingOverflow(by: instances)
     guard !overflow, chunkHosts <= Self.mostChunkHosts else { return nil }
     let request = TraceRequest(arrival: .zero, prompt: tokens - 1, output: 1)
-    guard let summary = try? simulate(ArraySource([request]), nil, nil) else { return nil }
+    guard let summary = try? (simulateSound ?? simulate)(ArraySource([request]), nil, nil) else { return nil }
     return summary.completed == 1 ? summary.ttft.max : nil
   }
 

@@ -11,19 +11,21 @@ struct TextReport {
   private var summary: RunSummary { result.summary }
 
   var text: String {
-    let sections = [
-      setUp,
-      section("KV cache of one instance", plan.account),
-      section("Assumed, and decisive", plan.assumptions),
-      section(
-        "Unvalidated: no measurement supports", plan.unvalidated.isEmpty ? ["nothing"] : plan.unvalidated),
-      section("Requests", aligned(requestRows)),
-      section("Throughput", aligned(throughputRows)),
-      "Latency\n\n" + latencyTable,
-      section("KV cache and context", aligned(kvRows)),
-      section("Definitions", Definitions.lines),
-      "fingerprint \(summary.fingerprint)\nmanifest    \(plan.manifest(workload).hash)\n",
-    ]
+    let sections =
+      [
+        setUp,
+        section("KV cache of one instance", plan.account),
+        section("Assumed, and decisive", plan.assumptions),
+        section(
+          "Unvalidated: no measurement supports", plan.unvalidated.isEmpty ? ["nothing"] : plan.unvalidated),
+        section("Requests", aligned(requestRows)),
+        section("Throughput", aligned(throughputRows)),
+        "Latency\n\n" + latencyTable,
+        section("KV cache and context", aligned(kvRows)),
+      ] + managerSections + [
+        section("Definitions", Definitions.lines),
+        "fingerprint \(summary.fingerprint)\nmanifest    \(plan.manifest(workload).hash)\n",
+      ]
     return sections.joined(separator: "\n")
   }
 
@@ -37,7 +39,7 @@ struct TextReport {
   }
 
   private var requestRows: [[String]] {
-    let reasons = RejectionReason.allCases.map { "\($0.rawValue) \(summary.rejectedByReason[$0] ?? 0)" }
+    let reasons = RejectionReason.shown(summary).map { "\($0.rawValue) \(summary.rejectedByReason[$0] ?? 0)" }
     return [
       ["arrived", grouped(summary.arrived)],
       ["completed", grouped(summary.completed)],
@@ -49,7 +51,20 @@ struct TextReport {
       ["output tokens", grouped(summary.outputTokens)],
       ["recomputed tokens", grouped(summary.recomputedTokens)],
       ["wasted tokens", grouped(summary.wastedTokens)],
-    ] + prefixRows
+    ] + prefixRows + faultRows
+  }
+
+  private var faultRows: [[String]] {
+    let faults = summary.faults
+    guard faults.faults > 0 else { return [] }
+    let causes = RecomputeCause.allCases.map { "\($0.name) \(grouped(faults.recomputedTokens[$0.rawValue]))" }
+    return [
+      ["faults", "\(grouped(faults.faults)), instances that went down \(grouped(faults.crashes))"],
+      ["restarted requests", grouped(faults.restarts)],
+      ["recomputed tokens by cause", causes.joined(separator: ", ")],
+      ["lent blocks lost", grouped(faults.lentBlocksLost)],
+      ["instances down", "\(figure(faults.instanceSecondsDown)) instance-seconds"],
+    ]
   }
 
   private var prefixRows: [[String]] {
@@ -111,6 +126,31 @@ struct TextReport {
     ]
   }
 
+  /// Nothing if nobody sent a message.
+  private var managerSections: [String] {
+    let m = summary.managers
+    guard m.sent > 0 else { return [] }
+    func row(_ name: String, _ kinds: [(ProtocolRecord.Kind, String)]) -> [String] {
+      [name, kinds.map { "\(grouped(m[$0.0])) \($0.1)" }.joined(separator: ", ")]
+    }
+    var rows = [
+      [
+        "messages",
+        "\(grouped(m.sent)), \(grouped(m.lost)) lost, \(grouped(m.duplicated)) doubled, \(grouped(m.reordered)) held back",
+      ],
+      row(
+        "moves",
+        [
+          (.ordered, "ordered"), (.stale, "stale"), (.refused, "refused"), (.started, "started"),
+          (.landed, "landed"), (.aborted, "aborted"),
+        ]),
+      row("reservations", [(.reserved, "made"), (.released, "released"), (.expired, "expired")]),
+      row("tries", [(.timedOut, "timed out"), (.cancelled, "given up"), (.late, "answered late")]),
+    ]
+    if m[.managerDown] > 0 { rows.append(["gManager crashes", grouped(m[.managerDown])]) }
+    return [section("Managers", aligned(rows))]
+  }
+
   private func section(_ title: String, _ lines: [String]) -> String {
     "\(title)\n" + lines.map { "  \($0)\n" }.joined()
   }
@@ -127,5 +167,16 @@ extension Workload {
     seed == 0
       ? "\(grouped(requests)) requests as recorded (seed 0)"
       : "\(grouped(requests)) requests redrawn (seed \(seed))"
+  }
+}
+
+extension RejectionReason {
+  /// The reasons that a table has a place for: all but that of faults, which is there if it occurred.
+  static func shown(_ summaries: RunSummary...) -> [RejectionReason] { shown(summaries) }
+
+  static func shown(_ summaries: [RunSummary]) -> [RejectionReason] {
+    allCases.filter { reason in
+      reason != .noLiveInstance || summaries.contains { $0.rejectedByReason[reason, default: 0] > 0 }
+    }
   }
 }

@@ -22,7 +22,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 COPIES = [ROOT / ".build" / "mutants" / str(number) for number in range(min(4, os.cpu_count() or 1))]
 # target: where it comes from
-TARGETS = {"Sim": "Sources/Sim", "Policies": "Sources/Policies", "TestSupport": "Tests/TestSupport"}
+TARGETS = {"Sim": "Sources/Sim", "Policies": "Sources/Policies", "Torture": "Sources/Torture", "TestSupport": "Tests/TestSupport"}
 PACKAGE = """// swift-tools-version: 6.1
 import PackageDescription
 
@@ -33,7 +33,8 @@ let package = Package(
   targets: [
     .target(name: "Sim", dependencies: [.product(name: "HeapModule", package: "swift-collections")]),
     .target(name: "Policies", dependencies: ["Sim"]),
-    .target(name: "TestSupport", dependencies: ["Sim", "Policies"]),
+    .target(name: "Torture", dependencies: ["Sim", "Policies"]),
+    .target(name: "TestSupport", dependencies: ["Sim", "Policies", "Torture"]),
     .executableTarget(name: "laws", dependencies: ["Sim", "Policies", "TestSupport"]),
   ]
 )

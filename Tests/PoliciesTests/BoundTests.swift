@@ -2,6 +2,7 @@ import Policies
 import Sim
 import TestSupport
 import Testing
+import Torture
 
 /// The throughput bound (docs/bound.md): above every run, and not far above the best placement.
 @Suite struct BoundTests {

@@ -2,6 +2,7 @@ import Foundation
 import Sim
 import TestSupport
 import Testing
+import Torture
 
 /// Fingerprints that every process and every build must give: run it in debug and in release.
 ///

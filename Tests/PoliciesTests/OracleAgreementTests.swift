@@ -2,6 +2,7 @@ import Foundation
 import Sim
 import TestSupport
 import Testing
+import Torture
 import Workloads
 
 /// The engine against the per-token oracle, which was written separately from the rules.

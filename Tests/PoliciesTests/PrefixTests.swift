@@ -2,6 +2,7 @@ import Foundation
 @_spi(Checking) import Sim
 import TestSupport
 import Testing
+import Torture
 
 /// Prefix caching and closed loops against the oracle, which has explicit blocks.
 @Suite struct PrefixTests {

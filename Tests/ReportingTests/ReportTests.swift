@@ -6,6 +6,7 @@ import Results
 import Sim
 import TestSupport
 import Testing
+import Torture
 
 #if canImport(FoundationXML)
   import FoundationXML

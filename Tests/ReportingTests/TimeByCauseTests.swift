@@ -5,6 +5,7 @@ import Results
 import Sim
 import TestSupport
 import Testing
+import Torture
 
 @Suite("Where a request's time went")
 struct TimeByCauseTests {

@@ -5,6 +5,7 @@ import Results
 import Sim
 import TestSupport
 import Testing
+import Torture
 
 /// A folder that lives as long as the test that made it.
 final class Folder {

@@ -1,6 +1,7 @@
 import Sim
 import TestSupport
 import Testing
+import Torture
 
 /// The oracle against numbers worked out by hand, so that what the engine is compared with is itself checked.
 ///

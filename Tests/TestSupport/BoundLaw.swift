@@ -1,5 +1,6 @@
 import Policies
 import Sim
+import Torture
 
 /// No run ends before `ThroughputBound` says, and the best placement of a tiny cluster ends not much later.
 public enum BoundLaw {

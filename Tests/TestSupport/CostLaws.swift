@@ -1,5 +1,6 @@
 import Policies
 import Sim
+import Torture
 
 /// What holds of the costs of any model on any hardware.
 public enum CostLaws {

@@ -1,4 +1,5 @@
 import Sim
+import Torture
 
 /// A random model on random hardware, cut in a legal way and run by a random engine: a function of its seed.
 public struct CostScenario: CustomStringConvertible, Sendable {

@@ -1,5 +1,6 @@
 import Policies
 import Sim
+import Torture
 
 /// Policies and clusters that must behave alike, on random scenarios.
 public enum Equivalence {

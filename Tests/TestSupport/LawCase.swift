@@ -1,4 +1,6 @@
+import Policies
 import Sim
+import Torture
 
 /// One named law to try on a seed: what the tests and the planted bugs share.
 public struct LawCase: Sendable {
@@ -15,6 +17,16 @@ public struct LawCase: Sendable {
         seed in
         var coverage = LawCoverage()
         try suite.check(seed: seed, &coverage)
+      }
+    }
+    for policy in PolicyCatalog.all {
+      for engine in EngineKind.allCases {
+        let suite = LawSuite(policyName: policy.name, engine: engine, faults: true)
+        cases.append(
+          LawCase(name: "faults/\(policy.name)/\(engine.rawValue)", isRandom: true) { seed in
+            var coverage = LawCoverage()
+            try suite.check(seed: seed, &coverage)
+          })
       }
     }
     cases += LawSuite.all.map { suite in
@@ -40,6 +52,13 @@ public struct LawCase: Sendable {
             try SessionLaw.check(sharing.scenario(seed: seed))
           })
       }
+    }
+    for engine in EngineKind.allCases {
+      cases.append(
+        LawCase(name: "protocol/\(engine.rawValue)", isRandom: true) { seed in
+          var coverage = ProtocolCoverage()
+          try ProtocolLaw.check(engine: engine, seed: seed, &coverage)
+        })
     }
     cases.append(LawCase(name: "costs", isRandom: true) { try CostLaws.check(seed: $0) })
     for engine in EngineKind.allCases {

@@ -1,5 +1,6 @@
 import Policies
 @_spi(Checking) import Sim
+import Torture
 
 /// A broken law, with everything needed to see it again.
 public struct LawViolation: Error, CustomStringConvertible {
@@ -20,8 +21,10 @@ public struct LawViolation: Error, CustomStringConvertible {
 public struct LawSuite: Sendable {
   public let scenarios: PolicyScenarios
 
-  public init(policyName: String, engine: EngineKind) {
-    scenarios = PolicyScenarios(policyName: policyName, engine: engine)
+  public init(policyName: String, engine: EngineKind, faults: Bool = false) {
+    var scenarios = PolicyScenarios(policyName: policyName, engine: engine)
+    scenarios.faults = faults
+    self.scenarios = scenarios
   }
 
   /// Every policy of the catalogue under every engine.

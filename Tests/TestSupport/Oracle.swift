@@ -1,4 +1,5 @@
 import Sim
+import Torture
 
 /// Which instance a request is queued at (semantics.md 34); ties go to the lowest id.
 public enum OracleRouter: String, Sendable, CaseIterable {

@@ -15,6 +15,8 @@ public final class RunChecker: RunObserver {
   public private(set) var coincidences = 0
   /// Requests that referred to a unit of shared prefix.
   public private(set) var sharing: Set<Int> = []
+  /// What the managers did, rebuilt from their records.
+  public private(set) var moves = MoveLedger()
 
   private let configuration: SimulationConfiguration
   private let requests: [TraceRequest]
@@ -27,6 +29,8 @@ public final class RunChecker: RunObserver {
   private var admitted: Set<Int> = []
   private var victims: [Int] = []
   private var busyUntil: [SimTime?] = []
+  /// Faults that last, and how many of each.
+  private var faults: [Fault: Int] = [:]
 
   public init(
     _ configuration: SimulationConfiguration, requests: [TraceRequest], policy: any SchedulingPolicy
@@ -49,6 +53,7 @@ public final class RunChecker: RunObserver {
     check(ended[id] == nil, "a request ends once", "request \(id)")
     ended[id] = record
     endedCount += 1
+    moves.forget(record.id.index)
     check(
       record.arrival == asked.arrival && record.prompt == asked.prompt && record.output == asked.output,
       "a request is what the trace says", "request \(id)")
@@ -74,6 +79,7 @@ public final class RunChecker: RunObserver {
 
   public func decided(_ decision: DecisionRecord) {
     decisions[decision.kind, default: 0] += 1
+    moves.decided(decision)
     if decision.kind == .preempt {
       victims.append(decision.request.index)
       if decision.blocks > 0 { borrowersPreempted += 1 }
@@ -83,9 +89,35 @@ public final class RunChecker: RunObserver {
       check(
         lends, "nothing is lent when lending is off",
         "\(decision.kind.rawValue) of request \(decision.request.index)")
-    case .preempt, .reject, .steal: break
+    case .preempt, .reject, .steal, .lost, .restart: break
     }
   }
+
+  public func faulted(_ record: FaultRecord) {
+    if record.begins {
+      faults[record.fault, default: 0] += 1
+    } else {
+      faults[record.fault, default: 0] -= 1
+    }
+  }
+
+  /// Blocks that instance `i` can use, and whether it is up, from the faults that have been told.
+  private func condition(of i: Int) -> (isUp: Bool, capacity: Int) {
+    var isUp = true
+    var capacity = configuration.blocksPerInstance - (configuration.engine.kind == .chunked ? 1 : 0)
+    let topology = configuration.topology
+    for (fault, count) in faults where count > 0 {
+      switch fault {
+      case .crash(let id) where id.index == i: isUp = false
+      case .nodeLoss(let node) where topology.nodes(of: i).contains(node): isUp = false
+      case .memoryShrink(let id, let blocks) where id.index == i: capacity -= count * blocks
+      default: break
+      }
+    }
+    return (isUp, isUp ? max(0, capacity) : 0)
+  }
+
+  public func managed(_ record: ProtocolRecord) { moves.managed(record) }
 
   // MARK: - Instants
 
@@ -97,6 +129,8 @@ public final class RunChecker: RunObserver {
     while arrived < requests.count, requests[arrived].arrival <= time { arrived += 1 }
     checkRequests(snapshot)
     checkBlocks(snapshot)
+    moves.inspect(snapshot)
+    for (law, details) in moves.violations { check(false, law, details) }
     checkVictims(snapshot)
     let endings = busyUntil.count { $0 == time }
     if endings > 1 || (endings == 1 && arrived > before) { coincidences += 1 }
@@ -105,6 +139,7 @@ public final class RunChecker: RunObserver {
 
   /// To be called after the run.
   func finish(_ summary: RunSummary) {
+    check(moves.isSettled, "nothing is reserved or under way after the end", "\(moves.open)")
     check(endedCount == requests.count, "every request ends", "\(endedCount) of \(requests.count)")
     let completed = ended.count { $0?.outcome == .completed }
     check(
@@ -128,7 +163,11 @@ public final class RunChecker: RunObserver {
     var queued = running
     for p in snapshot.placements {
       check(ended[p.request.index] == nil, "an ended request is gone", "request \(p.request.index)")
-      if p.phase == .queued { queued[p.home.index] += 1 } else { running[p.home.index] += 1 }
+      switch p.phase {
+      case .waiting: break
+      case .queued: queued[p.home.index] += 1
+      case .prefilling, .decoding: running[p.home.index] += 1
+      }
     }
     for (i, instance) in snapshot.instances.enumerated() {
       check(
@@ -141,6 +180,10 @@ public final class RunChecker: RunObserver {
         running[i] == 0 || instance.busyUntil != nil, "an instance with admitted requests is at work",
         "instance \(i)")
       check(instance.busyUntil.map { $0 > time } ?? true, "a step ends after it starts", "instance \(i)")
+      let isUp = condition(of: i).isUp
+      check(
+        isUp == instance.isUp && (isUp || (running[i] == 0 && queued[i] == 0 && instance.busyUntil == nil)),
+        "nothing is on an instance that is down", "instance \(i)")
     }
   }
 
@@ -159,6 +202,7 @@ public final class RunChecker: RunObserver {
       arriving[[move.request.index, move.destination.index], default: 0] += move.blocks
       check(move.blocks > 0, "a move moves something", "request \(move.request.index)")
     }
+    for (destination, blocks) in moves.reserved { used[destination] += blocks }
     for p in snapshot.placements {
       let id = p.request.index
       // Shared units count once for all who refer to them.
@@ -176,7 +220,9 @@ public final class RunChecker: RunObserver {
           arriving[[id, loan.host.index], default: 0] == loan.arriving, "what arrives is on its way",
           "request \(id)")
       }
-      check(p.phase != .queued || p.loans.isEmpty, "who waits holds nothing", "request \(id)")
+      check(
+        (p.phase != .queued && p.phase != .waiting) || p.loans.isEmpty, "who waits holds nothing",
+        "request \(id)")
       check(lends || p.loans.isEmpty, "nothing is lent when lending is off", "request \(id)")
       if p.phase == .decoding {
         let reserved = p.loans.reduce(0) { $0 + $1.blocks }
@@ -197,11 +243,10 @@ public final class RunChecker: RunObserver {
         snapshot.placements.contains { $0.request == move.request && $0.phase == .decoding },
         "only a decoding request moves", "request \(move.request.index)")
     }
-    let isChunked = configuration.engine.kind == .chunked
     for i in used.indices { used[i] += units[i].count * snapshot.unitBlocks }
     for (i, instance) in snapshot.instances.enumerated() {
       check(
-        instance.capacity == configuration.blocksPerInstance - (isChunked ? 1 : 0),
+        instance.capacity == condition(of: i).capacity,
         "capacity is what was given",
         "instance \(i)")
       check(
@@ -224,7 +269,7 @@ public final class RunChecker: RunObserver {
   /// prompts with hosts); chunks take theirs as they come.
   private func homeBlocks(_ p: ClusterSnapshot.Placement) -> Int {
     switch p.phase {
-    case .queued: return 0
+    case .waiting, .queued: return 0
     case .decoding: return blocks(p.tokensAtHome)
     case .prefilling:
       let reserved = p.loans.reduce(0) { $0 + $1.blocks }
@@ -235,7 +280,8 @@ public final class RunChecker: RunObserver {
 
   /// semantics.md 20: the oldest admitted request of the cluster is never a victim.
   private func checkVictims(_ snapshot: ClusterSnapshot) {
-    let now = Set(snapshot.placements.filter { $0.phase != .queued }.map(\.request.index))
+    let now = Set(
+      snapshot.placements.filter { $0.phase == .prefilling || $0.phase == .decoding }.map(\.request.index))
     for victim in victims {
       let others = admitted.union(now).union(victims)
       let isOldest =

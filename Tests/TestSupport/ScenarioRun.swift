@@ -1,5 +1,6 @@
 import Policies
 import Sim
+import Torture
 
 /// Runs a scenario on the real engine, under a policy, and keeps what became of each request.
 public struct ScenarioRun {

@@ -1,5 +1,6 @@
 import Policies
 import Sim
+import Torture
 
 /// Closed loops: a turn arrives a think time after its predecessor's end, and nothing else is new.
 public enum SessionLaw {

@@ -96,6 +96,13 @@ struct InstanceState {
   /// Requests admitted whose prompt is not prefilled yet.
   var prefilling = 0
 
+  /// What faults have done to it: whether it is up, the blocks that they withhold, which count as used, and the
+  /// thousandths of their time that its steps take.
+  var isUp = true
+  var withheldBlocks = 0
+  var straggle: Int64 = 1_000
+  var downSince: Int64 = 0
+
   var isBusy = false
   var run = StepRun()
   /// Decode steps completed since the beginning: the batch's own time.

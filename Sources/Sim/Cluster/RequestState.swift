@@ -48,6 +48,10 @@ struct RequestState {
   var firstToken: Int64 = -1
   var lastToken: Int64 = -1
   var preemptions = 0
+  /// Times that it lost its home to a fault.
+  var restarts = 0
+  /// Why it lost its blocks, until they are computed again.
+  var lostTo: RecomputeCause?
   var borrowedPeak = 0
 
   /// Neighbours in the queue or the batch of its home, −1 at the ends.

@@ -5,7 +5,8 @@
 @_spi(Checking) public struct ClusterSnapshot: Sendable {
   /// A live request and its blocks.
   public struct Placement: Sendable {
-    public enum Phase: Sendable { case queued, prefilling, decoding }
+    /// `waiting`: at the front end, for an instance to return.
+    public enum Phase: Sendable { case waiting, queued, prefilling, decoding }
     public var request: RequestID
     public var phase: Phase
     public var home: InstanceID
@@ -16,6 +17,8 @@
     public var tokensAtHome: Int
     /// Blocks on other instances.
     public var loans: [Loan]
+    /// Blocks that a move takes, from the source's first try until it lands or is given up.
+    public var movingBlocks: Int
     /// The units of shared prefix at home that it refers to; requests of one home that share have equal ones.
     public var units: [Int]
   }
@@ -36,8 +39,24 @@
     public var blocks: Int
   }
 
+  /// Blocks kept for a transfer that has not started.
+  public struct Reservation: Sendable {
+    public var move: Int
+    public var destination: InstanceID
+    public var blocks: Int
+  }
+
+  /// What the gManager knows of an instance from its heartbeats.
+  public struct View: Sendable {
+    /// When the heartbeat was sent that it rests on; `nil` if none has come.
+    public var sent: SimTime?
+    public var rows: [PlacementRow]
+  }
+
   /// What the ledger says of an instance.
   public struct Instance: Sendable {
+    public var isUp: Bool
+    /// Less what faults withhold.
     public var capacity: Int
     public var usedBlocks: Int
     public var hostedBlocks: Int
@@ -54,6 +73,11 @@
   /// By ascending request.
   public var placements: [Placement]
   public var moves: [Move]
+  /// Moves that their sources have asked for and that have not started.
+  public var departures: [Move]
+  public var reservations: [Reservation]
+  /// By instance; empty if the gManager keeps no map.
+  public var views: [View]
   public var instances: [Instance]
   /// Blocks of a unit of shared prefix.
   public var unitBlocks: Int
@@ -75,15 +99,32 @@ extension SimulationState {
           request: RequestID(transfer.request), source: transfer.isRecall ? host : home,
           destination: transfer.isRecall ? home : host, blocks: transfer.blocks))
     }
+    let asked = departures.map {
+      let order = $0.move.order
+      return ClusterSnapshot.Move(
+        request: order.request, source: order.source, destination: order.destination,
+        blocks: order.blocks.count)
+    }
+    let reserved = reservations.map {
+      ClusterSnapshot.Reservation(
+        move: $0.move.number, destination: $0.move.order.destination, blocks: $0.move.blocks)
+    }
+    let views = gManager.views.map {
+      ClusterSnapshot.View(
+        sent: $0.sequence > 0 ? SimTime(picoseconds: $0.sent) : nil, rows: Array($0.rows))
+    }
     let ledger = (0..<instanceCount).map { i in
       ClusterSnapshot.Instance(
-        capacity: usableBlocks, usedBlocks: usedBlocks(of: i), hostedBlocks: instances[i].hostedBlocks,
+        isUp: instances[i].isUp, capacity: usableBlocks - instances[i].withheldBlocks,
+        usedBlocks: usedBlocks(of: i) - instances[i].withheldBlocks, hostedBlocks: instances[i].hostedBlocks,
         idleBlocks: prefixUnit > 0 ? prefixCaches[i].idle * prefixUnitBlocks : 0, running: running(on: i),
         queued: instances[i].queue.count,
         busyUntil: instances[i].isBusy ? SimTime(picoseconds: instances[i].run.end) : nil)
     }
     return ClusterSnapshot(
-      time: SimTime(picoseconds: now), placements: placements, moves: moves, instances: ledger,
+      time: SimTime(picoseconds: now), placements: placements, moves: moves, departures: asked,
+      reservations: reserved,
+      views: views, instances: ledger,
       unitBlocks: prefixUnitBlocks)
   }
 
@@ -111,9 +152,10 @@ extension SimulationState {
     }
     return ClusterSnapshot.Placement(
       request: RequestID(r.id),
-      phase: r.phase == .decoding ? .decoding : r.phase == .queued ? .queued : .prefilling,
+      phase: r.phase == .decoding
+        ? .decoding : r.phase == .prefilling ? .prefilling : r.isRouted ? .queued : .waiting,
       home: InstanceID(r.home), length: r.length, storedTokens: stored, tokensAtHome: atHome,
-      loans: loansOfIt,
+      loans: loansOfIt, movingBlocks: r.movingBlocks,
       units: prefixUnit > 0 ? prefixes[slot].units.map(Int.init) : [])
   }
 }
@@ -122,11 +164,12 @@ extension Simulation {
   /// Replays `source`, showing every instant's end to `inspect`: slow, for checkers.
   /// - Throws: what reading the source throws.
   @_spi(Checking) public func run<Source: RequestSource>(
-    _ source: Source, inspect: @escaping (ClusterSnapshot) -> Void
+    _ source: Source, managerOutages: [Range<SimTime>] = [], inspect: @escaping (ClusterSnapshot) -> Void
   ) throws -> RunSummary {
     var source = source
     var state = makeState(source.info)
     state.inspect = inspect
+    state.scheduleOutages(managerOutages)
     return try state.run(&source, onProgress: nil)
   }
 }

@@ -15,6 +15,7 @@ public struct Simulation {
     _ configuration: SimulationConfiguration, policy: any SchedulingPolicy, observer: (any RunObserver)? = nil
   ) throws(ConfigurationError) {
     try configuration.validate()
+    try configuration.managers.validate()
     try policy.lending.validate()
     guard policy.lending.mode == .off || configuration.costs.window == .max else {
       throw ConfigurationError(
@@ -102,6 +103,7 @@ extension SimulationConfiguration {
     try require(
       (0..<100).contains(engine.chunkedWatermarkPercent), "chunked-watermark-percent",
       engine.chunkedWatermarkPercent, "0 to 99")
+    try faults.validate(on: topology)
   }
 }
 

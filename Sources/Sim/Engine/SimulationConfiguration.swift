@@ -15,14 +15,20 @@ public struct SLO: Hashable, Sendable {
 public struct InstanceTopology: Sendable {
   /// The node of each instance's first GPU, by instance.
   public var nodeOfInstance: [Int]
+  /// The nodes that each instance's GPUs are in; `nil` where that is `nodeOfInstance` alone.
+  public var spans: [ClosedRange<Int>]?
   /// A link between two instances of one node, and one between two nodes.
   public var withinNode: LinkCosts
   public var acrossNodes: LinkCosts
   /// GPUs of the whole cluster, for per-GPU figures.
   public var gpus: Int
 
-  public init(nodeOfInstance: [Int], withinNode: LinkCosts, acrossNodes: LinkCosts, gpus: Int) {
+  public init(
+    nodeOfInstance: [Int], spans: [ClosedRange<Int>]? = nil, withinNode: LinkCosts, acrossNodes: LinkCosts,
+    gpus: Int
+  ) {
     self.nodeOfInstance = nodeOfInstance
+    self.spans = spans
     self.withinNode = withinNode
     self.acrossNodes = acrossNodes
     self.gpus = gpus
@@ -30,6 +36,10 @@ public struct InstanceTopology: Sendable {
 
   public var count: Int { nodeOfInstance.count }
 
+  /// The nodes of an instance: it is lost with any of them.
+  public func nodes(of i: Int) -> ClosedRange<Int> {
+    spans?[i] ?? nodeOfInstance[i]...nodeOfInstance[i]
+  }
   public func sameNode(_ a: Int, _ b: Int) -> Bool { nodeOfInstance[a] == nodeOfInstance[b] }
   public func link(_ a: Int, _ b: Int) -> LinkCosts { sameNode(a, b) ? withinNode : acrossNodes }
 }
@@ -41,13 +51,16 @@ public struct SimulationConfiguration: Sendable {
   /// KV blocks of every instance.
   public var blocksPerInstance: Int
   public var engine: EngineOptions
+  public var managers = ProtocolOptions()
   public var slo: SLO
   /// Where the costs were measured, if that is known.
   public var measured: MeasuredRange?
+  /// What goes wrong.
+  public var faults: FaultPlan
 
   public init(
     topology: InstanceTopology, costs: InstanceCosts, blocksPerInstance: Int, engine: EngineOptions,
-    slo: SLO = SLO(), measured: MeasuredRange? = nil
+    slo: SLO = SLO(), measured: MeasuredRange? = nil, faults: FaultPlan = FaultPlan()
   ) {
     self.topology = topology
     self.costs = costs
@@ -55,6 +68,7 @@ public struct SimulationConfiguration: Sendable {
     self.engine = engine
     self.slo = slo
     self.measured = measured
+    self.faults = faults
   }
 }
 

@@ -16,7 +16,11 @@ extension SimulationState {
         at: slowdown.scale(fixed + line.base + work.merge) + rate * (context - line.from),
         slope: rate * step + slope))
     costLines.append(CostLine(at: slowdown.scale(fixed + work.remotePath + work.merge), slope: slope))
-    if costs.stageFloor > 0 { costLines.append(CostLine(at: costs.stageFloor, slope: 0)) }
+    if costs.stageFloor > 0 {
+      // Launches go on beside moves and hosted attention; a straggler is slow in everything.
+      let floor = Slowdown(straggle: slowdown.straggle).scale(costs.stageFloor)
+      costLines.append(CostLine(at: floor, slope: 0))
+    }
     if let longest = costs.longest {
       let first = costLines.count
       appendLongest(lane, of: i, longest, fixed: fixed + work.merge, slowdown: slowdown)
@@ -241,10 +245,15 @@ extension SimulationState {
   }
 
   /// What lengthens every step of an instance: moves that leave it above the free budget (8.6 % at 32 tokens per
-  /// step, linear; paper.md section 7).
+  /// step, linear; paper.md section 7), and what makes it a straggler.
   private func shipping(of i: Int) -> Slowdown {
-    guard instances[i].departures > 0, lending.moveTokensPerStep > 16 else { return .none }
-    return Slowdown(numerator: Int64(16_000 + 86 * (lending.moveTokensPerStep - 16)), denominator: 16_000)
+    let straggle = instances[i].straggle
+    guard instances[i].departures > 0, lending.moveTokensPerStep > 16 else {
+      return Slowdown(straggle: straggle)
+    }
+    return Slowdown(
+      numerator: Int64(16_000 + 86 * (lending.moveTokensPerStep - 16)), denominator: 16_000,
+      straggle: straggle)
   }
 
   /// What lengthens the GPUs' part of a step: besides, under `fluid`, the bandwidth that hosted attention uses.
@@ -307,19 +316,22 @@ extension SimulationState {
 
 /// A factor ≥ 1 on the constants and the rate of a step, so that the cost stays additive over any split of a run.
 private struct Slowdown {
-  var numerator: Int64
-  var denominator: Int64
+  var numerator: Int64 = 1
+  var denominator: Int64 = 1
+  /// Thousandths, on top.
+  var straggle: Int64 = 1_000
 
-  static var none: Slowdown { Slowdown(numerator: 1, denominator: 1) }
-  var isNone: Bool { numerator == denominator }
+  static var none: Slowdown { Slowdown() }
+  var isNone: Bool { numerator == denominator && straggle == 1_000 }
 
   @inline(__always)
   func scale(_ picoseconds: Int64) -> Int64 {
-    numerator == denominator ? picoseconds : scaled(picoseconds)
+    isNone ? picoseconds : scaled(picoseconds)
   }
 
   private func scaled(_ picoseconds: Int64) -> Int64 {
-    Int64((Int128(picoseconds) * Int128(numerator) + Int128(denominator) - 1) / Int128(denominator))
+    let shared = (Int128(picoseconds) * Int128(numerator) + Int128(denominator) - 1) / Int128(denominator)
+    return Int64((shared * Int128(straggle) + 999) / 1_000)
   }
 }
 

@@ -75,6 +75,7 @@ extension SimulationState {
   /// Makes somebody give up blocks so that `slot` may find one. Returns false if it is `slot` that yields.
   mutating func yield(to slot: Int) -> Bool {
     let i = requests[slot].home
+    if takeBackReservation(on: i) { return true }
     let (youngest, others) = holders(on: i, besides: slot)
     if youngest >= 0, requests[youngest].id > requests[slot].id {
       preempt(youngest, .yields(to: requests[slot].id))
@@ -94,7 +95,14 @@ extension SimulationState {
       preempt(slot, .othersAreOlder)
       return false
     }
+    if borrows, isGiant(slot), let reservation = reservations.last {
+      return takeBackReservation(on: reservation.move.destination)
+    }
     leaveHome(slot)
+    if faults.activeCount > 0, !neverFits(slot), !canHold(slot, at: i) {
+      requeue(slot, .memoryShrunk)
+      return false
+    }
     reject(slot, .outgrewCapacity)
     spaceFreed(at: i)
     return false

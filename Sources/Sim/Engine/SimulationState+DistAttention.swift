@@ -53,7 +53,7 @@ extension SimulationState {
 
   private func remotePath(from i: Int, _ work: HostWork) -> Int64 {
     costs.remotePath(
-      over: configuration.topology.link(i, work.host), queries: work.requests, tokens: work.tokens)
+      over: exchangeLink(i, work.host), queries: work.requests, tokens: work.tokens)
   }
 
   /// Attention of a prefill chunk whose request has hosts, beyond its launch and per-token work, ps per stage,
@@ -79,7 +79,7 @@ extension SimulationState {
       let piece = loans[Int(loan)]
       loan = piece.next
       guard piece.blocks > 0 else { continue }
-      let link = configuration.topology.link(i, piece.host)
+      let link = exchangeLink(i, piece.host)
       let cached = cachedRemote * piece.blocks / hosted
       if distributed, cached > 0 {
         let work = rate * x * Int128(cached)

@@ -41,9 +41,8 @@ extension SimulationState {
     let room = min(need, max(0, free - watermark))
     let least = spreads ? max(1, need - room) : need - room
     let most = spreads ? need - 1 : need - room
-    guard least > 0, most >= least,
-      let pieces = askForLoan(slot, blocks: most, minimum: least, isGrowth: false)
-    else {
+    guard least > 0, most >= least else { return false }
+    guard let pieces = askForLoan(slot, blocks: most, minimum: least, isGrowth: false) else {
       if isGiant(slot) {
         instances[i].refusedGiant = requests[slot].id
         instances[i].refusedAtFrees = frees
@@ -124,6 +123,7 @@ extension SimulationState {
       precondition(
         piece.blocks.count > 0 && piece.blocks.count <= freeBlocks(of: piece.host.index),
         "a host lends only blocks that it has")
+      precondition(reaches(requests[slot].home, piece.host.index), "a host lends over a link that works")
       last = piece.host.index
       total += piece.blocks.count
     }
@@ -196,7 +196,7 @@ extension SimulationState {
 
   /// Frees every block that a request has on other instances and aborts its moves.
   mutating func releaseHosted(_ slot: Int) {
-    if requests[slot].movingBlocks > 0 { abortTransfers(of: slot) }
+    if requests[slot].movingBlocks > 0 { abortMoves(of: slot) }
     while requests[slot].firstLoan >= 0 {
       let loan = Int(requests[slot].firstLoan)
       let host = loans[loan].host
@@ -256,7 +256,7 @@ extension SimulationState {
   /// Whether a request is larger than one instance, with the token it is about to store.
   func isGiant(_ slot: Int) -> Bool {
     let stored = requests[slot].phase == .decoding ? storedTokens(of: slot) : requests[slot].length
-    return blocks(for: stored + 1) > usableBlocks - watermark
+    return blocks(for: stored + 1) > usableBlocks - instances[requests[slot].home].withheldBlocks - watermark
   }
 
   /// Whether memory is kept free for an older request that is larger than an instance.
@@ -270,7 +270,7 @@ extension SimulationState {
     return before
   }
 
-  /// Ends a round of admissions: if less is held back than before, everybody who waits looks again.
+  /// Ends a round of admissions, or a theft: if less is held back than before, everybody who waits looks again.
   mutating func endAdmission(_ i: Int, heldBefore: Int) {
     guard holdingGiant > heldBefore else { return }
     for j in 0..<instanceCount where j != i && !instances[j].queue.isEmpty { touch(j) }
@@ -343,7 +343,9 @@ extension SimulationState {
       count(-1, at: longest)
       count(1, at: i)
       requests.insert(slot, into: &instances[i].queue)
+      let heldBefore = holdingGiant
       clearBlockedGiant(of: longest)
+      endAdmission(longest, heldBefore: heldBefore)
       setHungry(longest, false)
       decided(.steal, slot, from: longest, to: i, blocks: 0) { "longest queue" }
       if instances[longest].queue.isEmpty { spaceFreed(at: longest) }

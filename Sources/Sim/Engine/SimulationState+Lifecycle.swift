@@ -18,12 +18,12 @@ extension SimulationState {
       reject(slot, .exceedsCapacity)
       return
     }
+    guard faults.activeCount == 0 else {
+      place(slot)
+      return
+    }
     let home = route(slot)
-    requests[slot].home = home
-    if isWatched { tellArrival(slot) }
-    requests[slot].isRouted = true
-    count(1, at: home)
-    enqueue(slot)
+    settleIn(slot, at: home)
     // A run under way is cut short only if the newcomer could be admitted at the end of the current step.
     if !instances[home].isBusy {
       markUndecided(home)
@@ -32,7 +32,16 @@ extension SimulationState {
     }
   }
 
-  private func route(_ slot: Int) -> Int {
+  /// The request belongs to `home` from now on, and waits there.
+  mutating func settleIn(_ slot: Int, at home: Int) {
+    requests[slot].home = home
+    if isWatched, requests[slot].restarts == 0 { tellArrival(slot) }
+    requests[slot].isRouted = true
+    count(1, at: home)
+    enqueue(slot)
+  }
+
+  func route(_ slot: Int) -> Int {
     let view = requestView(slot)
     let home = withClusterView { policy.route(view, $0) }
     precondition(
@@ -71,8 +80,9 @@ extension SimulationState {
     requests[slot].stored = takeHits(slot, count: hits.units)
     requests[slot].localBlocks = localBlocks
     if requests[slot].firstAdmission < 0 { requests[slot].firstAdmission = now }
-    if requests[slot].preemptions > 0 {
-      metrics.recomputedTokens += requests[slot].length - requests[slot].stored
+    if let cause = requests[slot].lostTo {
+      metrics.recomputed(requests[slot].length - requests[slot].stored, after: cause)
+      requests[slot].lostTo = nil
     }
     instances[i].usedBlocks += localBlocks - sharedBlocks(hits)
     evictIdle(i, used: instances[i].usedBlocks + (chunked ? growth(of: i, steps: 1) : 0))
@@ -251,7 +261,7 @@ extension SimulationState {
   mutating func reject(_ slot: Int, _ reason: RejectionReason) {
     fold(.rejected, slot, blocks: requests[slot].hostedBlocks)
     releaseHosted(slot)
-    metrics.rejected(requests[slot], reason)
+    metrics.rejected(requests[slot], reason, at: now)
     decided(.reject, slot, from: requests[slot].home, to: requests[slot].home, blocks: 0) { reason.rawValue }
     finish(slot, .rejected(reason))
   }
@@ -275,14 +285,23 @@ extension SimulationState {
 
   /// Preempts a request by recompute: its blocks are freed everywhere and it goes back to its queue.
   mutating func preempt(_ slot: Int, _ reason: PreemptionReason) {
-    let i = requests[slot].home
     leaveHome(slot)
-    decided(.preempt, slot, from: i, to: i, blocks: requests[slot].hostedBlocks) { reason.text }
+    requeue(slot, reason)
+  }
+
+  /// A request that has just left the batch or prefill gives up its blocks elsewhere and waits again.
+  mutating func requeue(_ slot: Int, _ reason: PreemptionReason) {
+    let i = requests[slot].home
+    decided(
+      reason.cause == .preemption ? .preempt : .lost, slot, from: i, to: i,
+      blocks: requests[slot].hostedBlocks
+    ) { reason.text }
     fold(.preempted, slot, blocks: requests[slot].hostedBlocks)
     releaseHosted(slot)
     requests[slot].preemptions += 1
+    requests[slot].lostTo = reason.cause
     metrics.preemptions += 1
-    enqueue(slot)
+    if faults.activeCount > 0, !canHold(slot, at: i) { place(slot) } else { enqueue(slot) }
     if i != decider || phase != .decision { touch(i) }
     if lending.mode != .off { spaceFreed(at: i) }
   }
@@ -330,12 +349,27 @@ extension SimulationState {
 
 /// Why a request lost its blocks. The words are made only for observers.
 enum PreemptionReason {
+  case hostCrashed(Int)
+  case linkLost
+  case memoryShrunk
   case yields(to: Int)
   case yieldsToGiant(Int)
   case othersAreOlder
 
+  var cause: RecomputeCause {
+    switch self {
+    case .yields, .yieldsToGiant, .othersAreOlder: .preemption
+    case .hostCrashed: .hostCrash
+    case .linkLost: .linkLoss
+    case .memoryShrunk: .memoryShrink
+    }
+  }
+
   var text: String {
     switch self {
+    case .hostCrashed(let host): "had blocks on instance \(host), which crashed"
+    case .linkLost: "had blocks behind a link that is lost"
+    case .memoryShrunk: "its instance has less memory"
     case .yields(let id): "yields a block to request \(id)"
     case .yieldsToGiant(let id): "yields a block to request \(id), which is larger than an instance"
     case .othersAreOlder: "found no block, and every other holder is older"

@@ -13,20 +13,22 @@ extension SimulationState {
       var next = timers.earliestTime
       if let pending { next = min(next, pending.arrival.picoseconds) }
       if !transfers.isEmpty, let landing = transfers.min { next = min(next, landing.landing) }
+      if nextMessage < next { next = nextMessage }
       // Heartbeats and plans go on only while there is something to manage.
       if nextTick < next, requests.live > 0 { next = nextTick }
+      if faults.nextTime < next, next < .max || requests.live > 0 { next = faults.nextTime }
       if next == .max { break }
       sampleUntil(next)
       now = next
-      if nextTick < now {
-        let period = lending.period.picoseconds
-        nextTick += (now - nextTick + period - 1) / period * period
-      }
+      if nextTick < now { skipIdleTicks() }
 
       phase = .transferLanded
       if !transfers.isEmpty { landTransfers() }
+      phase = .messageDelivered
+      if nextMessage == now { deliverDueMessages() }
       phase = .iterationEnded
       endIterations()
+      if faults.nextTime == now { passFaults() }
       phase = .arrival
       while let request = pending, request.arrival.picoseconds == now {
         precondition(now >= previousArrival, "arrivals never decrease")
@@ -38,15 +40,7 @@ extension SimulationState {
           preconditionFailure("arrivals never decrease")
         }
       }
-      if nextTick == now {
-        metrics.events += 1
-        phase = .heartbeat
-        sendHeartbeats()
-        phase = .plan
-        noteEpochs()
-        plan()
-        nextTick += lending.period.picoseconds
-      }
+      if nextTick == now { tick() }
       phase = .decision
       decide()
       if !endedRequests.isEmpty {
@@ -70,6 +64,9 @@ extension SimulationState {
       }
     }
     precondition(requests.live == 0, "every request ends completed or rejected, and nothing is left waiting")
+    precondition(
+      departures.isEmpty && reservations.isEmpty,
+      "every reservation ends in a transfer, a release or its expiry")
     return metrics.summary(of: self)
   }
 
@@ -93,7 +90,7 @@ extension SimulationState {
         decider = i
         undecided[i >> 6] &= ~(UInt64(1) << UInt64(i & 63))
         undecidedCount -= 1
-        if !instances[i].isBusy { decide(i) }
+        if !instances[i].isBusy, instances[i].isUp { decide(i) }
       }
       isFirstPass = false
     }

@@ -1,54 +1,190 @@
-/// Heartbeats, plans and the messages between the managers.
+/// Heartbeats and plans: the gManager, and what the rManagers tell it (docs/protocol.md).
 extension SimulationState {
-  /// Every rManager reports. O(instances + moves under way).
-  mutating func sendHeartbeats() {
+  /// A heartbeat or a plan is due. O(instances + moves under way) for a heartbeat.
+  mutating func tick() {
+    metrics.events += 1
+    if nextHeartbeat == now {
+      phase = .heartbeat
+      sendHeartbeats()
+      nextHeartbeat += heartbeatPeriod
+    }
+    if nextPlan == now {
+      phase = .plan
+      noteEpochs()
+      plan()
+      nextPlan += lending.period.picoseconds
+    }
+    nextTick = min(nextHeartbeat, nextPlan)
+  }
+
+  /// There was nothing to manage: the next heartbeat and the next plan are the first that are not past.
+  mutating func skipIdleTicks() {
+    func next(_ tick: Int64, _ period: Int64) -> Int64 {
+      tick < now ? tick + (now - tick + period - 1) / period * period : tick
+    }
+    nextHeartbeat = next(nextHeartbeat, heartbeatPeriod)
+    nextPlan = next(nextPlan, lending.period.picoseconds)
+    nextTick = min(nextHeartbeat, nextPlan)
+  }
+
+  private var heartbeatPeriod: Int64 { (managers.heartbeatPeriod ?? lending.period).picoseconds }
+
+  // MARK: - rManagers
+
+  /// Every rManager reports.
+  private mutating func sendHeartbeats() {
     for i in 0..<instanceCount { reports[i] = report(of: i) }
     for transfer in transfers.unordered where !abortedTransfers.contains(transfer.number) {
       countAsDone(transfer)
     }
+    // The last messages of a run are not followed by heartbeats for ever.
+    guard managers.keepsMap, requests.live > 0 else { return }
+    for i in 0..<instanceCount where instances[i].isUp { sendHeartbeat(of: i) }
+    deliverMailbox()
   }
 
-  mutating func plan() {
+  private mutating func sendHeartbeat(of i: Int) {
+    rManagers[i].sequence += 1
+    let sequence = rManagers[i].sequence
+    let isFull = rManagers[i].owesFull || (sequence - 1) % managers.fullHeartbeatEvery == 0
+    let rows = placementRows(of: i)
+    let heartbeat = Heartbeat(
+      sequence: sequence, sent: now, isFull: isFull,
+      rows: isFull ? rows : rows.changes(since: rManagers[i].told), report: reports[i],
+      waiting: waiting(at: i)
+    )
+    rManagers[i].told = rows
+    rManagers[i].owesFull = false
+    send(.heartbeat(heartbeat), from: i, to: Message.gManager)
+  }
+
+  mutating func receiveSendFull(_ epoch: Int, at i: Int) {
+    rManagers[i].owesFull = true
+    rManagers[i].epoch = max(rManagers[i].epoch, epoch)
+  }
+
+  /// What an instance holds, by ascending request: of its own decoding requests, and for others.
+  private func placementRows(of i: Int) -> ContiguousArray<PlacementRow> {
+    var rows = ContiguousArray<PlacementRow>()
+    let done = progress(of: i)
+    var slot = instances[i].batch.head
+    while slot >= 0 {
+      let row = localRow(of: Int(slot), done)
+      if row.blocks > .zero { rows.append(row) }
+      slot = requests[Int(slot)].next
+    }
+    for index in instances[i].loans where loans[Int(index)].blocks > 0 {
+      rows.append(hostedRow(of: loans[Int(index)]))
+    }
+    rows.sort { $0.request < $1.request }
+    return rows
+  }
+
+  /// What a decoding request holds at home.
+  func localRow(of slot: Int, _ done: (completed: Int64, started: Int64)) -> PlacementRow {
+    PlacementRow(
+      request: RequestID(requests[slot].id), home: InstanceID(requests[slot].home),
+      blocks: KVBlocks(localBlocks(of: slot, steps: done.started)),
+      movable: KVBlocks(movableBlocks(of: slot, steps: done.completed)))
+  }
+
+  /// What a host holds of a request.
+  func hostedRow(of loan: Loan) -> PlacementRow {
+    let slot = Int(loan.slot)
+    return PlacementRow(
+      request: RequestID(requests[slot].id), home: InstanceID(requests[slot].home),
+      blocks: KVBlocks(loan.blocks), movable: KVBlocks(recallableBlocks(of: slot, loan)))
+  }
+
+  /// The waiting requests that the sequences of an instance, and its memory twice over, could take.
+  private func waiting(at i: Int) -> ContiguousArray<WaitingRequest> {
+    var waiting = ContiguousArray<WaitingRequest>()
+    var blocks = 0
+    var slot = instances[i].queue.head
+    while slot >= 0, waiting.count < reports[i].freeSequences, blocks <= 2 * usableBlocks {
+      waiting.append(waitingRequest(Int(slot)))
+      blocks += waiting.last!.blocks
+      slot = requests[Int(slot)].next
+    }
+    return waiting
+  }
+
+  func waitingRequest(_ slot: Int) -> WaitingRequest {
+    let length = requests[slot].length
+    return WaitingRequest(blocks: blocks(for: length), tokens: length)
+  }
+
+  // MARK: - The gManager
+
+  /// Takes a heartbeat in, unless it is older than what is known. One that builds on a heartbeat which has not come is of
+  /// no use: a full one is asked for.
+  mutating func receive(_ heartbeat: Heartbeat, from i: Int) {
+    guard !gManager.isDown else { return }
+    guard heartbeat.sequence > gManager.views[i].sequence else {
+      metrics.managers.olderHeartbeats += 1
+      return
+    }
+    guard heartbeat.isFull || follows(heartbeat, gManager.views[i]) else {
+      metrics.managers.gaps += 1
+      send(.sendFull(epoch: gManager.epoch), from: Message.gManager, to: i)
+      return
+    }
+    gManager.views[i].rows =
+      heartbeat.isFull ? heartbeat.rows : gManager.views[i].rows.applying(heartbeat.rows)
+    gManager.views[i].sequence = heartbeat.sequence
+    gManager.views[i].sent = heartbeat.sent
+    gManager.views[i].received = now
+    gManager.views[i].report = heartbeat.report
+    gManager.views[i].waiting = heartbeat.waiting
+  }
+
+  private func follows(_ heartbeat: Heartbeat, _ view: GManager.View) -> Bool {
+    view.sequence > 0 && heartbeat.sequence == view.sequence + 1
+  }
+
+  /// Whether the gManager has a view of an instance that is not too old to plan with.
+  func isHeard(_ i: Int) -> Bool {
+    gManager.views[i].sequence > 0
+      && now - gManager.views[i].received <= managers.silence(period: lending.period).picoseconds
+  }
+
+  private mutating func plan() {
+    guard !gManager.isDown, mayPlan() else { return }
     let orders = withPlacementMap { policy.plan($0) }
     for order in orders {
-      mailbox.append(Message(receiver: order.source.index, sender: -1, payload: .moveKVCache(order)))
+      gManager.orders += 1
+      let move = Move(epoch: gManager.epoch, ordinal: gManager.orders, order: order)
+      note(.ordered, move)
+      send(.moveKVCache(move), from: Message.gManager, to: move.source)
     }
-    deliverMessages()
+    deliverMailbox()
   }
 
-  /// Delivers in rounds: what a round's messages cause is delivered in the next one, by receiver and sender.
-  private mutating func deliverMessages() {
-    while !mailbox.isEmpty {
-      // Stable by construction: equal (receiver, sender) keep the order in which they were sent.
-      let round = mailbox.enumerated().sorted {
-        ($0.element.receiver, $0.element.sender, $0.offset) < (
-          $1.element.receiver, $1.element.sender, $1.offset
-        )
-      }
-      mailbox.removeAll(keepingCapacity: true)
-      for (_, message) in round { deliver(message) }
-    }
+  /// A gManager that has just started waits until it has heard of everybody, or long enough.
+  private func mayPlan() -> Bool {
+    guard managers.keepsMap, now < gManager.waitsUntil else { return true }
+    return (0..<instanceCount).allSatisfy { gManager.views[$0].sequence > 0 }
   }
 
-  private mutating func deliver(_ message: Message) {
-    switch message.payload {
-    case .moveKVCache(let order):
-      guard slotToMove(order) != nil else {
-        refuse(order, "the request has changed since the heartbeat")
-        return
-      }
-      mailbox.append(
-        Message(
-          receiver: order.destination.index, sender: order.source.index, payload: .tryMoveKVCache(order)))
-    case .tryMoveKVCache(let order):
-      let accepted = tryReserve(order)
-      mailbox.append(
-        Message(
-          receiver: order.source.index, sender: order.destination.index,
-          payload: .tryMoveReply(order, accepted: accepted)))
-    case .tryMoveReply(let order, let accepted):
-      if accepted { startTransfer(order) } else { refuse(order, "no room at the destination") }
+  /// The gManager loses its map. Serving goes on, and so do the moves that it has ordered.
+  mutating func crashGManager() {
+    note(.managerDown)
+    gManager.isDown = true
+    for i in gManager.views.indices { gManager.views[i] = GManager.View() }
+  }
+
+  /// A new gManager takes over: it asks every instance for a full heartbeat, and plans when they have come.
+  mutating func restartGManager() {
+    note(.managerUp)
+    gManager.isDown = false
+    gManager.epoch += 1
+    gManager.orders = 0
+    gManager.waitsUntil = now + managers.silence(period: lending.period).picoseconds
+    policy.forgetPlans()
+    for i in gManager.views.indices {
+      send(.sendFull(epoch: gManager.epoch), from: Message.gManager, to: i)
     }
+    deliverMailbox()
   }
 
   // MARK: - What an rManager knows

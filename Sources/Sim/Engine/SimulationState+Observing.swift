@@ -1,4 +1,4 @@
-/// What only observers need: none of it runs without one, and none of it changes the state.
+/// What only observers need. None of it changes the state, but for counters.
 extension SimulationState {
   /// Tells the observer that `steps` steps of the run under way are over, before they are booked.
   func tellWork(_ i: Int, steps: Int64) {
@@ -18,6 +18,34 @@ extension SimulationState {
         usedBlocks: instances[i].usedBlocks, hostedBlocks: instances[i].hostedBlocks))
   }
 
+  /// Counts and tells what happened to a move.
+  mutating func note(_ kind: ProtocolRecord.Kind, _ move: Move) {
+    note(
+      kind, move.number, request: move.order.request.index, from: move.source, to: move.destination,
+      blocks: move.blocks)
+  }
+
+  mutating func note(_ kind: ProtocolRecord.Kind, _ transfer: Transfer) {
+    note(
+      kind, transfer.number, request: transfer.request,
+      from: transfer.isRecall ? transfer.host : transfer.home,
+      to: transfer.isRecall ? transfer.home : transfer.host, blocks: transfer.blocks)
+  }
+
+  /// Counts and tells what happened to the gManager.
+  mutating func note(_ kind: ProtocolRecord.Kind) { note(kind, 0, request: 0, from: 0, to: 0, blocks: 0) }
+
+  private mutating func note(
+    _ kind: ProtocolRecord.Kind, _ number: Int, request: Int, from source: Int, to destination: Int,
+    blocks: Int
+  ) {
+    metrics.managers[kind] += 1
+    observer?.managed(
+      ProtocolRecord(
+        time: SimTime(picoseconds: now), kind: kind, move: number, request: RequestID(request),
+        source: InstanceID(source), destination: InstanceID(destination), blocks: blocks))
+  }
+
   func tellChange(_ kind: RequestChange.Kind, _ slot: Int, blocks: Int) {
     observer?.changed(
       RequestChange(
@@ -30,7 +58,8 @@ extension SimulationState {
     guard let observer else { return }
     let home = requests[slot].home
     var record = ArrivalRecord(
-      time: SimTime(picoseconds: now), request: RequestID(requests[slot].id), home: InstanceID(home), load: 0,
+      time: SimTime(picoseconds: requests[slot].arrival), request: RequestID(requests[slot].id),
+      home: InstanceID(home), load: 0,
       leastLoad: .max, mostLoad: 0, queued: instances[home].queue.count, freeBlocks: 0, mostFreeBlocks: 0)
     for i in 0..<instanceCount {
       let load = running(on: i) + instances[i].queue.count

@@ -16,14 +16,16 @@ extension SimulationState {
     }
   }
 
-  /// Whether the newly queued head of `i` could be admitted at the end of the step under way.
+  /// Whether the newly queued head of `i` could be admitted at the end of the step under way, or takes its place in the line
+  /// of the giants then.
   func mightAdmit(_ slot: Int, at i: Int) -> Bool {
     // Equal chunks leave no budget.
     if instances[i].run.chunk > 0 { return false }
     if !chunked, options.overBudget == .ignore, requests[slot].length > options.maxNumBatchedTokens {
       return true
     }
-    guard running(on: i) < options.maxNumSeqs, !isHeldBack(slot) else { return false }
+    guard running(on: i) < options.maxNumSeqs else { return false }
+    if isHeldBack(slot) { return isGiant(slot) }
     if borrows { return true }
     // A first chunk is as short as the budget left then.
     if chunked, !options.reserveISL { return true }

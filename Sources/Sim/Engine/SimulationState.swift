@@ -4,7 +4,7 @@ import HeapModule
 ///
 /// The extensions hold the mechanism, one concern a file: the loop (`+Loop`), steps and runs of steps (`+Steps`,
 /// `+Decode`, `+Costs`), the two local engines (`+VLLMv0`, `+Chunked`), the life of a request (`+Lifecycle`),
-/// lending (`+Lending`, `+DistAttention`), moves and the managers (`+Moves`, `+Managers`).
+/// lending (`+Lending`, `+DistAttention`), moves and the managers (`+Moves`, `+Managers`), faults (`+Faults`).
 struct SimulationState: ~Copyable {
   /// Never set. A type with an `Any` in it is passed by address; without one the compiler copies the whole state, some
   /// two kilobytes, wherever one of its readers is called (docs/decisions/0003).
@@ -13,6 +13,7 @@ struct SimulationState: ~Copyable {
   let configuration: SimulationConfiguration
   let options: EngineOptions
   let lending: LendingOptions
+  let managers: ProtocolOptions
   let policy: any SchedulingPolicy
   let observer: (any RunObserver)?
   /// The observer wants to be told of everything.
@@ -60,10 +61,21 @@ struct SimulationState: ~Copyable {
   var transfers = Heap<Transfer>()
   /// Numbers of the moves that were aborted before they landed; looked up, never iterated.
   var abortedTransfers: Set<Int> = []
-  var transferNumber = 0
-  /// The last heartbeat of every instance, as the gManager has it.
+
+  /// What every rManager said last; empty, as `rManagers`, without plans.
   var reports: Slab<InstanceReport>
+  var rManagers: Slab<RManager>
+  var gManager: GManager
+  /// Moves that have not started: what their sources wait for, and what their destinations keep for them, oldest first.
+  var departures: ContiguousArray<Departure> = []
+  var reservations: ContiguousArray<Reservation> = []
+  /// Messages without delay that this instant still delivers; those on their way, and when the first of them arrives.
   var mailbox: ContiguousArray<Message> = []
+  var messages = Heap<Message>()
+  var nextMessage = Int64.max
+  var nextHeartbeat: Int64
+  var nextPlan: Int64
+  /// The earlier of both.
   var nextTick: Int64
 
   /// Tokens and blocks of a unit of shared prefix; 0 without prefix caching.
@@ -75,6 +87,10 @@ struct SimulationState: ~Copyable {
   /// Closed loops: the requests that have ended in this instant.
   var isClosedLoop = false
   var endedRequests: ContiguousArray<Int> = []
+
+  var faults: FaultSchedule
+  /// Requests that no live instance can hold, oldest first: they wait for one to return.
+  var frontEnd = AgeList()
 
   var hungryCount = 0
   /// Times that memory was freed, or a queue emptied, anywhere.
@@ -111,6 +127,8 @@ struct SimulationState: ~Copyable {
     isWatched = observer?.watchesAll ?? false
     self.options = options
     self.lending = lending
+    let managers = configuration.managers
+    self.managers = managers
     self.chunked = chunked
     self.watermark = watermark
     self.borrows = borrows
@@ -129,8 +147,15 @@ struct SimulationState: ~Copyable {
     lanes = Slab(repeating: Lane(), count: count * configuration.costs.stages)
     growers = Slab(repeating: 0, count: count * options.blockSize)
     undecided = Slab(repeating: 0, count: (count + 63) / 64)
+    faults = FaultSchedule(configuration.faults)
     reports = Slab(repeating: InstanceReport(), count: plans ? count : 0)
-    nextTick = plans ? lending.period.picoseconds : .max
+    rManagers = Slab(repeating: RManager(), count: plans ? count : 0)
+    gManager = GManager(
+      views: ContiguousArray(repeating: GManager.View(), count: plans && managers.keepsMap ? count : 0),
+      waitsUntil: managers.silence(period: lending.period).picoseconds)
+    nextPlan = plans ? lending.period.picoseconds : .max
+    nextHeartbeat = plans ? (managers.heartbeatPeriod ?? lending.period).picoseconds : .max
+    nextTick = min(nextHeartbeat, nextPlan)
     if options.prefixCaching, source.prefixUnit > 0 {
       prefixUnit = source.prefixUnit
       prefixUnitBlocks = source.prefixUnit / options.blockSize

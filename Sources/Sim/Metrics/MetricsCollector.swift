@@ -22,11 +22,15 @@ struct MetricsCollector: ~Copyable {
   /// Tokens emitted by runs that are over; `emittedSoFar` adds those of the steps completed since.
   var emitted = 0
   var preemptions = 0
-  var recomputedTokens = 0
+  var faults = FaultSummary()
+  /// When the last request ended.
+  private var lastEnd: Int64 = 0
   var evictedUnits = 0
   private var prefixHitTokens = 0
   private var prefixAskedTokens = 0
   var movedBlocks = 0
+  var downtime: Int128 = 0
+  var managers = ProtocolSummary()
   var held: Int64 = 0
   var busy: Int128 = 0
 
@@ -89,6 +93,7 @@ struct MetricsCollector: ~Copyable {
 
   mutating func completed(_ request: RequestState, at now: Int64) {
     completedCount += 1
+    lastEnd = now
     promptTokens += request.prompt
     outputTokens += request.output
     lastCompletion = max(lastCompletion, now)
@@ -109,7 +114,8 @@ struct MetricsCollector: ~Copyable {
     if isGood { good += 1 }
   }
 
-  mutating func rejected(_ request: RequestState, _ reason: RejectionReason) {
+  mutating func rejected(_ request: RequestState, _ reason: RejectionReason, at now: Int64) {
+    lastEnd = now
     rejectedCount[reason, default: 0] += 1
     rejectedIDs.append(request.id)
     if request.firstAdmission >= 0 { noteLongest(request) }
@@ -120,6 +126,11 @@ struct MetricsCollector: ~Copyable {
   private mutating func noteLongest(_ request: RequestState) {
     longestPrompt = max(longestPrompt, request.prompt)
     longestContext = max(longestContext, request.prompt + request.output)
+  }
+
+  /// A request that lost its blocks is to compute `tokens` tokens again.
+  mutating func recomputed(_ tokens: Int, after cause: RecomputeCause) {
+    faults.recomputedTokens[cause.rawValue] += tokens
   }
 
   /// An admitted prompt of `asked` tokens found `hit` of them cached.
@@ -170,7 +181,8 @@ struct MetricsCollector: ~Copyable {
     s.promptTokens = promptTokens
     s.outputTokens = outputTokens
     s.wastedTokens = wastedTokens
-    s.recomputedTokens = recomputedTokens
+    s.recomputedTokens = faults.recomputedTokens.reduce(0, +)
+    s.faults = faultSummary(of: state)
     s.prefixAskedTokens = prefixAskedTokens
     s.prefixHitTokens = prefixHitTokens
     s.evictedUnits = evictedUnits
@@ -225,9 +237,20 @@ struct MetricsCollector: ~Copyable {
     s.peakUtilisation = Double(mostUsed) / Double(state.configuration.blocksPerInstance)
     s.borrowedBlocksPeak = borrowedPeak
     s.movedBlocks = movedBlocks
+    s.managers = managers
     s.maxContextTokens = state.admissibleBlocks * state.blockSize
     s.giantReserveSeconds = Double(held) * 1e-12
     s.instanceSecondsBusy = Double(busy) * 1e-12
+    return s
+  }
+
+  private func faultSummary(of state: borrowing SimulationState) -> FaultSummary {
+    var s = faults
+    var down = downtime
+    for i in 0..<state.instanceCount where !state.instances[i].isUp {
+      down += Int128(max(0, lastEnd - state.instances[i].downSince))
+    }
+    s.instanceSecondsDown = Double(down) * 1e-12
     return s
   }
 
@@ -302,7 +325,7 @@ extension SimulationState {
       phase = .transferLanded
       let inWindow = now <= metrics.lastArrival
       for i in 0..<instanceCount where inWindow || observer != nil {
-        let used = usedBlocks(of: i)
+        let used = usedBlocks(of: i) - instances[i].withheldBlocks
         let count = running(on: i)
         if inWindow { metrics.sampledWindow(used: used, running: count) }
         observer?.sampled(

@@ -6,6 +6,8 @@ public enum RejectionReason: String, Sendable, CaseIterable {
   case outgrewCapacity = "outgrew-capacity"
   /// Its prompt is longer than the token budget and `over-budget=ignore` was asked for.
   case overBudget = "over-budget"
+  /// No live instance could hold it, and no fault that might change that was going to end.
+  case noLiveInstance = "no-live-instance"
 }
 
 /// How a request's life ended.
@@ -92,6 +94,8 @@ public struct DecisionRecord: Hashable, Sendable {
     case borrow, move, moveRefused = "move-refused", moveAborted = "move-aborted", landed, recall
     case preempt, reject, steal
     case reserve
+    /// A request has lost its blocks to a fault; and one that lost its home is queued at another.
+    case lost, restart
   }
   public var time: SimTime
   public var kind: Kind
@@ -124,18 +128,24 @@ public protocol RunObserver: AnyObject {
   func requestEnded(_ record: RequestRecord)
   func sampled(_ sample: InstanceSample)
   func decided(_ decision: DecisionRecord)
+  /// Something happened to a move before, in or after its transfer, or to the gManager.
+  func managed(_ record: ProtocolRecord)
   /// Whether it wants `arrived`, `changed` and `worked`, which are told for every arrival, change and step run. Asked once.
   var watchesAll: Bool { get }
   func arrived(_ arrival: ArrivalRecord)
   func changed(_ change: RequestChange)
   func worked(_ work: WorkRecord)
+  /// A fault has begun or ended. Told to every observer, before what comes of it.
+  func faulted(_ fault: FaultRecord)
 }
 
 extension RunObserver {
   public var watchesAll: Bool { false }
   public func sampled(_ sample: InstanceSample) {}
   public func decided(_ decision: DecisionRecord) {}
+  public func managed(_ record: ProtocolRecord) {}
   public func arrived(_ arrival: ArrivalRecord) {}
   public func changed(_ change: RequestChange) {}
   public func worked(_ work: WorkRecord) {}
+  public func faulted(_ fault: FaultRecord) {}
 }

@@ -50,3 +50,41 @@ public struct WorkRecord: Hashable, Sendable {
   public var usedBlocks: Int
   public var hostedBlocks: Int
 }
+
+/// Something happened between the managers about a move, or to the gManager (docs/protocol.md).
+///
+/// A number's records tell its whole story: `ordered`; at the source `stale`, or a departure that ends in `started`,
+/// `refused` at the destination, `cancelled` or `late`; at the destination a reservation, `reserved`, which ends in
+/// `started`, `released` or `expired`; and of a transfer `landed` or `aborted`.
+public struct ProtocolRecord: Hashable, Sendable {
+  public enum Kind: Int, Sendable, CaseIterable {
+    /// The gManager sends the order.
+    case ordered
+    /// The source cannot follow it: the request has changed, or the order is of a gManager that is no more.
+    case stale
+    /// The destination keeps the blocks, or has no room.
+    case reserved, refused
+    /// The transfer starts into its reservation, lands, or is given up as its request ends or is preempted.
+    case started, landed, aborted
+    /// The reservation ends without a transfer: the source has cancelled it or the destination needs the blocks, or
+    /// nothing came in time.
+    case released, expired
+    /// No answer has come to the source in time: it asks again or, after that, cancels. It cancels too if the request ends
+    /// or is preempted.
+    case timedOut, cancelled
+    /// An answer for which nobody waits any more, or whose reservation is gone: it starts nothing.
+    case late
+    /// An order or a try that has come before.
+    case duplicate
+    /// The gManager crashes, and another takes over.
+    case managerDown, managerUp
+  }
+  public var time: SimTime
+  public var kind: Kind
+  /// The number of the move and what it moves; 0, and nothing, for what happens to the gManager.
+  public var move: Int
+  public var request: RequestID
+  public var source: InstanceID
+  public var destination: InstanceID
+  public var blocks: Int
+}

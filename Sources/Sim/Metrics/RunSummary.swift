@@ -48,6 +48,59 @@ public struct LongestRequests: Hashable, Sendable {
   }
 }
 
+/// Why a request lost its blocks and had to compute them again.
+public enum RecomputeCause: Int, Sendable, CaseIterable, BitwiseCopyable {
+  /// A shortage of memory without any fault.
+  case preemption
+  /// Its home crashed, a host of its blocks did, or the link to a host was lost.
+  case homeCrash, hostCrash, linkLoss
+  /// Memory of an instance shrank.
+  case memoryShrink
+
+  /// The word for it in tables and JSON.
+  public var name: String {
+    switch self {
+    case .preemption: "preemption"
+    case .homeCrash: "home-crash"
+    case .hostCrash: "host-crash"
+    case .linkLoss: "link-loss"
+    case .memoryShrink: "memory-shrink"
+    }
+  }
+}
+
+/// What faults did to a run.
+public struct FaultSummary: Hashable, Sendable {
+  /// Faults that began, and instances that went down.
+  public var faults = 0, crashes = 0
+  /// Requests that lost their home and were queued anew, each time counted.
+  public var restarts = 0
+  /// Lent blocks that were lost with their host.
+  public var lentBlocksLost = 0
+  /// Tokens computed again, by cause (`RecomputeCause`); together they are the run's `recomputedTokens`.
+  public var recomputedTokens = RecomputeCause.allCases.map { _ in 0 }
+  /// Simulated seconds that instances were down until the last request ended, summed over instances.
+  public var instanceSecondsDown = 0.0
+  public init() {}
+}
+
+/// What the managers' messages went through, and what became of moves (docs/protocol.md).
+public struct ProtocolSummary: Hashable, Sendable {
+  /// Control messages, and those of them that were lost, came twice, or were held back.
+  public var sent = 0, lost = 0, duplicated = 0, reordered = 0
+  /// Heartbeats that came after a newer one, and those that were of no use as one before them had not come.
+  public var olderHeartbeats = 0, gaps = 0
+  private var counts = [Int](repeating: 0, count: ProtocolRecord.Kind.allCases.count)
+
+  public init() {}
+
+  /// How often something happened.
+  public subscript(kind: ProtocolRecord.Kind) -> Int {
+    get { counts[kind.rawValue] }
+    set { counts[kind.rawValue] = newValue }
+  }
+}
+
 /// Everything a run reports. Pure data; a function of the manifest, except `events`.
 public struct RunSummary: Sendable {
   /// Hash over every request's state changes, 16 hexadecimal digits.
@@ -66,6 +119,8 @@ public struct RunSummary: Sendable {
   public var wastedTokens = 0
   /// Tokens prefilled again after preemptions.
   public var recomputedTokens = 0
+  /// What faults did.
+  public var faults = FaultSummary()
   /// Prefix caching: tokens of admitted prompts, those of them found cached, and units evicted.
   public var prefixAskedTokens = 0, prefixHitTokens = 0, evictedUnits = 0
   /// Of the completed requests, the fraction whose prompt or context left the ranges that costs were measured in.
@@ -98,6 +153,7 @@ public struct RunSummary: Sendable {
   /// The fullest any instance ever was, as a fraction of its blocks.
   public var peakUtilisation = 0.0
   public var borrowedBlocksPeak = 0, movedBlocks = 0
+  public var managers = ProtocolSummary()
   /// The longest prompt + its first output token that an empty cluster admits, its watermark kept free.
   public var maxContextTokens = 0
   /// Simulated seconds during which admissions were held back for a request larger than an instance.

@@ -9,6 +9,14 @@ public struct ClusterView: ~Copyable {
   /// KV blocks that an instance can use, and those that admissions leave free.
   public var blocksPerInstance: KVBlocks { KVBlocks(state.pointee.usableBlocks) }
   public var watermark: KVBlocks { KVBlocks(state.pointee.watermark) }
+  /// Whether an instance is up. One that is down has no free block, and is never the least loaded.
+  public func isUp(_ i: InstanceID) -> Bool { state.pointee.instances[i.index].isUp }
+  /// KV blocks that an instance can use now: faults may have taken some, and all of one that is down.
+  public func capacity(_ i: InstanceID) -> KVBlocks {
+    KVBlocks(state.pointee.usableBlocks - state.pointee.instances[i.index].withheldBlocks)
+  }
+  /// Whether messages get through between two instances, both ways: without that neither lends to the other.
+  public func reaches(_ a: InstanceID, _ b: InstanceID) -> Bool { state.pointee.reaches(a.index, b.index) }
   public var blockSize: Int { state.pointee.blockSize }
 
   /// Requests waiting at an instance.
@@ -85,7 +93,8 @@ extension SimulationState {
 
   /// semantics.md 22: the overlap limit on a link.
   func linkFits(from home: Int, to host: Int) -> Bool {
-    let link = configuration.topology.link(home, host)
+    guard reaches(home, host) else { return false }
+    let link = exchangeLink(home, host)
     var users = 0
     for index in instances[host].loans {
       let loan = loans[Int(index)]

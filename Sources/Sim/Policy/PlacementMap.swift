@@ -37,8 +37,9 @@ public struct WaitingRequest: Hashable, Sendable {
 /// What the gManager knows when it plans: a report of every instance, and the request placement map. It cannot be kept
 /// or copied.
 ///
-/// Heartbeats take no time yet, so the map is what the rManagers have: its rows are read where they lie, for the
-/// instances that a planner asks about, and a plan costs nothing for the others (docs/decisions/0008).
+/// Where messages take no time it is what the rManagers have: rows are read where they lie, for the instances that a
+/// planner asks about, and a plan costs nothing for the others (docs/decisions/0008). Else it is what heartbeats have told,
+/// and an instance that is not heard of is full and does nothing (docs/decisions/0009).
 public struct PlacementMap: ~Copyable {
   private let state: UnsafePointer<SimulationState>
 
@@ -71,57 +72,84 @@ public struct PlacementMap: ~Copyable {
   }
 
   /// The last heartbeat of an instance. O(1).
-  public func report(_ i: InstanceID) -> InstanceReport { state.pointee.reports[i.index] }
+  public func report(_ i: InstanceID) -> InstanceReport {
+    guard keepsMap else { return state.pointee.reports[i.index] }
+    guard state.pointee.isHeard(i.index) else { return InstanceReport(usedBlocks: blocksPerInstance) }
+    return state.pointee.gManager.views[i.index].report
+  }
+
+  private var keepsMap: Bool { state.pointee.managers.keepsMap }
+
+  /// What heartbeats have told of an instance, nothing of one that is not heard of.
+  private func told(_ i: Int) -> ContiguousArray<PlacementRow> {
+    state.pointee.isHeard(i) ? state.pointee.gManager.views[i].rows : []
+  }
 
   /// A number for the node of an instance: equal for instances of one node.
   public func node(of i: InstanceID) -> Int { state.pointee.configuration.topology.nodeOfInstance[i.index] }
   public func link(_ a: InstanceID, _ b: InstanceID) -> LinkCosts {
-    state.pointee.configuration.topology.link(a.index, b.index)
+    state.pointee.exchangeLink(a.index, b.index)
+  }
+  /// Whether messages get through between two instances, both ways.
+  public func reaches(_ a: InstanceID, _ b: InstanceID) -> Bool {
+    state.pointee.reaches(a.index, b.index)
   }
   public var acrossNodes: LinkCosts { state.pointee.configuration.topology.acrossNodes }
 
-  /// Shows the waiting requests of an instance, first come first, until `body` returns false.
+  /// Shows the waiting requests of an instance, first come first, until `body` returns false; of heartbeats no more than
+  /// could be admitted to the empty instance.
   public func forEachWaiting(at i: InstanceID, _ body: (WaitingRequest) -> Bool) {
+    guard !keepsMap else {
+      for waiting in state.pointee.gManager.views[i.index].waiting where !body(waiting) { return }
+      return
+    }
     var slot = state.pointee.instances[i.index].queue.head
-    while slot >= 0 {
-      let length = state.pointee.requests[Int(slot)].length
-      guard body(WaitingRequest(blocks: state.pointee.blocks(for: length), tokens: length)) else { return }
+    while slot >= 0, body(state.pointee.waitingRequest(Int(slot))) {
       slot = state.pointee.requests[Int(slot)].next
     }
   }
 
   /// Shows what the decoding requests of an instance hold at home, the oldest request first. O(batch).
   public func forEachLocal(at i: InstanceID, _ body: (PlacementRow) -> Void) {
+    guard !keepsMap else {
+      for row in told(i.index) where row.home == i { body(row) }
+      return
+    }
     let done = state.pointee.progress(of: i.index)
     var slot = state.pointee.instances[i.index].batch.head
     while slot >= 0 {
-      let s = Int(slot)
-      body(
-        PlacementRow(
-          request: RequestID(state.pointee.requests[s].id), home: i,
-          blocks: KVBlocks(state.pointee.localBlocks(of: s, steps: done.started)),
-          movable: KVBlocks(state.pointee.movableBlocks(of: s, steps: done.completed))))
-      slot = state.pointee.requests[s].next
+      body(state.pointee.localRow(of: Int(slot), done))
+      slot = state.pointee.requests[Int(slot)].next
     }
   }
 
   /// Shows what an instance hosts for requests that decode elsewhere and have blocks at home too, in no order that means
   /// anything.
   public func forEachHosted(on host: InstanceID, _ body: (PlacementRow) -> Void) {
+    guard !keepsMap else {
+      for row in told(host.index) where row.home != host && isAtHome(row) { body(row) }
+      return
+    }
     for index in state.pointee.instances[host.index].loans {
       let loan = state.pointee.loans[Int(index)]
-      let slot = Int(loan.slot)
-      guard loan.blocks > 0, state.pointee.hasBlocksAtHome(slot) else { continue }
-      body(
-        PlacementRow(
-          request: RequestID(state.pointee.requests[slot].id),
-          home: InstanceID(state.pointee.requests[slot].home), blocks: KVBlocks(loan.blocks),
-          movable: KVBlocks(state.pointee.recallableBlocks(of: slot, loan))))
+      guard loan.blocks > 0, state.pointee.hasBlocksAtHome(Int(loan.slot)) else { continue }
+      body(state.pointee.hostedRow(of: loan))
     }
   }
 
-  /// Whether a decoding request of `home` has blocks at home and elsewhere. O(1) if none borrows.
+  /// Whether a request has blocks at its home too, as far as heartbeats tell.
+  private func isAtHome(_ row: PlacementRow) -> Bool {
+    state.pointee.gManager.views[row.home.index].row(of: row.request)?.home == row.home
+  }
+
+  /// Whether a decoding request of `home` has blocks at home and elsewhere. O(1) if none borrows; from heartbeats O(rows of
+  /// all instances).
   public func isBorrowing(_ home: InstanceID) -> Bool {
+    guard !keepsMap else {
+      return (0..<count).contains { host in
+        told(host).contains { $0.home == home && host != home.index && isAtHome($0) }
+      }
+    }
     guard state.pointee.instances[home.index].borrowers > 0 else { return false }
     var slot = state.pointee.instances[home.index].batch.head
     while slot >= 0 {
@@ -134,6 +162,12 @@ public struct PlacementMap: ~Copyable {
 
   /// Landed blocks that a host holds of a request.
   public func blocks(of request: RequestID, on host: InstanceID) -> Int {
+    guard !keepsMap else {
+      guard let row = state.pointee.gManager.views[host.index].row(of: request), row.home != host else {
+        return 0
+      }
+      return row.blocks.count
+    }
     for index in state.pointee.instances[host.index].loans {
       let loan = state.pointee.loans[Int(index)]
       if loan.blocks > 0, state.pointee.requests[Int(loan.slot)].id == request.index { return loan.blocks }

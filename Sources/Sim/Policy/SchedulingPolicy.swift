@@ -28,6 +28,9 @@ public protocol SchedulingPolicy: AnyObject {
 
   /// The moves to make now, from the gManager's map. Called once a period.
   func plan(_ map: borrowing PlacementMap) -> [MoveOrder]
+
+  /// The gManager has crashed, and what plans remember of each other is lost.
+  func forgetPlans()
 }
 
 extension SchedulingPolicy {
@@ -35,6 +38,7 @@ extension SchedulingPolicy {
   public var steals: Bool { false }
   public func lend(_ ask: LoanRequest, _ cluster: borrowing ClusterView) -> [LoanPiece]? { nil }
   public func plan(_ map: borrowing PlacementMap) -> [MoveOrder] { [] }
+  public func forgetPlans() {}
 }
 
 /// What a policy may know of a request: never how long its output will be.

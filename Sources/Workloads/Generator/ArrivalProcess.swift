@@ -1,3 +1,5 @@
+import Sim
+
 /// When requests arrive: gaps of some shape, stretched by a rate that may change with time.
 ///
 ///     ArrivalProcess(gaps: .gamma(cv: 2), pattern: .constant(rate: 4))

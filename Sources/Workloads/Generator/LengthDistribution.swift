@@ -1,3 +1,5 @@
+import Sim
+
 /// Numbers of tokens, or seconds, by their inverse distribution function, so that one uniform number gives one
 /// value and two values can be correlated through their uniform numbers.
 public indirect enum LengthDistribution: Hashable, Sendable {

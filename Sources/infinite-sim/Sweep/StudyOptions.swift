@@ -15,7 +15,8 @@ extension Vocabulary {
       Set(declared.filter { $0.isFlag == isFlag }.map(\.name)).subtracting(excluded)
     }
     return Vocabulary(
-      options: names(false), flags: names(true), engine: Set(EngineOption.all.map(\.key)),
+      options: names(false), flags: names(true),
+      engine: Set(EngineOption.all.map(\.key) + ManagerOption.all.map(\.key)),
       policies: Dictionary(
         uniqueKeysWithValues: PolicyCatalog.all.map { ($0.name, Set($0.options.map(\.key))) }))
   }()
@@ -66,6 +67,7 @@ extension StudyPoint {
       case "trace": !GeneratedTrace.isRecipe(value) || GeneratedTrace.isFile(value)
       case "model": Machine.isPath(model: value)
       case "hardware": Machine.isPath(hardware: value)
+      case "faults": true
       default: false
       }
     return isPath && !value.hasPrefix("/") ? folder + value : value

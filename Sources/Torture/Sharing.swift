@@ -9,7 +9,7 @@ public struct Sharing: Sendable {
   public init() {}
 
   /// Prompts of a few families that part ways after some units, as conversations do.
-  init(requests: [TraceRequest], unit: Int, _ random: inout SeededRandom) {
+  package init(requests: [TraceRequest], unit: Int, _ random: inout SeededRandom) {
     self.unit = unit
     let families = random.integer(1...4)
     hashes = requests.map { request in

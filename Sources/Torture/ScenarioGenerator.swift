@@ -1,27 +1,5 @@
 import Sim
 
-/// A small random cluster and trace, a function of `seed`, `engine.kind` and whether it lends.
-public struct Scenario: Sendable {
-  public var seed: UInt64
-  public var configuration: SimulationConfiguration
-  public var requests: [TraceRequest]
-  public var router: OracleRouter
-  public var lending: LendingOptions
-  /// What prompts share, if the engine caches prefixes.
-  public var sharing = Sharing()
-
-  public init(
-    seed: UInt64, configuration: SimulationConfiguration, requests: [TraceRequest], router: OracleRouter,
-    lending: LendingOptions
-  ) {
-    self.seed = seed
-    self.configuration = configuration
-    self.requests = requests
-    self.router = router
-    self.lending = lending
-  }
-}
-
 /// Draws scenarios in which the rules of the engine meet each other often: shortages, ties in time, prompts above
 /// the budget, requests larger than an instance, bursts and idle gaps, and long stretches of plain decoding.
 ///
@@ -47,44 +25,9 @@ public struct ScenarioGenerator: Sendable {
   }
 
   /// The unit of all costs and arrivals, ps.
-  var unit: Int64 = 1_000
+  package var unit: Int64 = 1_000
 
-  /// The scenario of `seed`: the same on every machine.
-  public func scenario(seed: UInt64) -> Scenario {
-    var random = SeededRandom(seed: seed)
-    let blockSize = random.pick([16, 16, 16, 16, 8, 4])
-    let blocks = random.integer(8...60)
-    let options = engineOptions(blockSize: blockSize, &random)
-    let instances = lending ? random.pick([2, 2, 2, 3, 4, 5]) : random.integer(1...5)
-    let stages = random.chance(25) ? random.integer(2...3) : 1
-    let costs = costs(stages: stages, ranks: random.chance(25) ? random.integer(2...4) : 1, &random)
-    let configuration = SimulationConfiguration(
-      topology: topology(instances: instances, gpus: instances * stages * costs.ranks, &random),
-      costs: costs, blocksPerInstance: blocks, engine: options)
-
-    var lendingOptions = LendingOptions()
-    if lending {
-      lendingOptions.mode = .passive
-      lendingOptions.borrowChunk = random.pick([1, 2, 4, 16])
-      lendingOptions.creditorUtilisationPercent = random.pick([50, 90, 90, 100])
-      lendingOptions.lendWhileQueueing = random.chance(20)
-      lendingOptions.reserveGiants = random.chance(70)
-      lendingOptions.placement = random.chance(80) ? .spread : .pack
-    }
-    var scenario = Scenario(
-      seed: seed, configuration: configuration,
-      requests: requests(
-        instanceTokens: blocks * blockSize, instances: instances, &random),
-      router: random.pick(OracleRouter.allCases), lending: lendingOptions)
-    if sharing {
-      scenario.configuration.engine.prefixCaching = true
-      scenario.sharing = Sharing(
-        requests: scenario.requests, unit: blockSize * random.integer(1...3), &random)
-    }
-    return scenario
-  }
-
-  func engineOptions(blockSize: Int, _ random: inout SeededRandom) -> EngineOptions {
+  package func engineOptions(blockSize: Int, _ random: inout SeededRandom) -> EngineOptions {
     var options = EngineOptions()
     options.kind = engine
     options.blockSize = blockSize
@@ -104,7 +47,7 @@ public struct ScenarioGenerator: Sendable {
   }
 
   /// Linear a + b·tokens, in steps of 1, 8 or 64 tokens, or constant: then instances march in step.
-  func costs(stages: Int, ranks: Int, _ random: inout SeededRandom) -> InstanceCosts {
+  package func costs(stages: Int, ranks: Int, _ random: inout SeededRandom) -> InstanceCosts {
     let tile = random.pick([1, 8, 64])
     let linearBase = unit * Int64(random.integer(10...40))
     let linearSlope = random.chance(30) ? 0 : unit * Int64(random.integer(1...4))
@@ -145,7 +88,7 @@ public struct ScenarioGenerator: Sendable {
       handoff: { unit + handoffRate * Int64($0) })
   }
 
-  func topology(
+  package func topology(
     instances: Int, gpus: Int, _ random: inout SeededRandom
   ) -> InstanceTopology {
     let nodes = random.integer(1...3)
@@ -161,7 +104,7 @@ public struct ScenarioGenerator: Sendable {
   }
 
   /// Bursts with gaps between them, on a coarse grid of times; mostly medium requests, some giants, some too large.
-  func requests(
+  package func requests(
     instanceTokens: Int, instances: Int, _ random: inout SeededRandom
   ) -> [TraceRequest] {
     let grid = unit * Int64(random.pick([1, 10, 50, 100]))
@@ -195,12 +138,12 @@ public struct ScenarioGenerator: Sendable {
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): random numbers that depend on the seed alone.
-struct SeededRandom {
+package struct SeededRandom {
   private var state: UInt64
 
-  init(seed: UInt64) { state = seed }
+  package init(seed: UInt64) { state = seed }
 
-  mutating func next() -> UInt64 {
+  package mutating func next() -> UInt64 {
     state &+= 0x9E37_79B9_7F4A_7C15
     var z = state
     z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -209,11 +152,13 @@ struct SeededRandom {
   }
 
   /// Uniform but for a bias below 2⁻⁴⁰ on the small ranges used here.
-  mutating func integer(_ range: ClosedRange<Int>) -> Int {
+  package mutating func integer(_ range: ClosedRange<Int>) -> Int {
     range.lowerBound + Int(next() % UInt64(range.count))
   }
 
-  mutating func chance(_ percent: Int) -> Bool { integer(0...99) < percent }
+  package mutating func chance(_ percent: Int) -> Bool { integer(0...99) < percent }
 
-  mutating func pick<Element>(_ elements: [Element]) -> Element { elements[integer(0...elements.count - 1)] }
+  package mutating func pick<Element>(_ elements: [Element]) -> Element {
+    elements[integer(0...elements.count - 1)]
+  }
 }

@@ -27,10 +27,35 @@ public struct PolicyScenario: Sendable {
   }
 }
 
+extension PolicyScenario {
+  /// Its requests, its faults and its network, a line each.
+  public var story: String {
+    var lines = requests.enumerated().map { index, request in
+      "request \(index): at \(request.arrival.picoseconds) ps, \(request.prompt) + \(request.output) tokens"
+    }
+    func time(_ time: SimTime?) -> String { time.map { "\($0.picoseconds) ps" } ?? "the end" }
+    for fault in configuration.faults.timed {
+      lines.append("fault: \(fault.fault), \(time(fault.start)) to \(time(fault.end))")
+    }
+    for fault in configuration.faults.random {
+      lines.append(
+        "fault: \(fault.fault), every \(fault.meanBetween.picoseconds) ps for \(fault.meanRepair.picoseconds) ps, "
+          + "until \(time(fault.last))")
+    }
+    lines.append("nodes: \(configuration.topology.nodeOfInstance)")
+    lines.append("\(configuration.managers)")
+    return lines.joined(separator: "\n") + "\n"
+  }
+}
+
 /// Draws scenarios for any policy of the catalogue. A policy it has never heard of gets its default options.
 public struct PolicyScenarios: Sendable {
   public var policyName: String
   public var engine: EngineKind
+  /// Whether faults are drawn as well.
+  public var faults = false
+  /// Whether planners, where there are any, move more than elsewhere.
+  public var movesOften = false
 
   public init(policyName: String, engine: EngineKind) {
     self.policyName = policyName
@@ -69,6 +94,16 @@ public struct PolicyScenarios: Sendable {
     for key in keys.sorted() {
       if let values = Self.choices[key] { options[key] = random.pick(values) }
     }
+    if movesOften {
+      // Plans are rarer, as they cost the most, and moves take longer.
+      let values = [
+        ("lending", ["proactive"]), ("min-gain", ["0"]), ("cooldown", ["0"]), ("beta-threshold", ["64"]),
+        ("move-tokens-per-step", ["1", "1", "2"]), ("period", ["0.000008", "0.00001", "0.00002"]),
+      ]
+      for (key, choices) in values where options[key] != nil && (key == "period" || random.chance(80)) {
+        options[key] = random.pick(choices)
+      }
+    }
     let lends = options["lending", default: "off"] != "off"
     var generator = ScenarioGenerator(engine: engine, lending: lends)
     generator.unit = 10_000
@@ -106,6 +141,11 @@ public struct PolicyScenarios: Sendable {
       scenario.configuration.engine.prefixCaching = true
       scenario.sharing = Sharing(
         requests: scenario.requests, unit: blockSize * random.integer(1...3), &random)
+    }
+    if faults {
+      let faults = FaultGenerator(unit: generator.unit)
+      scenario.configuration.managers = faults.managers(&random)
+      scenario.configuration.faults = faults.plan(for: scenario, &random)
     }
     return scenario
   }

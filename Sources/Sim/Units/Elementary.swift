@@ -2,13 +2,13 @@
 ///
 /// The C library's own differ in the last bit between machines and versions, and a generated trace must not.
 /// Relative error below 10⁻¹⁴ over the ranges used here (0 < x ≤ 10¹⁸, |y| ≤ 50).
-enum Elementary {
+package enum Elementary {
   /// ln 2 to the nearest `Double`.
   private static let ln2 = 0x1.62e42fefa39efp-1
 
   /// The natural logarithm of a normal positive number: x = m·2ᵏ with m near 1, and
   /// ln m = 2·(s + s³/3 + s⁵/5 + …) with s = (m − 1)/(m + 1), |s| ≤ 0.172, cut below 10⁻¹⁸.
-  static func ln(_ x: Double) -> Double {
+  package static func ln(_ x: Double) -> Double {
     precondition(x.isNormal && x > 0, "the logarithm needs a normal positive number")
     var m = x.significand
     var k = Double(x.exponent)
@@ -24,7 +24,7 @@ enum Elementary {
   }
 
   /// e to the power y: y = k·ln 2 + r with |r| ≤ 0.35, and Taylor's series for eʳ, cut below 10⁻¹⁸.
-  static func exp(_ y: Double) -> Double {
+  package static func exp(_ y: Double) -> Double {
     precondition(y.magnitude <= 700, "the exponential needs |y| ≤ 700")
     let k = (y / ln2).rounded()
     let r = y - k * ln2
@@ -34,13 +34,13 @@ enum Elementary {
   }
 
   /// x to the power y for x > 0; 0 where the result is below 10⁻³⁰⁰, at most 10³⁰⁰.
-  static func pow(_ x: Double, _ y: Double) -> Double {
+  package static func pow(_ x: Double, _ y: Double) -> Double {
     let exponent = y * ln(x)
     return exponent < -690 ? 0 : exp(min(exponent, 690))
   }
 
   /// The sine of `turns` whole turns, by Taylor's series on an eighth of a turn or less.
-  static func sine(turns: Double) -> Double {
+  package static func sine(turns: Double) -> Double {
     var x = turns - turns.rounded(.down)
     var sign = 1.0
     if x >= 0.5 { (x, sign) = (x - 0.5, -1) }
@@ -56,7 +56,7 @@ enum Elementary {
   /// The probability that a standard normal number is at most `z`; error below 10⁻⁷.
   ///
   /// Source: Abramowitz and Stegun, Handbook of Mathematical Functions, 26.2.17.
-  static func normalCDF(_ z: Double) -> Double {
+  package static func normalCDF(_ z: Double) -> Double {
     guard z.magnitude < 37 else { return z < 0 ? 0 : 1 }
     let t = 1 / (1 + 0.2316419 * z.magnitude)
     let polynomial =
@@ -70,7 +70,7 @@ enum Elementary {
   ///
   /// Source of the coefficients: P. J. Acklam, "An algorithm for computing the inverse normal cumulative
   /// distribution function", 2003.
-  static func normalQuantile(_ p: Double) -> Double {
+  package static func normalQuantile(_ p: Double) -> Double {
     let p = min(max(p, 1e-300), 1 - 0x1p-53)
     func tail(_ p: Double) -> Double {
       let q = (-2 * ln(p)).squareRoot()
@@ -99,7 +99,7 @@ enum Elementary {
   ///
   /// Source of the coefficients (g = 7, n = 9): C. Lanczos, SIAM J. Numer. Anal. B 1 (1964), as computed by
   /// P. Godfrey.
-  static func lnGamma(_ x: Double) -> Double {
+  package static func lnGamma(_ x: Double) -> Double {
     let c = [
       0.99999999999980993, 676.5203681218851, -1259.1392167224028, 771.32342877765313, -176.61502916214059,
       12.507343278686905, -0.13857109526572012, 9.9843695780195716e-6, 1.5056327351493116e-7,
