@@ -113,7 +113,9 @@ public enum Torture {
     for timed in scenario.configuration.faults.timed where timed.end == nil {
       if case .linkSlowdown(_, let permille) = timed.fault { worst = max(worst, permille) }
     }
-    return last + SimDuration(picoseconds: slowestToken.picoseconds / 1_000 * Int64(worst)) * Int64(tokens)
+    // Stages of a pipeline are passed one after the other.
+    let perToken = slowestToken.picoseconds / 1_000 * Int64(worst * scenario.configuration.costs.stages)
+    return last + SimDuration(picoseconds: perToken) * Int64(tokens)
   }
 
   /// What a token may cost in the end, recomputes and stragglers (three times) included.
