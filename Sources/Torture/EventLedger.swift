@@ -63,6 +63,7 @@ public final class EventLedger: RunObserver {
   private var moves: [Int: Move] = [:]
   private var openMoves = 0
   private var lastFaults: [Fault] = []
+  private var hasLostLinks = false
   private var time = SimTime(picoseconds: -1)
   private var endedCount = 0
   private(set) var lastEnd = SimTime.zero
@@ -100,7 +101,16 @@ public final class EventLedger: RunObserver {
         used <= instances[i].capacity, "no instance holds more than its capacity",
         "instance \(i): \(used) of \(instances[i].capacity)")
     }
+    if hasLostLinks { checkLinks() }
     time = now
+  }
+
+  private func checkLinks() {
+    for (id, request) in requests.enumerated() {
+      for loan in request.loans {
+        check(reaches(request.home, loan.host), "nothing is lent over a lost link", "request \(id)")
+      }
+    }
   }
 
   // MARK: - Requests
@@ -351,6 +361,7 @@ public final class EventLedger: RunObserver {
     } else if let index = lastFaults.firstIndex(of: record.fault) {
       lastFaults.remove(at: index)
     }
+    hasLostLinks = lastFaults.contains { if case .linkLoss = $0 { true } else { false } }
     for i in instances.indices { refresh(i) }
   }
 

@@ -108,7 +108,14 @@ public enum Torture {
     var last = scenario.requests[scenario.requests.count - 1].arrival
     for timed in scenario.configuration.faults.timed { last = max(last, timed.end ?? timed.start) }
     for random in scenario.configuration.faults.random { last = max(last, random.last ?? last) }
-    return last + slowestToken * Int64(tokens)
+    // A slow-down that never ends stretches everything for good.
+    var worst = 1_000
+    for timed in scenario.configuration.faults.timed where timed.end == nil {
+      if case .linkSlowdown(_, let permille) = timed.fault { worst = max(worst, permille) }
+    }
+    // Stages of a pipeline are passed one after the other.
+    let perToken = slowestToken.picoseconds / 1_000 * Int64(worst * scenario.configuration.costs.stages)
+    return last + SimDuration(picoseconds: perToken) * Int64(tokens)
   }
 
   /// What a token may cost in the end, recomputes and stragglers (three times) included.

@@ -60,6 +60,14 @@ public struct LawCase: Sendable {
           try ProtocolLaw.check(engine: engine, seed: seed, &coverage)
         })
     }
+    cases.append(
+      LawCase(name: "torture", isRandom: true) { seed in
+        do { _ = try Torture.check(Torture.scenario(seed: seed), alsoStepByStep: true) } catch
+          let violation as TortureViolation
+        {
+          throw LawViolation(law: violation.law, seed: seed, details: violation.details)
+        }
+      })
     cases.append(LawCase(name: "costs", isRandom: true) { try CostLaws.check(seed: $0) })
     for engine in EngineKind.allCases {
       for way in Equivalence.Disabled.allCases {

@@ -1,5 +1,6 @@
 import Policies
 @_spi(Checking) import Sim
+import Torture
 
 /// The managers' protocol over a network that delays, loses, doubles and reorders, with a gManager that crashes.
 public enum ProtocolLaw {

@@ -28,9 +28,9 @@ extension SimulationState {
     }
     withdrawWhoFitsNoMore()
     placeFrontEnd()
-    // Whoever waits for memory, of its own or of others, looks again.
+    // Whoever waits for memory, of its own or of others, looks again, and whoever might steal.
     frees += 1
-    for i in 0..<instanceCount where !instances[i].queue.isEmpty { touch(i) }
+    for i in 0..<instanceCount where policy.steals || !instances[i].queue.isEmpty { touch(i) }
   }
 
   // MARK: - Instances

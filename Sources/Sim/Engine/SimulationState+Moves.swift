@@ -183,13 +183,13 @@ extension SimulationState {
     precondition(
       requests[slot].id == move.order.request.index && requests[slot].phase == .decoding,
       "a move whose request has gone was cancelled")
+    guard reaches(move.source, move.destination) else { return cancel(index) }
     guard let reservation = reservations.firstIndex(where: { $0.move.number == move.number }) else {
       note(.late, move)
       giveUp(index)
       refuse(move.order, "its reservation has expired")
       return
     }
-    guard reaches(move.source, move.destination) else { return cancel(index) }
     departures.remove(at: index)
     reservations.remove(at: reservation)
     let source = move.source

@@ -1,0 +1,54 @@
+import Policies
+import Sim
+import TestSupport
+import Testing
+import Torture
+
+/// Laws of clusters that fail (docs/faults.md).
+@Suite struct FaultTests {
+  @Test(arguments: PolicyCatalog.all.map(\.name), EngineKind.allCases)
+  func `With faults requests and blocks are conserved, and skipping ahead changes nothing`(
+    policy: String, engine: EngineKind
+  ) throws {
+    let suite = LawSuite(policyName: policy, engine: engine, faults: true)
+    var coverage = LawCoverage()
+    for seed in 0..<(ConformanceTests.scenarios / 5) { try suite.check(seed: seed, &coverage) }
+  }
+
+  @Test func `Torture finds nothing, and goes through enough`() throws {
+    var coverage = TortureCoverage()
+    for seed in 0..<(4 * ConformanceTests.scenarios) {
+      coverage.add(try Torture.check(Torture.scenario(seed: seed), alsoStepByStep: seed.isMultiple(of: 8)))
+    }
+    print(coverage)
+    // Shares of a few hundred scenarios scatter.
+    #expect(coverage.scenarios < 4_000 || coverage.shortfalls.isEmpty, "\(coverage.shortfalls)")
+  }
+
+  @Test func `A random fault is a function of its address`() throws {
+    let seconds = SimDuration.seconds(1)
+    let crash = RandomFault(.crash(InstanceID(0)), meanBetween: seconds, meanRepair: seconds)
+    let other = RandomFault(.managerCrash, meanBetween: seconds, meanRepair: seconds)
+    func crashes(_ faults: [RandomFault]) throws -> [FaultRecord] {
+      final class Recorder: RunObserver {
+        var records: [FaultRecord] = []
+        func requestEnded(_ record: RequestRecord) {}
+        func faulted(_ fault: FaultRecord) { records.append(fault) }
+      }
+      var configuration = ScenarioGenerator(engine: .vllmV0, lending: false).scenario(seed: 1).configuration
+      configuration.topology.nodeOfInstance = [0, 0]
+      configuration.faults = FaultPlan(random: faults, seed: 3)
+      let recorder = Recorder()
+      let requests = (0..<20).map {
+        TraceRequest(arrival: SimTime(picoseconds: Int64($0) * 1_000_000_000_000), prompt: 4, output: 2)
+      }
+      _ = try Simulation(
+        configuration, policy: VLLMMultiple(router: .leastLoaded), observer: recorder
+      ).run(ArraySource(requests))
+      return recorder.records.filter { $0.fault == .crash(InstanceID(0)) }
+    }
+    let alone = try crashes([crash])
+    #expect(alone.count > 4)
+    #expect(try crashes([other, crash]) == alone)
+  }
+}
