@@ -27,7 +27,7 @@ import Testing
 
   @Test(
     arguments: [
-      ("message-loss", { (o: inout ProtocolOptions) in o.lossPermille = 1 }),
+      ("message-loss", { @Sendable (o: inout ProtocolOptions) in o.lossPermille = 1 }),
       ("message-loss", { o in (o.delay, o.lossPermille) = (.seconds(1), 1_001) }),
       ("message-jitter", { o in o.jitter = .seconds(1) }),
       ("message-delay", { o in o.delay = .seconds(86_401) }),

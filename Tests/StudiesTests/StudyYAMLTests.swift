@@ -14,7 +14,7 @@ import Testing
     let end = try #require(block.range(of: "```"))
     let study = try StudyYAML.parse(String(block[..<end.lowerBound]), path: "docs/sweeps.md")
     #expect(study.name == "lending-small" && study.grids.map(\.name) == ["backlog", "latency"])
-    #expect(study.grids.map(\.count) == [2 * 2 * 3 * 5, 3 * 3 * 2 * 5])
+    #expect(study.grids.map(\.checkedCount) == [2 * 2 * 3 * 5, 3 * 3 * 2 * 5])
     #expect(
       study.grids[1].axes[0].values.map(\.name) == ["paper-0", "bursts", "paper:5,requests=400,spread=1.5"])
     #expect(study.grids[0].baseline == "vllm-m" && study.grids[0].seeds == [0, 1, 2, 3, 4])
