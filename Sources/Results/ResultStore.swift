@@ -158,7 +158,9 @@ public final class ResultStore: Sendable {
         let messages = BoundedChannel<RunMessage>(capacity: batchesWaiting)
         // That the transaction has begun, and how it ended; only the latter if it could not begin.
         let replies = BoundedChannel<Result<Int64, any Error>>(capacity: 2)
-        Thread.detachNewThread { [self] in
+        // Not retained: the caller waits for the last reply, and a thread that let go of the store later would close the
+        // database while others open it.
+        Thread.detachNewThread { [unowned(unsafe) self] in
           replies.send(
             Result {
               try write(manifest, startedAt: startedAt, from: messages) { replies.send(.success($0)) }

@@ -62,8 +62,8 @@ public struct LawCase: Sendable {
     }
     cases.append(
       LawCase(name: "torture", isRandom: true) { seed in
-        do { _ = try Torture.check(Torture.scenario(seed: seed), alsoStepByStep: true) } catch
-          let violation as TortureViolation
+        do { _ = try Torture.check(Torture.scenario(seed: seed), alsoStepByStep: true) } catch let violation
+          as TortureViolation
         {
           throw LawViolation(law: violation.law, seed: seed, details: violation.details)
         }
