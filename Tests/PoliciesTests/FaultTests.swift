@@ -25,6 +25,14 @@ import Torture
     #expect(coverage.scenarios < 4_000 || coverage.shortfalls.isEmpty, "\(coverage.shortfalls)")
   }
 
+  @Test(arguments: [
+    // Found after a million scenarios: a theft changed the head of the queue, and other thieves did not look again.
+    UInt64(952_640)
+  ])
+  func `Seeds that torture has found`(seed: UInt64) throws {
+    _ = try Torture.check(Torture.scenario(seed: seed), alsoStepByStep: true)
+  }
+
   @Test func `A random fault is a function of its address`() throws {
     let seconds = SimDuration.seconds(1)
     let crash = RandomFault(.crash(InstanceID(0)), meanBetween: seconds, meanRepair: seconds)

@@ -350,6 +350,8 @@ extension SimulationState {
       decided(.steal, slot, from: longest, to: i, blocks: 0) { "longest queue" }
       if instances[longest].queue.isEmpty { spaceFreed(at: longest) }
       touch(longest)
+      // Another head, or another longest queue: others may take what they had no room for.
+      touchThieves(of: longest)
     }
   }
 
