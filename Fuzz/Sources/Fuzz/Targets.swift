@@ -22,7 +22,7 @@ struct Target {
   var read: (UnsafeRawBufferPointer) throws -> Reach
 
   static let all = [
-    trace, study, hardware, generator, config, json, database,
+    trace, study, faults, hardware, generator, config, json, database,
     // A new parser is entered here: for one of YAML see `generator`.
   ]
   static func named(_ name: String) -> Target? { all.first { $0.name == name } }
@@ -104,6 +104,22 @@ extension Target {
       return .content
     } catch let error as StudyError {
       return error.expected == "YAML" || error.expected == "a study" ? .header : .content
+    }
+  }
+
+  static let faults = Target(
+    name: "faults", headerLines: 0,
+    words: [
+      "seed", "faults", "random", "crash", "node-loss", "link-loss", "link-slowdown", "manager-crash", "straggler",
+      "memory-shrink", "at-s", "for-s", "to", "one-way", "factor", "blocks", "mean-between-s", "mean-repair-s",
+      "last-s", "all", "true", ".inf", ".nan", "-1", "1e400", "9223372036854775807", "[]", "{}", "- ", "~",
+    ]
+  ) { bytes in
+    do {
+      _ = try FaultYAML.parse(text(bytes), path: "f.yaml", instances: 8)
+      return .content
+    } catch let error as StudyError {
+      return error.expected == "YAML" || error.expected == "a fault plan" ? .header : .content
     }
   }
 
