@@ -37,7 +37,9 @@ final class BoundCollector: RunObserver {
     take()
     let rates = bounds.map(\.outputTokensPerSecond)
     guard let asCharged = rates.first ?? nil, let inFull = rates.last ?? nil else { return nil }
-    return BoundResult(outputTokensPerSecond: asCharged, inFullOutputTokensPerSecond: inFull)
+    // What holds as charged holds in full as well.
+    return BoundResult(
+      outputTokensPerSecond: asCharged, inFullOutputTokensPerSecond: min(asCharged, inFull))
   }
 
   private func take() {

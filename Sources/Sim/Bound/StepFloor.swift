@@ -18,6 +18,9 @@ final class StepFloor: Sendable {
   private let freePrefill: Bool
   private let prefixUnit: Bool
   private let spreadsPrefill: Bool
+  /// Whether memory is counted: not where prefixes are shared, nor where work is charged in full although several
+  /// instances may share it, as it then holds memory for less time than it costs.
+  private let memoryHasPrice: Bool
   private let costs: InstanceCosts
   private let hostBase: Double
   private let hostPerSequence: Double
@@ -56,6 +59,7 @@ final class StepFloor: Sendable {
     self.borrows = borrows
     freePrefill = engine.prefillAttention == .free
     prefixUnit = engine.prefixCaching
+    memoryHasPrice = !engine.prefixCaching && !(borrows && spread == 1)
     spreadsPrefill = spread > 1 && engine.prefillAttention == .distributed
     hostBase = Double(costs.hostBase)
     hostPerSequence = Double(costs.hostPerSequence)
@@ -310,8 +314,8 @@ final class StepFloor: Sendable {
             saving: saving(at: price, longestContext: longestContext, preemptions: preemptions))
         }
       }
-      let memory = prefixUnit ? 0 : Self.maximise(0...1) { best($0).value }.at
-      for memory in Set([0, memory, prefixUnit ? 0 : 1]).sorted() {
+      let memory = memoryHasPrice ? Self.maximise(0...1) { best($0).value }.at : 0
+      for memory in Set([0, memory, memoryHasPrice ? 1 : 0]).sorted() {
         for context in [0, best(memory).at] { found.append(price(memory, context, Array(1...most))) }
       }
     }

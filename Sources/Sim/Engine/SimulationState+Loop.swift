@@ -16,7 +16,8 @@ extension SimulationState {
       if nextMessage < next { next = nextMessage }
       // Heartbeats and plans go on only while there is something to manage.
       if nextTick < next, requests.live > 0 { next = nextTick }
-      if faults.nextTime < next, next < .max || requests.live > 0 { next = faults.nextTime }
+      // Likewise faults: what is left then, such as a transfer that was aborted, concerns nobody.
+      if faults.nextTime < next, pending != nil || requests.live > 0 { next = faults.nextTime }
       if next == .max { break }
       sampleUntil(next)
       now = next
