@@ -54,24 +54,29 @@ extension SimulationState {
   }
 
   /// Tells the observer what the router could see when it chose the home of `slot`, which is not queued yet.
+  ///
+  /// Reads two words of every instance: how far a run under way has come is computed only where it may have the most free.
   func tellArrival(_ slot: Int) {
     guard let observer else { return }
     let home = requests[slot].home
-    var record = ArrivalRecord(
-      time: SimTime(picoseconds: requests[slot].arrival), request: RequestID(requests[slot].id),
-      home: InstanceID(home), load: 0,
-      leastLoad: .max, mostLoad: 0, queued: instances[home].queue.count, freeBlocks: 0, mostFreeBlocks: 0)
+    let freeAtHome = freeBlocks(of: home)
+    var mostLoad: Int64 = 0
+    var mostFree = freeAtHome
     for i in 0..<instanceCount {
-      let load = running(on: i) + instances[i].queue.count
-      let free = freeBlocks(of: i)
-      record.leastLoad = min(record.leastLoad, load)
-      record.mostLoad = max(record.mostLoad, load)
-      record.mostFreeBlocks = max(record.mostFreeBlocks, free)
-      if i == home {
-        record.load = load
-        record.freeBlocks = free
-      }
+      let load = loads.time(of: i)
+      assert(load == .max || load == running(on: i) + instances[i].queue.count)
+      // It is down.
+      if load == .max { continue }
+      mostLoad = max(mostLoad, load)
+      // A run only takes blocks.
+      assert(freeBlocks(of: i) <= usableBlocks - instances[i].usedBlocks)
+      if usableBlocks - instances[i].usedBlocks > mostFree { mostFree = max(mostFree, freeBlocks(of: i)) }
     }
-    observer.arrived(record)
+    observer.arrived(
+      ArrivalRecord(
+        time: SimTime(picoseconds: requests[slot].arrival), request: RequestID(requests[slot].id),
+        home: InstanceID(home), load: Int(loads.time(of: home)), leastLoad: Int(loads.earliestTime),
+        mostLoad: Int(mostLoad), queued: instances[home].queue.count, freeBlocks: freeAtHome,
+        mostFreeBlocks: mostFree))
   }
 }
