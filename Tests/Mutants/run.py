@@ -21,8 +21,8 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 COPIES = [ROOT / ".build" / "mutants" / str(number) for number in range(min(4, os.cpu_count() or 1))]
-# target: where it comes from
-TARGETS = {"Sim": "Sources/Sim", "Policies": "Sources/Policies", "Torture": "Sources/Torture", "TestSupport": "Tests/TestSupport"}
+# What is copied. All of it becomes one module: a changed body then recompiles its own file and no module that imports it.
+ORIGINS = {"Sim": "Sources/Sim", "Policies": "Sources/Policies", "Torture": "Sources/Torture", "TestSupport": "Tests/TestSupport"}
 PACKAGE = """// swift-tools-version: 6.1
 import PackageDescription
 
@@ -31,14 +31,11 @@ let package = Package(
   platforms: [.macOS(.v15)],
   dependencies: [.package(url: "https://github.com/apple/swift-collections", exact: "%s")],
   targets: [
-    .target(name: "Sim", dependencies: [.product(name: "HeapModule", package: "swift-collections")]),
-    .target(name: "Policies", dependencies: ["Sim"]),
-    .target(name: "Torture", dependencies: ["Sim", "Policies"]),
-    .target(name: "TestSupport", dependencies: ["Sim", "Policies", "Torture"]),
-    .executableTarget(name: "laws", dependencies: ["Sim", "Policies", "TestSupport"]),
+    .executableTarget(name: "laws", dependencies: [.product(name: "HeapModule", package: "swift-collections")])
   ]
 )
 """
+IMPORT = re.compile(rf"^(?:@_spi\(\w+\) )?import (?:{'|'.join(ORIGINS)})$", re.MULTILINE)
 
 
 def write_if_changed(path, text):
@@ -53,17 +50,17 @@ def copy_tree(work):
     manifest = (ROOT / "Package.swift").read_text()
     version = re.search(r'swift-collections", exact: "([^"]+)"', manifest).group(1)
     write_if_changed(work / "Package.swift", PACKAGE % version)
-    write_if_changed(work / "Sources/laws/main.swift", (HERE / "Laws.swift").read_text())
+    sources = work / "Sources/laws"
+    write_if_changed(sources / "main.swift", IMPORT.sub("", (HERE / "Laws.swift").read_text()))
     copied = {}
-    for target, origin in TARGETS.items():
-        wanted = set()
+    for module, origin in ORIGINS.items():
         for source in sorted((ROOT / origin).rglob("*.swift")):
-            copy = work / "Sources" / target / source.relative_to(ROOT / origin)
-            write_if_changed(copy, source.read_text())
-            wanted.add(copy)
+            # A module has no two files of one name.
+            copy = sources / module / f"{module}-{source.name}"
+            write_if_changed(copy, IMPORT.sub("", source.read_text()))
             copied[str(source.relative_to(ROOT))] = copy
-        for stale in set((work / "Sources" / target).rglob("*.swift")) - wanted:
-            stale.unlink()
+    for stale in set(sources.rglob("*.swift")) - {sources / "main.swift", *copied.values()}:
+        stale.unlink()
     return copied
 
 
