@@ -15,8 +15,8 @@ let package = Package(
     .library(name: "Sim", targets: ["Sim"]),
     .library(name: "Policies", targets: ["Policies"]),
     .library(name: "Workloads", targets: ["Workloads"]),
-    // Whatever else reads files, for `Fuzz`.
-    .library(name: "Parsers", targets: ["Calibration", "Results", "Studies"]),
+    // Whatever reads files, for `Fuzz`.
+    .library(name: "FuzzTargets", targets: ["FuzzTargets"]),
     // Not for use: a driver of a GPU that is an interpreter, for tests (docs/cuda.md).
     .library(name: "StandInDriver", type: .dynamic, targets: ["StandInDriver"]),
   ],
@@ -88,6 +88,10 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "WorkloadsTests", dependencies: ["Workloads", "Sim", "CZlib", "CZstd"], swiftSettings: strict),
+    .target(
+      name: "FuzzTargets", dependencies: ["Calibration", "Results", "Studies", "Workloads"],
+      path: "Fuzz/Targets", swiftSettings: strict),
+    .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], swiftSettings: strict),
     .testTarget(name: "ResultsTests", dependencies: ["Results"], swiftSettings: strict),
     .testTarget(
       name: "ReportingTests",

@@ -9,10 +9,7 @@ let package = Package(
   targets: [
     .target(
       name: "Fuzz",
-      dependencies: [
-        .product(name: "Workloads", package: "infinite-sim"),
-        .product(name: "Parsers", package: "infinite-sim"),
-      ],
+      dependencies: [.product(name: "FuzzTargets", package: "infinite-sim")],
       // One thread and C entry points: nothing for strict concurrency to check.
       swiftSettings: [.swiftLanguageMode(.v5)])
   ]

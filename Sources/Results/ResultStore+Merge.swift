@@ -82,7 +82,7 @@ public struct Shards {
   private static func study(of store: ResultStore) throws -> Row {
     let rows = try store.read { try Row.fetchAll($0, sql: "SELECT * FROM sweep ORDER BY name") }
     guard rows.count == 1 else {
-      throw MergeError.notOneStudy(path: store.path, found: rows.map { $0["name"] })
+      throw MergeError.notOneStudy(path: store.path, found: try rows.map { try $0.value("name") })
     }
     return rows[0]
   }
@@ -90,8 +90,8 @@ public struct Shards {
   /// Throws unless two rows of `sweep` are the same study by the same program.
   static func requireSame(_ found: Row, _ expected: Row, path: String, than other: String) throws {
     for (column, what) in [("study", "text"), ("program_version", "program version")]
-    where found[column] as String != expected[column] {
-      throw MergeError.changedStudy(path: path, study: found["name"], what: what, than: other)
+    where try found.value(column) as String != expected.value(column) {
+      throw MergeError.changedStudy(path: path, study: try found.value("name"), what: what, than: other)
     }
   }
 
@@ -102,10 +102,11 @@ public struct Shards {
       )
     }
     for row in rows {
-      let hash: String = row["manifest_hash"]
-      guard let kept = KeptRows(rawValue: row["kept"]) else { throw SummaryError(key: "kept") }
-      let run = ChosenRun(
-        shard: index, id: row["id"], kept: kept, fingerprint: row["fingerprint"], path: store.path)
+      let hash: String = try row.value("manifest_hash")
+      guard let kept = KeptRows(rawValue: try row.value("kept")) else { throw SummaryError(key: "kept") }
+      let run = try ChosenRun(
+        shard: index, id: row.value("id"), kept: kept, fingerprint: row.value("fingerprint"),
+        path: store.path)
       if let known = chosen[hash] {
         try known.requireResult(run.fingerprint, path: store.path, manifest: hash)
         if known.kept.includes(kept) { continue }
@@ -163,7 +164,7 @@ private final class Merge {
     (self.db, chosen) = (db, shards.chosen)
     let here = try Row.fetchOne(db, sql: "SELECT * FROM sweep WHERE name = ?", arguments: [shards.studyName])
     if let here { try Shards.requireSame(shards.study, here, path: shards.stores[0].path, than: path) }
-    sweep = try here?["id"] ?? Self.insert(shards.study, into: "sweep", of: db)
+    sweep = try here?.value("id") ?? Self.insert(shards.study, into: "sweep", of: db)
     for (hash, run) in chosen {
       for found in try String.fetchAll(
         db, sql: "SELECT fingerprint FROM run WHERE manifest_hash = ? AND status = 'completed'",
@@ -171,7 +172,7 @@ private final class Merge {
       {
         try run.requireResult(found, path: path, manifest: hash)
       }
-      ids[hash] = try ResultStore.completedRun(db, manifestHash: hash, with: run.kept)?["id"]
+      ids[hash] = try ResultStore.completedRun(db, manifestHash: hash, with: run.kept)?.value("id")
     }
   }
 
@@ -180,10 +181,10 @@ private final class Merge {
   /// Copies those runs of a shard that were chosen and are not here.
   func addRuns(_ shard: Database, shard index: Int) throws {
     for row in try Row.fetchAll(shard, sql: "SELECT * FROM run WHERE status = 'completed' ORDER BY id") {
-      let hash: String = row["manifest_hash"]
-      guard ids[hash] == nil, let run = chosen[hash], run.shard == index, run.id == row["id"] else {
-        continue
-      }
+      let hash: String = try row.value("manifest_hash")
+      guard ids[hash] == nil, let run = chosen[hash], run.shard == index,
+        run.id == (try row.value("id") as Int64)
+      else { continue }
       let id = try Self.insert(row, into: "run", of: db)
       for table in Schema.tablesOfRuns {
         let rows = try Row.fetchCursor(
@@ -193,7 +194,8 @@ private final class Merge {
           let copy = try Self.insert(row, into: table.name, of: db, replacing: ["run_id": id.databaseValue])
           guard table.name == "decision",
             let grounds = try Row.fetchOne(
-              shard, sql: "SELECT * FROM move_grounds WHERE decision_id = ?", arguments: [row["id"] as Int64])
+              shard, sql: "SELECT * FROM move_grounds WHERE decision_id = ?",
+              arguments: [try row.value("id") as Int64])
           else { continue }
           try Self.insert(
             grounds, into: "move_grounds", of: db, replacing: ["decision_id": copy.databaseValue])
@@ -210,9 +212,11 @@ private final class Merge {
     _ row: Row, into table: String, of db: Database, replacing values: [String: DatabaseValue] = [:]
   ) throws -> Int64 {
     let columns = row.columnNames.filter { $0 != "id" }
+    // They are names from a file.
+    let names = columns.map(\.quotedDatabaseIdentifier)
     let marks = columns.map { _ in "?" }.joined(separator: ", ")
     try db.cachedStatement(
-      sql: "INSERT INTO \(table) (\(columns.joined(separator: ", "))) VALUES (\(marks))"
+      sql: "INSERT INTO \(table) (\(names.joined(separator: ", "))) VALUES (\(marks))"
     ).execute(arguments: StatementArguments(columns.map { values[$0] ?? row[$0] as DatabaseValue }))
     return db.lastInsertedRowID
   }
@@ -228,19 +232,24 @@ private final class Merge {
         ORDER BY sweep_point.id
         """)
     {
-      var key = SweepPointKey(row)
+      var key = try SweepPointKey(row)
       key.sweep = sweep
-      let manifest: String? = row["manifest_hash"]
+      let manifest: String? = try row.value("manifest_hash")
       let here = try ResultStore.point(db, key)
-      let known: String? = here?["manifest_hash"]
+      let known: String? = try here?.value("manifest_hash")
       // What could not be run here may have been run there, and the other way round.
       if here != nil, manifest == nil { continue }
       if let manifest, let known, manifest != known {
         throw MergeError.otherInputs(path: path, point: key.text, found: manifest, expected: known)
       }
-      let run = manifest.map { ids[$0]! }
-      if let run, run == here?["run_id"] { continue }
-      try ResultStore.put(db, [key], run: run, error: row["error"])
+      let run = try manifest.map { manifest in
+        guard let id = ids[manifest] else {
+          throw StoreError.damaged(path: path, reason: "a point rests on a run that is not completed")
+        }
+        return id
+      }
+      if let run, run == (try here?.value("run_id") as Int64?) { continue }
+      try ResultStore.put(db, [key], run: run, error: try row.value("error"))
       count.points += 1
     }
   }

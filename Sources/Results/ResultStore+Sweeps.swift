@@ -89,8 +89,9 @@ extension ResultStore {
   public func keep(_ run: FinishedRun, for points: [SweepPointKey], again: Bool = false) throws -> Int64 {
     try write { db in
       if !again, let known = try Self.completedRun(db, manifestHash: run.manifest.hash, with: run.kept) {
-        try Self.put(db, points, run: known["id"], error: nil)
-        return known["id"]
+        let id: Int64 = try known.value("id")
+        try Self.put(db, points, run: id, error: nil)
+        return id
       }
       let id = try RunRow.insert(db, run.manifest, startedAt: run.startedAt)
       var writer = try RunWriter(db, run: id)
@@ -119,8 +120,9 @@ extension ResultStore {
   public func prune(sweep: Int64, keeping points: Set<SweepPointKey>) throws {
     try write { db in
       for row in try Row.fetchAll(db, sql: "SELECT * FROM sweep_point WHERE sweep_id = ?", arguments: [sweep])
-      where !points.contains(SweepPointKey(row)) {
-        try db.execute(sql: "DELETE FROM sweep_point WHERE id = ?", arguments: [row["id"] as Int64])
+      where !points.contains(try SweepPointKey(row)) {
+        try db.execute(
+          sql: "DELETE FROM sweep_point WHERE id = ?", arguments: [try row.value("id") as Int64])
       }
     }
   }
@@ -165,9 +167,10 @@ extension ResultStore {
   public func sweeps() throws -> [StoredSweep] {
     try read { db in
       try Row.fetchAll(db, sql: "SELECT * FROM sweep ORDER BY name").map { row in
-        StoredSweep(
-          id: row["id"], name: row["name"], question: row["question"], study: row["study"],
-          programVersion: row["program_version"], startedAt: row["started_at"])
+        try StoredSweep(
+          id: row.value("id"), name: row.value("name"), question: row.value("question"),
+          study: row.value("study"), programVersion: row.value("program_version"),
+          startedAt: row.value("started_at"))
       }
     }
   }
@@ -183,12 +186,13 @@ extension ResultStore {
           SELECT * FROM sweep_point WHERE sweep_id = ? ORDER BY grid, axes, label, seed, heat DESC
           """, arguments: [sweep]
       ).map { row in
-        let id: Int64? = row["run_id"]
+        let id: Int64? = try row.value("run_id")
         if let id, runs[id] == nil {
           runs[id] = try Row.fetchOne(db, sql: "SELECT * FROM run WHERE id = ?", arguments: [id])
             .map(StoredRun.init)
         }
-        return StoredPoint(key: SweepPointKey(row), run: id.flatMap { runs[$0] }, error: row["error"])
+        return try StoredPoint(
+          key: SweepPointKey(row), run: id.flatMap { runs[$0] }, error: row.value("error"))
       }
     }
   }
@@ -198,9 +202,9 @@ extension SweepPointKey {
   /// For errors.
   var text: String { "\(grid) \(axes), \(label), seed \(seed), \(heat)" }
 
-  init(_ row: Row) {
-    self.init(
-      sweep: row["sweep_id"], grid: row["grid"], label: row["label"], axes: row["axes"], seed: row["seed"],
-      heat: row["heat"])
+  init(_ row: Row) throws {
+    try self.init(
+      sweep: row.value("sweep_id"), grid: row.value("grid"), label: row.value("label"),
+      axes: row.value("axes"), seed: row.value("seed"), heat: row.value("heat"))
   }
 }

@@ -267,11 +267,12 @@ public final class ResultStore: Sendable {
       let row = try Row.fetchOne(
         db,
         sql: """
-          SELECT max(prompt_tokens), max(prompt_tokens + output_tokens) FROM request
+          SELECT max(prompt_tokens) AS prompt, max(prompt_tokens + output_tokens) AS context FROM request
           WHERE run_id = ? AND admitted_ps IS NOT NULL
           """,
         arguments: [run])
-      return LongestRequests(prompt: row?[0] ?? 0, context: row?[1] ?? 0)
+      return LongestRequests(
+        prompt: try row?.value("prompt") as Int? ?? 0, context: try row?.value("context") as Int? ?? 0)
     }
   }
 
@@ -305,11 +306,15 @@ public final class ResultStore: Sendable {
     try Self.translatingDatabaseErrors(path) { try queue.read(body) }
   }
 
-  /// Turns SQLite's errors into ours; leaves others as they are.
+  /// Turns the errors of SQLite, and of rows that are not of our schema, into ours; leaves others as they are.
   static func translatingDatabaseErrors<Value>(_ path: String, _ body: () throws -> Value) throws
     -> Value
   {
-    do { return try body() } catch let error as DatabaseError { throw StoreError(error, path: path) }
+    do { return try body() } catch let error as DatabaseError {
+      throw StoreError(error, path: path)
+    } catch let error as RowDecodingError {
+      throw StoreError.damaged(path: path, reason: String(describing: error))
+    }
   }
 
   private static func translating<Value>(_ path: String, _ body: () throws -> Value) throws(StoreError)

@@ -121,27 +121,28 @@ public struct StoredRun: Sendable {
   }
 
   init(row: Row) throws {
-    id = row["id"]
-    manifest = row["manifest"]
-    manifestHash = row["manifest_hash"]
-    let error: String? = row["error"]
+    id = try row.value("id")
+    manifest = try row.value("manifest")
+    manifestHash = try row.value("manifest_hash")
+    let error: String? = try row.value("error")
     status =
       if let error { .failed(error) } else {
-        .completed(try RunResult(JSON(parsing: row["summary"])))
+        .completed(try RunResult(JSON(parsing: row.value("summary"))))
       }
-    policy = row["policy"]
-    trace = row["trace"]
-    seed = row["seed"]
-    programVersion = row["program_version"]
-    startedAt = row["started_at"]
-    finishedAt = row["finished_at"]
-    guard let rows = KeptRows(rawValue: row["kept"]) else { throw SummaryError(key: "kept") }
+    policy = try row.value("policy")
+    trace = try row.value("trace")
+    seed = try row.value("seed")
+    programVersion = try row.value("program_version")
+    startedAt = try row.value("started_at")
+    finishedAt = try row.value("finished_at")
+    guard let rows = KeptRows(rawValue: try row.value("kept")) else { throw SummaryError(key: "kept") }
     kept = rows
-    if let ids: String = row["rejected_requests"] {
+    if let ids: String = try row.value("rejected_requests") {
       requests = RequestDigest(
         rejected: try JSON(parsing: ids).elements?.compactMap(\.integer) ?? [],
         longest: LongestRequests(
-          prompt: row["longest_prompt_tokens"] ?? 0, context: row["longest_context_tokens"] ?? 0))
+          prompt: try row.value("longest_prompt_tokens") as Int? ?? 0,
+          context: try row.value("longest_context_tokens") as Int? ?? 0))
     }
   }
 }

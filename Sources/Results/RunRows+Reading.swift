@@ -3,13 +3,23 @@ import Sim
 
 // What was written of a run, read back.
 
+extension Row {
+  /// What a column holds.
+  /// - Throws: if there is no such column or it holds something else, as in a file that was tampered with.
+  package func value<Value: DatabaseValueConvertible & StatementColumnConvertible>(
+    _ column: String
+  ) throws -> Value {
+    try decode(forColumn: column)
+  }
+}
+
 extension RequestRecord {
   package init(_ row: Row) throws {
-    func time(_ column: String) -> SimTime? {
-      (row[column] as Int64?).map(SimTime.init(picoseconds:))
+    func time(_ column: String) throws -> SimTime? {
+      (try row.value(column) as Int64?).map(SimTime.init(picoseconds:))
     }
     let outcome: RequestOutcome
-    if let text: String = row["rejected_because"] {
+    if let text: String = try row.value("rejected_because") {
       guard let reason = RejectionReason(rawValue: text) else {
         throw SummaryError(key: "rejected_because")
       }
@@ -17,30 +27,33 @@ extension RequestRecord {
     } else {
       outcome = .completed
     }
-    self.init(
-      id: RequestID(row["request_id"]), arrival: SimTime(picoseconds: row["arrival_ps"]),
-      prompt: row["prompt_tokens"], output: row["output_tokens"], generated: row["generated_tokens"],
-      home: InstanceID(row["home"]), admitted: time("admitted_ps"), firstToken: time("first_token_ps"),
-      ended: SimTime(picoseconds: row["ended_ps"]), outcome: outcome, preemptions: row["preemptions"],
-      borrowedBlocksPeak: row["borrowed_blocks_peak"])
+    try self.init(
+      id: RequestID(row.value("request_id")), arrival: SimTime(picoseconds: row.value("arrival_ps")),
+      prompt: row.value("prompt_tokens"), output: row.value("output_tokens"),
+      generated: row.value("generated_tokens"),
+      home: InstanceID(row.value("home")), admitted: time("admitted_ps"), firstToken: time("first_token_ps"),
+      ended: SimTime(picoseconds: row.value("ended_ps")), outcome: outcome,
+      preemptions: row.value("preemptions"),
+      borrowedBlocksPeak: row.value("borrowed_blocks_peak"))
   }
 }
 
 extension InstanceSample {
-  package init(_ row: Row) {
-    self.init(
-      time: SimTime(picoseconds: row["time_ps"]), instance: InstanceID(row["instance"]),
-      running: row["running"], queued: row["queued"], usedBlocks: row["used_blocks"],
-      hostedBlocks: row["hosted_blocks"])
+  package init(_ row: Row) throws {
+    try self.init(
+      time: SimTime(picoseconds: row.value("time_ps")), instance: InstanceID(row.value("instance")),
+      running: row.value("running"), queued: row.value("queued"), usedBlocks: row.value("used_blocks"),
+      hostedBlocks: row.value("hosted_blocks"))
   }
 }
 
 extension DecisionRecord {
   package init(_ row: Row) throws {
-    guard let kind = Kind(rawValue: row["kind"]) else { throw SummaryError(key: "decision.kind") }
-    self.init(
-      time: SimTime(picoseconds: row["time_ps"]), kind: kind, request: RequestID(row["request_id"]),
-      source: InstanceID(row["source"]), destination: InstanceID(row["destination"]),
-      blocks: row["blocks"], reason: row["reason"])
+    guard let kind = Kind(rawValue: try row.value("kind")) else { throw SummaryError(key: "decision.kind") }
+    try self.init(
+      time: SimTime(picoseconds: row.value("time_ps")), kind: kind,
+      request: RequestID(row.value("request_id")),
+      source: InstanceID(row.value("source")), destination: InstanceID(row.value("destination")),
+      blocks: row.value("blocks"), reason: row.value("reason"))
   }
 }

@@ -1,4 +1,4 @@
-import Sim
+@_spi(Checking) import Sim
 
 /// Rebuilds from the records of a run alone who has which blocks, and checks the laws on that: nothing is asked of the
 /// engine, and nothing taken from its counters but to be compared.
@@ -67,6 +67,11 @@ public final class EventLedger: RunObserver {
   private var time = SimTime(picoseconds: -1)
   private var endedCount = 0
   private(set) var lastEnd = SimTime.zero
+  /// When a fault last began or ended, and when the gManager last ordered a move.
+  private(set) var lastFault = SimTime.zero
+  private(set) var lastOrder: SimTime?
+  /// When the gManager was down; the last one may have no end yet.
+  private(set) var managerOutages: [Range<SimTime>] = []
   /// Used blocks can be compared where prompts share nothing.
   private let sharesNothing: Bool
 
@@ -295,6 +300,7 @@ public final class EventLedger: RunObserver {
     switch record.kind {
     case .ordered:
       check(moves[record.move] == nil, "a number is of one move", "\(record.move)")
+      lastOrder = record.time
       moves[record.move] = Move(
         source: source, destination: destination, request: record.request.index, blocks: record.blocks)
     case .reserved:
@@ -321,8 +327,12 @@ public final class EventLedger: RunObserver {
       openMoves -= 1
     case .refused: sights.refused += 1
     case .duplicate, .late, .stale: sights.disordered += 1
-    case .managerDown: sights.managerFaultsInMoves += openMoves > 0 ? 1 : 0
-    case .managerUp: sights.managerFaultsInMoves += openMoves > 0 ? 1 : 0
+    case .managerDown:
+      sights.managerFaultsInMoves += openMoves > 0 ? 1 : 0
+      managerOutages.append(record.time..<SimTime(picoseconds: .max))
+    case .managerUp:
+      sights.managerFaultsInMoves += openMoves > 0 ? 1 : 0
+      managerOutages.append(managerOutages.removeLast().lowerBound..<record.time)
     case .timedOut, .cancelled: break
     }
   }
@@ -353,6 +363,7 @@ public final class EventLedger: RunObserver {
 
   public func faulted(_ record: FaultRecord) {
     enter(record.time)
+    lastFault = record.time
     if record.begins {
       lastFaults.append(record.fault)
       sights.faults += 1
@@ -409,6 +420,34 @@ public final class EventLedger: RunObserver {
     }
   }
 
+  // MARK: - What the engine says
+
+  /// Who decodes, and what hosts hold, is the same in the engine as by the records: so what the engine says can be the
+  /// truth to which the gManager's map is held. To be called at the end of an instant.
+  func compare(with snapshot: ClusterSnapshot) {
+    for placement in snapshot.placements {
+      let request = requests[placement.request.index]
+      let loans = placement.loans.filter { $0.blocks > 0 }
+      check(
+        (request.phase == .decoding) == (placement.phase == .decoding)
+          && (request.phase != .decoding || request.home == placement.home.index),
+        "the engine has who decodes where the records do", "request \(placement.request.index)")
+      check(
+        loans.count == request.loans.count
+          && loans.allSatisfy { loan in
+            request.loans.contains { $0.host == loan.host.index && $0.blocks == loan.blocks }
+          },
+        "the engine has lent what the records say", "request \(placement.request.index)")
+    }
+    check(
+      requests.count { $0.phase == .decoding } == snapshot.placements.count { $0.phase == .decoding },
+      "the engine has who decodes where the records do", "another number of them")
+    check(
+      requests.reduce(0) { $0 + $1.lent }
+        == snapshot.placements.reduce(0) { $0 + $1.loans.reduce(0) { $0 + $1.blocks } },
+      "the engine has lent what the records say", "another number of blocks")
+  }
+
   // MARK: - The end
 
   func lateness(_ limit: SimTime) -> Double { Double(lastEnd.picoseconds) / Double(limit.picoseconds) }
@@ -439,6 +478,8 @@ public struct TortureSights: Sendable {
   public var refused = 0, disordered = 0
   public var managerFaultsInMoves = 0
   public var restarts = 0, landed = 0
+  /// After the last fault the gManager's map was found to be the truth.
+  public var mapIsTrueInTheEnd = false
   /// The part of the time that the last request might take which it took.
   public var lateness = 0.0
 }

@@ -1,5 +1,5 @@
 import Policies
-import Sim
+@_spi(Checking) import Sim
 
 /// A random cluster, model, policy, workload, network of the managers and fault schedule per seed, run with a checker that
 /// rebuilds everything from the records (`EventLedger`), in the manner of TigerBeetle's simulator.
@@ -26,6 +26,8 @@ public enum Torture {
     scenario.configuration.managers = faults.managers(&random, late: 80)
     let moments = try moments(of: scenario)
     scenario.configuration.faults = faults.plan(for: scenario, moments: moments, &random)
+    // Every other network mends when faults stop, so that the map must become the truth.
+    if !seed.isMultiple(of: 2) { scenario.configuration.managers.unreliableUntil = lastFault(of: scenario) }
     return scenario
   }
 
@@ -87,27 +89,43 @@ public enum Torture {
         law: "every request ends within a stated time after the last fault", seed: scenario.seed,
         details: "\(time.picoseconds) ps, later than \(limit.picoseconds) ps")
     }
-    let simulation = try Simulation(configuration, policy: scenario.makePolicy(), observer: ledger)
-    let summary = try simulation.run(SharingSource(scenario.requests, scenario.sharing)) { progress in
-      if progress.time > limit { onHang?(late(progress.time)) }
-    }
+    let policy = try scenario.makePolicy()
+    var map = MapChecker(
+      configuration.managers, period: policy.lending.period, blockSize: configuration.engine.blockSize)
+    let simulation = try Simulation(configuration, policy: policy, observer: ledger)
+    let summary = try simulation.run(
+      SharingSource(scenario.requests, scenario.sharing),
+      onProgress: { progress in if progress.time > limit { onHang?(late(progress.time)) } },
+      inspect: keepsMap(scenario, policy)
+        ? { snapshot in
+          ledger.compare(with: snapshot)
+          map.outages = ledger.managerOutages
+          map.inspect(snapshot, hasOrdered: ledger.lastOrder == snapshot.time)
+        } : nil)
     ledger.finish(summary)
-    if let (law, details) = ledger.violation {
+    if let (law, details) = ledger.violation ?? map.violation {
       throw TortureViolation(law: law, seed: scenario.seed, details: details)
     }
     var sights = ledger.sights
+    sights.mapIsTrueInTheEnd = map.lastTrue.map { $0 >= ledger.lastFault } ?? false
     sights.lateness = ledger.lateness(limit)
     if ledger.lastEnd > limit { throw late(ledger.lastEnd) }
     return (summary, sights)
+  }
+
+  /// Whether the gManager plans from a map of its own.
+  private static func keepsMap(_ scenario: PolicyScenario, _ policy: any SchedulingPolicy) -> Bool {
+    let managers = scenario.configuration.managers
+    return (managers.delay > .zero || managers.heartbeatPeriod != nil)
+      && [.proactive, .plannerOnly].contains(policy.lending.mode)
+      && scenario.configuration.topology.count > 1
   }
 
   /// The time by which every request must have ended: all of them one after the other, each token of its prompt and its
   /// output at the slowest that any step of these clusters takes, after the last arrival and the last fault.
   static func patience(_ scenario: PolicyScenario) -> SimTime {
     let tokens = scenario.requests.reduce(0) { $0 + $1.prompt + $1.output }
-    var last = scenario.requests[scenario.requests.count - 1].arrival
-    for timed in scenario.configuration.faults.timed { last = max(last, timed.end ?? timed.start) }
-    for random in scenario.configuration.faults.random { last = max(last, random.last ?? last) }
+    let last = max(scenario.requests[scenario.requests.count - 1].arrival, lastFault(of: scenario))
     // A slow-down that never ends stretches everything for good.
     var worst = 1_000
     for timed in scenario.configuration.faults.timed where timed.end == nil {
@@ -116,6 +134,14 @@ public enum Torture {
     // Stages of a pipeline are passed one after the other.
     let perToken = slowestToken.picoseconds / 1_000 * Int64(worst * scenario.configuration.costs.stages)
     return last + SimDuration(picoseconds: perToken) * Int64(tokens)
+  }
+
+  /// When the last of the faults begins or ends.
+  private static func lastFault(of scenario: PolicyScenario) -> SimTime {
+    var last = SimTime.zero
+    for timed in scenario.configuration.faults.timed { last = max(last, timed.end ?? timed.start) }
+    for random in scenario.configuration.faults.random { last = max(last, random.last ?? last) }
+    return last
   }
 
   /// What a token may cost in the end, recomputes and stragglers (three times) included.
@@ -141,6 +167,7 @@ public struct TortureViolation: Error, Hashable, Sendable, CustomStringConvertib
 public struct TortureCoverage: Sendable, CustomStringConvertible {
   public private(set) var scenarios = 0
   private var crashesWithLoans = 0, faultsInMoves = 0, refused = 0, disordered = 0, managerFaults = 0
+  private var trueMaps = 0
   private var requests = 0, events = 0
   private var mostLate = 0.0
 
@@ -153,6 +180,7 @@ public struct TortureCoverage: Sendable, CustomStringConvertible {
     refused += sights.refused > 0 ? 1 : 0
     disordered += sights.disordered > 0 ? 1 : 0
     managerFaults += sights.managerFaultsInMoves > 0 ? 1 : 0
+    trueMaps += sights.mapIsTrueInTheEnd ? 1 : 0
     requests += sights.requests
     events += sights.events
     mostLate = max(mostLate, sights.lateness)
@@ -168,6 +196,7 @@ public struct TortureCoverage: Sendable, CustomStringConvertible {
     refused += other.refused
     disordered += other.disordered
     managerFaults += other.managerFaults
+    trueMaps += other.trueMaps
     requests += other.requests
     events += other.events
     mostLate = max(mostLate, other.mostLate)
@@ -181,6 +210,7 @@ public struct TortureCoverage: Sendable, CustomStringConvertible {
       (refused, 20, "a refused or expired reservation"),
       (disordered, 20, "a duplicated or reordered message acted on"),
       (managerFaults, 10, "the gManager crashes or restarts with moves in flight"),
+      (trueMaps, 15, "the map is the truth after the last fault"),
     ]
   }
   private var means: [(sum: Int, floor: Int, what: String)] {

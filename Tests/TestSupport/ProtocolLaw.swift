@@ -1,6 +1,6 @@
 import Policies
 @_spi(Checking) import Sim
-import Torture
+@_spi(Checking) import Torture
 
 /// The managers' protocol over a network that delays, loses, doubles and reorders, with a gManager that crashes.
 public enum ProtocolLaw {
@@ -106,13 +106,13 @@ public enum ProtocolLaw {
     configuration.engine.stepByStep = stepByStep
     let policy = try scenario.makePolicy()
     let checker = RunChecker(configuration, requests: scenario.requests, policy: policy)
-    var map = MapChecker(configuration.managers, period: policy.lending.period, outages: outages)
+    var map = MapChecker(
+      configuration.managers, period: policy.lending.period, blockSize: configuration.engine.blockSize)
+    map.outages = outages
     let summary = try Simulation(configuration, policy: policy, observer: checker)
       .run(SharingSource(scenario.requests, scenario.sharing), managerOutages: outages) {
         checker.inspect($0)
-        map.inspect(
-          $0, blockSize: configuration.engine.blockSize,
-          hasOrdered: checker.moves.lastOrder == $0.time)
+        map.inspect($0, hasOrdered: checker.moves.lastOrder == $0.time)
       }
     checker.finish(summary)
     if let (law, details) = checker.violations.first ?? map.violation {
@@ -139,132 +139,6 @@ public enum ProtocolLaw {
         law: "a map from heartbeats without delay is the truth", seed: seed,
         details: "\(field); \(scenario.replay)")
     }
-  }
-}
-
-/// Holds the gManager's map against what the instances held when their heartbeats were sent, and its age against what the
-/// network allows.
-struct MapChecker {
-  private(set) var violation: (law: String, details: String)?
-  /// Views found equal to the truth of their heartbeat.
-  private(set) var comparisons = 0
-  /// Instants at which the map was due to be recent, and was.
-  private(set) var timely = 0
-
-  private let managers: ProtocolOptions
-  private let period: SimDuration
-  private let outages: [Range<SimTime>]
-  private let silence: SimDuration
-  private var last: [(rows: [Row], busyUntil: SimTime?)] = []
-  /// By instance: what it held at instants in the middle of its step, that changed nothing of it.
-  private var quiet: [[SimTime: [Row]]] = []
-  /// When the heartbeats were sent that the views rest on, as of the instant before.
-  private var newest: [SimTime?] = []
-  /// Since when there has always been a live request, so that heartbeats are sent.
-  private var busySince: SimTime?
-
-  /// A request, where it belongs, and its blocks.
-  private struct Row: Hashable {
-    var request: Int
-    var home: Int
-    var blocks: Int
-  }
-
-  init(_ managers: ProtocolOptions, period: SimDuration, outages: [Range<SimTime>]) {
-    self.managers = managers
-    self.period = managers.heartbeatPeriod ?? period
-    self.outages = outages
-    silence = managers.silence ?? self.period * 5 + managers.slowest
-  }
-
-  mutating func inspect(_ snapshot: ClusterSnapshot, blockSize: Int, hasOrdered: Bool) {
-    let rows = truth(snapshot, blockSize: blockSize)
-    if newest.isEmpty { newest = snapshot.views.map(\.sent) }
-    if quiet.isEmpty { quiet = Array(repeating: [:], count: rows.count) }
-    let now = zip(rows, snapshot.instances).map { (rows: $0, busyUntil: $1.busyUntil) }
-    for (i, (before, after)) in zip(last, now).enumerated() where before == after {
-      quiet[i][snapshot.time] = after.rows
-    }
-    last = now
-    for (i, view) in snapshot.views.enumerated() {
-      guard let sent = view.sent else { continue }
-      if sent > snapshot.time { report("no heartbeat comes before it is sent", "instance \(i), \(sent)") }
-      if let before = newest[i], sent < before {
-        report("an older heartbeat never overwrites a newer one", "instance \(i), \(sent) after \(before)")
-      }
-      guard let expected = quiet[i][sent] else { continue }
-      comparisons += 1
-      let found = view.rows.map {
-        Row(request: $0.request.index, home: $0.home.index, blocks: $0.blocks.count)
-      }
-      if found != expected {
-        report(
-          "the map is what an instance held at its last heartbeat",
-          "instance \(i) at \(sent.picoseconds) ps: \(expected), found \(found)")
-      }
-    }
-    newest = snapshot.views.map(\.sent)
-    let restart = outages.last { $0.upperBound <= snapshot.time }?.upperBound ?? .zero
-    if hasOrdered, snapshot.time < restart + silence, snapshot.views.contains(where: { $0.sent == nil }) {
-      report(
-        "a gManager that has just started waits for every instance", "at \(snapshot.time.picoseconds) ps")
-    }
-    let isDown = outages.contains { $0.contains(snapshot.time) }
-    if isDown, snapshot.views.contains(where: { $0.sent != nil }) {
-      report("a gManager that has crashed knows nothing", "at \(snapshot.time.picoseconds) ps")
-    }
-    checkAge(snapshot)
-  }
-
-  private mutating func report(_ law: String, _ details: String) {
-    if violation == nil { violation = (law, details) }
-  }
-
-  /// What each instance holds of requests that decode there, and for others.
-  private func truth(_ snapshot: ClusterSnapshot, blockSize: Int) -> [[Row]] {
-    var rows = Array(repeating: [Row](), count: snapshot.instances.count)
-    for placement in snapshot.placements {
-      let (request, home) = (placement.request.index, placement.home.index)
-      let atHome = (placement.tokensAtHome + blockSize - 1) / blockSize
-      if placement.phase == .decoding, atHome > 0 {
-        rows[home].append(Row(request: request, home: home, blocks: atHome))
-      }
-      for loan in placement.loans where loan.blocks > 0 {
-        rows[loan.host.index].append(Row(request: request, home: home, blocks: loan.blocks))
-      }
-    }
-    return rows
-  }
-
-  /// Once nothing is lost any more the next full heartbeat of an instance comes within so many periods, and from then on
-  /// the map is as old as a period and a message.
-  private mutating func checkAge(_ snapshot: ClusterSnapshot) {
-    if snapshot.placements.isEmpty {
-      busySince = nil
-    } else if busySince == nil {
-      busySince = snapshot.time
-    }
-    guard let busySince else { return }
-    let slowest = managers.slowest * (managers.reorderPermille > 0 ? 4 : 1)
-    let settling = period * Int64(managers.fullHeartbeatEvery + 2) + slowest * 2
-    // Heartbeats that overtake each other all the time leave gaps all the time.
-    guard managers.jitter < period else { return }
-    let isReliable = managers.lossPermille == 0 && managers.reorderPermille == 0
-    let reliableSince = isReliable ? .zero : managers.unreliableUntil
-    guard reliableSince.picoseconds < .max / 2 else { return }
-    let upSince = outages.last { $0.lowerBound <= snapshot.time }?.upperBound ?? .zero
-    let since = max(busySince, reliableSince, upSince)
-    guard snapshot.time >= since + settling else { return }
-    for (i, view) in snapshot.views.enumerated() {
-      let oldest = SimTime(picoseconds: snapshot.time.picoseconds - (period * 2 + slowest * 2).picoseconds)
-      guard let sent = view.sent, sent >= oldest else {
-        report(
-          "the map converges once messages flow",
-          "instance \(i) at \(snapshot.time.picoseconds) ps: \(String(describing: view.sent))")
-        return
-      }
-    }
-    timely += 1
   }
 }
 

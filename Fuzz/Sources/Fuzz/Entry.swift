@@ -1,4 +1,5 @@
 import Foundation
+import FuzzTargets
 
 /// libFuzzer's entry points. `FUZZ_TARGET` names the parser; `FUZZ_PLANT=1` plants a crash that must be found.
 private struct Campaign {
@@ -14,10 +15,7 @@ private struct Campaign {
       fatalError("FUZZ_TARGET is \(name), expected one of \(Target.all.map(\.name).joined(separator: ", "))")
     }
     (self.target, isPlanted) = (target, environment["FUZZ_PLANT"] != nil)
-    // libFuzzer ends by _Exit: what is to be said is said as it goes.
-    atexit {
-      for path in scratchPaths { for suffix in ["", "-wal", "-shm", "-journal"] { unlink(path + suffix) } }
-    }
+    // libFuzzer ends by _Exit: what is to be said is said as it goes, and `Fuzz/run` clears away.
   }
 }
 
@@ -27,7 +25,7 @@ nonisolated(unsafe) private var campaign = Campaign()
 public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   let bytes = UnsafeRawBufferPointer(start: start, count: count)
   campaign.executions += 1
-  if campaign.executions & 0x3FFF == 0 { report() }
+  if campaign.executions & 0x1FF == 0 { report() }
   do {
     if try campaign.target.read(bytes) == .content {
       campaign.content += 1

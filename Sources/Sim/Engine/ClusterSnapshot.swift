@@ -164,12 +164,13 @@ extension Simulation {
   /// Replays `source`, showing every instant's end to `inspect`: slow, for checkers.
   /// - Throws: what reading the source throws.
   @_spi(Checking) public func run<Source: RequestSource>(
-    _ source: Source, managerOutages: [Range<SimTime>] = [], inspect: @escaping (ClusterSnapshot) -> Void
+    _ source: Source, managerOutages: [Range<SimTime>] = [], onProgress: ((RunProgress) -> Void)? = nil,
+    inspect: ((ClusterSnapshot) -> Void)?
   ) throws -> RunSummary {
     var source = source
     var state = makeState(source.info)
     state.inspect = inspect
     state.scheduleOutages(managerOutages)
-    return try state.run(&source, onProgress: nil)
+    return try state.run(&source, onProgress: onProgress)
   }
 }

@@ -2,42 +2,57 @@ import Calibration
 import Foundation
 import Results
 import Studies
+import Synchronization
 import Workloads
 
 /// What an execution showed.
-enum Reach {
+public enum Reach: Sendable {
   /// Refused before any content was looked at: no header of a trace, no YAML, no JSON.
   case header
   /// Content was read, and refused or not.
   case content
 }
 
-/// A parser and how far an input gets in it.
-struct Target {
-  var name: String
-  /// Bytes from which the mutator keeps off most of the time.
-  var headerLines: Int
-  var words: [String]
-  var isJSON = false
-  var read: (UnsafeRawBufferPointer) throws -> Reach
+/// A parser and how far an input gets in it: for the fuzzer (`Fuzz/run`), and for the tests that read its seeds again.
+public struct Target: Sendable {
+  public var name: String
+  /// Lines from which the mutator keeps off most of the time.
+  public var headerLines: Int
+  public var words: [String]
+  public var isJSON = false
+  /// Reads an input; throws only what no parser may throw. One thread at a time.
+  public var read: @Sendable (UnsafeRawBufferPointer) throws -> Reach
 
-  static let all = [
+  public static let all = [
     trace, study, faults, hardware, generator, config, json, database,
     // A new parser is entered here: for one of YAML see `generator`.
   ]
-  static func named(_ name: String) -> Target? { all.first { $0.name == name } }
+  public static func named(_ name: String) -> Target? { all.first { $0.name == name } }
 }
 
 /// A file in memory, written over by every execution.
-final class ScratchFile {
+final class ScratchFile: Sendable {
   let path: String
   private let descriptor: Int32
+  private static let paths = Mutex<[String]>([])
 
   init(_ name: String) {
     path = "/dev/shm/infinite-sim-fuzz-\(getpid())-\(name)"
     descriptor = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     precondition(descriptor >= 0, "\(path) can be made")
-    scratchPaths.append(path)
+    let isFirst = Self.paths.withLock { paths in
+      paths.append(path)
+      return paths.count == 1
+    }
+    if isFirst { atexit { for path in ScratchFile.paths.withLock({ $0 }) { ScratchFile.remove(path) } } }
+  }
+
+  /// Removes a file and what SQLite leaves beside it.
+  static func remove(_ path: String, butItself: Bool = false) {
+    for suffix in butItself ? ["-wal", "-shm", "-journal"] : ["", "-wal", "-shm", "-journal"] {
+      unlink(path + suffix)
+    }
+    for version in 1..<ResultStore.schemaVersion { unlink("\(path).backup-v\(version)") }
   }
 
   func write(_ bytes: UnsafeRawBufferPointer) {
@@ -46,22 +61,20 @@ final class ScratchFile {
   }
 }
 
-/// Removed at exit.
-nonisolated(unsafe) var scratchPaths: [String] = []
-
 extension Target {
   private static func text(_ bytes: UnsafeRawBufferPointer) -> String {
     String(decoding: bytes, as: UTF8.self)
   }
 
-  static let trace: Target = {
+  private static let trace: Target = {
     let file = ScratchFile("trace")
-    var variants: [TraceOptions] = [.unchanged, .unchanged, .unchanged]
-    variants[1].isLenient = true
-    variants[1].maximumSkippedShare = 1
-    variants[1].keepsDetails = true
-    variants[2].sorts = true
-    variants[2].jitter = 1_000_000_000_000
+    var (lenient, sorted) = (TraceOptions.unchanged, TraceOptions.unchanged)
+    lenient.isLenient = true
+    lenient.maximumSkippedShare = 1
+    lenient.keepsDetails = true
+    sorted.sorts = true
+    sorted.jitter = 1_000_000_000_000
+    let variants = [.unchanged, lenient, sorted]
     return Target(
       name: "trace", headerLines: 1,
       words: [
@@ -87,7 +100,7 @@ extension Target {
     }
   }()
 
-  static let study = Target(
+  private static let study = Target(
     name: "study", headerLines: 1,
     words: [
       "study", "question", "baseline", "seeds", "rows", "on-reject", "options", "axes", "contenders",
@@ -107,12 +120,13 @@ extension Target {
     }
   }
 
-  static let faults = Target(
+  private static let faults = Target(
     name: "faults", headerLines: 0,
     words: [
-      "seed", "faults", "random", "crash", "node-loss", "link-loss", "link-slowdown", "manager-crash", "straggler",
-      "memory-shrink", "at-s", "for-s", "to", "one-way", "factor", "blocks", "mean-between-s", "mean-repair-s",
-      "last-s", "all", "true", ".inf", ".nan", "-1", "1e400", "9223372036854775807", "[]", "{}", "- ", "~",
+      "seed", "faults", "random", "crash", "node-loss", "link-loss", "link-slowdown", "manager-crash",
+      "straggler", "memory-shrink", "at-s", "for-s", "to", "one-way", "factor", "blocks", "mean-between-s",
+      "mean-repair-s", "last-s", "all", "true", ".inf", ".nan", "-1", "1e400", "9223372036854775807", "[]",
+      "{}", "- ", "~",
     ]
   ) { bytes in
     do {
@@ -123,7 +137,7 @@ extension Target {
     }
   }
 
-  static let hardware = Target(
+  private static let hardware = Target(
     name: "hardware", headerLines: 0,
     words: [
       "name", "unvalidated", "none", ".inf", ".nan", "-1", "1e400", "custom_all_reduce", "[]", "{}", "- ",
@@ -140,7 +154,7 @@ extension Target {
     }
   }
 
-  static let generator: Target = {
+  private static let generator: Target = {
     let file = ScratchFile("generator.yaml")
     return Target(
       name: "generator", headerLines: 0,
@@ -165,7 +179,7 @@ extension Target {
     }
   }()
 
-  static let config = Target(
+  private static let config = Target(
     name: "config", headerLines: 0,
     words: [
       "model_type", "llama", "opt", "mixtral", "deepseek_v3", "qwen3_moe", "hidden_size", "intermediate_size",
@@ -184,7 +198,7 @@ extension Target {
   }
 
   /// The texts of a database: what a run's summary, a point's axes and a list of ids are read from.
-  static let json = Target(
+  private static let json = Target(
     name: "json", headerLines: 0, words: ["\\ud800", "\\n", "ttft_s", "p50", "load", "stable"], isJSON: true
   ) { bytes in
     guard let value = try? JSON(parsing: text(bytes)) else { return .header }
@@ -194,11 +208,11 @@ extension Target {
   }
 
   /// A database of this or another version, or of another program, or none.
-  static let database: Target = {
+  private static let database: Target = {
     let file = ScratchFile("database.db")
     return Target(name: "database", headerLines: 0, words: ["run", "sweep", "kept", "all", "completed"]) {
       bytes in
-      for suffix in ["-wal", "-shm", "-journal"] { unlink(file.path + suffix) }
+      ScratchFile.remove(file.path, butItself: true)
       file.write(bytes)
       do {
         let store = try ResultStore.openExisting(file.path)
