@@ -88,24 +88,30 @@ struct ReportTests {
   func mapsRatios() throws {
     let folder = try Folder()
     try database(folder.file("r.db"), policies: ["slow", "fast"], trace: "t.csv")
-    let store = try ResultStore.openExisting(folder.file("r.db"))
+    let store = try ResultStore.open(folder.file("r.db"))
+    let study = """
+      study: s
+      axes: {nodes: [1, 2], tp: [1, 2]}
+      contenders: [{label: one, policy: vllm-m}, {label: other, policy: debtor-creditor}]
+      """
     let sweep = try store.openSweep(
-      name: "s", question: "", study: "", programVersion: "test", startedAt: "2026-01-01T00:00:00Z")
+      name: "s", question: "", study: study, programVersion: "test", startedAt: "2026-01-01T00:00:00Z")
     // The runs of "one" and of "other" in each cell: 1 is half as fast as 2.
     let cells: [(axes: String, one: Int64, other: Int64?)] = [
-      (#"{"a":"1","b":"1"}"#, 2, 1), (#"{"a":"2","b":"1"}"#, 1, 1), (#"{"a":"1","b":"2"}"#, 1, 2),
-      (#"{"a":"2","b":"2"}"#, 2, nil),
+      (#"{"nodes":"1","tp":"1"}"#, 2, 1), (#"{"nodes":"2","tp":"1"}"#, 1, 1),
+      (#"{"nodes":"1","tp":"2"}"#, 1, 2),
+      (#"{"nodes":"2","tp":"2"}"#, 2, nil),
     ]
     for cell in cells {
       for (label, run) in [("one", cell.one), ("other", cell.other)] {
         guard let run else { continue }
         let point = SweepPointKey(
-          sweep: sweep, grid: "g", label: label, axes: cell.axes, seed: 0, heat: "whole")
+          sweep: sweep, grid: "main", label: label, axes: cell.axes, seed: 0, heat: "whole")
         try store.link([point], to: run)
       }
     }
     let files = try ReportSource(store, sweep: "s")
-      .report(template: ("{{ figure ratio-map of=one to=other columns=a rows=b }}\n", "t.md")).files()
+      .report(template: ("{{ figure ratio-map of=one to=other columns=nodes rows=tp }}\n", "t.md")).files()
     let rows = try #require(files.first { $0.name.hasSuffix("ratio-map.csv") }?.text)
       .split(separator: "\n").dropFirst().map { $0.split(separator: ",").prefix(3).joined(separator: " ") }
     #expect(rows.sorted() == ["1 1 2.000", "1 2 1.000", "2 1 0.500"], "row, column, ratio")
