@@ -2,7 +2,6 @@ import Calibration
 import Foundation
 import Results
 import Studies
-import Synchronization
 import Workloads
 
 /// What an execution showed.
@@ -24,7 +23,7 @@ public struct Target: Sendable {
   public var read: @Sendable (UnsafeRawBufferPointer) throws -> Reach
 
   public static let all = [
-    trace, study, faults, hardware, generator, config, json, database,
+    trace, pool, study, faults, hardware, generator, config, json, database,
     // A new parser is entered here: for one of YAML see `generator`.
   ]
   public static func named(_ name: String) -> Target? { all.first { $0.name == name } }
@@ -34,29 +33,30 @@ public struct Target: Sendable {
 final class ScratchFile: Sendable {
   let path: String
   private let descriptor: Int32
-  private static let paths = Mutex<[String]>([])
+
+  /// `Fuzz/run` names a folder and removes it, as libFuzzer may end without a word; else one is made, and removed at exit.
+  private static let folder: String = {
+    if let folder = ProcessInfo.processInfo.environment["FUZZ_SCRATCH"] { return folder }
+    atexit { try? FileManager.default.removeItem(atPath: "/dev/shm/infinite-sim-fuzz-\(getpid())") }
+    return "/dev/shm/infinite-sim-fuzz-\(getpid())"
+  }()
 
   init(_ name: String) {
-    path = "/dev/shm/infinite-sim-fuzz-\(getpid())-\(name)"
+    path = "\(Self.folder)/\(name)"
+    let folder = (path as NSString).deletingLastPathComponent
+    try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     descriptor = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     precondition(descriptor >= 0, "\(path) can be made")
-    let isFirst = Self.paths.withLock { paths in
-      paths.append(path)
-      return paths.count == 1
-    }
-    if isFirst { atexit { for path in ScratchFile.paths.withLock({ $0 }) { ScratchFile.remove(path) } } }
   }
 
-  /// Removes a file and what SQLite leaves beside it.
-  static func remove(_ path: String, butItself: Bool = false) {
-    for suffix in butItself ? ["-wal", "-shm", "-journal"] : ["", "-wal", "-shm", "-journal"] {
-      unlink(path + suffix)
-    }
+  /// Removes what SQLite and a migration leave beside it.
+  func removeCompanions() {
+    for suffix in ["-wal", "-shm", "-journal"] { unlink(path + suffix) }
     for version in 1..<ResultStore.schemaVersion { unlink("\(path).backup-v\(version)") }
   }
 
   func write(_ bytes: UnsafeRawBufferPointer) {
-    precondition(pwrite(descriptor, bytes.baseAddress, bytes.count, 0) == bytes.count)
+    precondition(bytes.isEmpty || pwrite(descriptor, bytes.baseAddress, bytes.count, 0) == bytes.count)
     precondition(ftruncate(descriptor, off_t(bytes.count)) == 0)
   }
 }
@@ -91,11 +91,41 @@ extension Target {
         _ = try trace.allRecords()
         return .content
       } catch let error as TraceError {
+        _ = error.description
         switch error {
         case .malformed(_, let line, _, _, _): return line > 1 ? .content : .header
         case .tooManySkipped, .invalidOption: return .content
         case .missing, .notAFile, .unreadable, .changed, .unwritable: return .header
         }
+      }
+    }
+  }()
+
+  /// A client of ServeGen: the lines of its trace, and from a line that begins with { on its dataset.
+  private static let pool: Target = {
+    let trace = ScratchFile("pool/chunk-7-trace.csv")
+    let dataset = ScratchFile("pool/chunk-7-dataset.json")
+    var options = TraceOptions.unchanged
+    // Few pools have a window there: what is drawn is as large as the pool says.
+    options.poolSpan = 8_640_000...8_640_000
+    let settings = options
+    return Target(
+      name: "pool", headerLines: 0,
+      words: [
+        "Gamma", "Weibull", "input_tokens", "output_tokens", "{}", "{143: 0.25, 148: 0.75}", "600", "8640000",
+      ]
+    ) { bytes in
+      let cut =
+        bytes.indices.first { bytes[$0] == 0x7B && ($0 == 0 || bytes[$0 - 1] == 10) } ?? bytes.count
+      trace.write(UnsafeRawBufferPointer(rebasing: bytes[..<cut]))
+      dataset.write(UnsafeRawBufferPointer(rebasing: bytes[cut...]))
+      do {
+        _ = try TraceFile.open(path: trace.path, options: settings).allRecords()
+        return .content
+      } catch let error as TraceError {
+        _ = error.description
+        if case .malformed(let path, 1, _, _, _) = error { return path == trace.path ? .header : .content }
+        return .content
       }
     }
   }()
@@ -116,6 +146,7 @@ extension Target {
       _ = study.points.count
       return .content
     } catch let error as StudyError {
+      _ = error.description
       return error.expected == "YAML" || error.expected == "a study" ? .header : .content
     }
   }
@@ -133,6 +164,7 @@ extension Target {
       _ = try FaultYAML.parse(text(bytes), path: "f.yaml", instances: 8)
       return .content
     } catch let error as StudyError {
+      _ = error.description
       return error.expected == "YAML" || error.expected == "a fault plan" ? .header : .content
     }
   }
@@ -149,6 +181,7 @@ extension Target {
       _ = try HardwareFile(yaml: file.yaml, file: "again.yaml")
       return .content
     } catch let error as HardwareFileError {
+      _ = error.description
       if case .syntax = error.problem { return .header }
       return .content
     }
@@ -171,6 +204,7 @@ extension Target {
         _ = try GeneratorYAML.read(path: file.path)
         return .content
       } catch let error as TraceError {
+        _ = error.description
         if case .malformed(_, _, _, _, let expected) = error {
           return expected == "YAML" ? .header : .content
         }
@@ -192,6 +226,7 @@ extension Target {
       _ = try ModelConfigFile(json: Data(bytes), file: "config.json", name: "fuzzed")
       return .content
     } catch let error as ModelConfigError {
+      _ = error.description
       if case .notAnObject = error { return .header }
       return .content
     } catch { return .content }
@@ -212,7 +247,7 @@ extension Target {
     let file = ScratchFile("database.db")
     return Target(name: "database", headerLines: 0, words: ["run", "sweep", "kept", "all", "completed"]) {
       bytes in
-      ScratchFile.remove(file.path, butItself: true)
+      file.removeCompanions()
       file.write(bytes)
       do {
         let store = try ResultStore.openExisting(file.path)
@@ -220,6 +255,8 @@ extension Target {
         for sweep in try store.sweeps() { _ = try StudyResults(sweep, in: store).checkAll() }
         _ = try Shards([file.path])
         return .content
+      } catch let error as StoreError where error.description.isEmpty {
+        fatalError("an error without words")
       } catch StoreError.notADatabase, StoreError.foreignDatabase, StoreError.missing {
         return .header
       } catch { return .content }

@@ -119,30 +119,4 @@ public struct StoredRun: Sendable {
     guard case .completed(let result) = status else { return nil }
     return result
   }
-
-  init(row: Row) throws {
-    id = try row.value("id")
-    manifest = try row.value("manifest")
-    manifestHash = try row.value("manifest_hash")
-    let error: String? = try row.value("error")
-    status =
-      if let error { .failed(error) } else {
-        .completed(try RunResult(JSON(parsing: row.value("summary"))))
-      }
-    policy = try row.value("policy")
-    trace = try row.value("trace")
-    seed = try row.value("seed")
-    programVersion = try row.value("program_version")
-    startedAt = try row.value("started_at")
-    finishedAt = try row.value("finished_at")
-    guard let rows = KeptRows(rawValue: try row.value("kept")) else { throw SummaryError(key: "kept") }
-    kept = rows
-    if let ids: String = try row.value("rejected_requests") {
-      requests = RequestDigest(
-        rejected: try JSON(parsing: ids).elements?.compactMap(\.integer) ?? [],
-        longest: LongestRequests(
-          prompt: try row.value("longest_prompt_tokens") as Int? ?? 0,
-          context: try row.value("longest_context_tokens") as Int? ?? 0))
-    }
-  }
 }

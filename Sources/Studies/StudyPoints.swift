@@ -31,6 +31,9 @@ public struct StudyPoint: Hashable, Sendable {
 }
 
 extension Study {
+  /// Points that a study may ask for in all: they take 50 MB.
+  static let mostPoints = 50_000
+
   /// All points of all grids.
   public var points: [StudyPoint] { grids.flatMap(\.points) }
 }
@@ -57,9 +60,6 @@ extension Grid {
     }
     return rows
   }
-
-  /// Points of a grid that a study may ask for.
-  static let mostPoints = 1_000_000
 
   /// The number of points; `nil` if it is beyond Int.
   var checkedCount: Int? {

@@ -90,6 +90,10 @@ struct StudyReader {
         grids.append(try grid(inner, in: top, name: name))
       }
     }
+    let total = grids.reduce(0) { $0 + ($1.checkedCount ?? 0) }
+    guard total <= Study.mostPoints else {
+      throw fault(top["grids"] ?? node, "grids of \(total) points", "at most \(Study.mostPoints)")
+    }
     let study = Study(
       name: name, question: try top.optionalWord("question") ?? "", grids: grids,
       expectations: isSingle ? [] : try expectations(top), text: text)
@@ -115,10 +119,10 @@ struct StudyReader {
       onReject: try choice(inherited("on-reject"), OnReject.common),
       options: try (study.map { try settings($0["options"]) } ?? []) + settings(map["options"]),
       axes: try axes(map["axes"]), contenders: contenders, expectations: try expectations(map))
-    guard let count = grid.checkedCount, count <= Grid.mostPoints else {
+    guard let count = grid.checkedCount, count <= Study.mostPoints else {
       throw fault(
         map["axes"] ?? map.node, "a grid of \(grid.checkedCount.map(String.init) ?? "more than 2^63") points",
-        "at most \(Grid.mostPoints)")
+        "at most \(Study.mostPoints)")
     }
     return grid
   }

@@ -192,7 +192,7 @@ import Testing
     (
       "axes: {limit: [1, 2, 3, 4, 5, 6, 7, 8], tp: [1, 2, 3, 4, 5, 6, 7, 8], pp: [1, 2, 3, 4, 5, 6, 7, 8], "
         + "nodes: [1, 2, 3, 4, 5, 6, 7, 8], kv-blocks: [1, 2, 3, 4, 5, 6, 7, 8]}\nseeds: 100\ncontenders: [vllm-m]",
-      65, "s.yaml:2:7: found a grid of 3276800 points, expected at most 1000000"
+      65, "s.yaml:2:7: found a grid of 3276800 points, expected at most 50000"
     ),
     ("rowz: all\ncontenders: [vllm-m]", 65, "s.yaml:2:1: found an unknown key \"rowz\""),
     ("options: {trace: none.csv}\ncontenders: [vllm-m]", 66, "none.csv: no such file"),
