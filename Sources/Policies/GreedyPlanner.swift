@@ -49,6 +49,7 @@ struct GreedyPlanner {
   private var debtors: ContiguousArray<Int> = []
   private var sourceQueue: ContiguousArray<WaitingRequest> = []
   private var destinationQueue: ContiguousArray<WaitingRequest> = []
+  private var recalling: ContiguousArray<Int> = []
   private var candidates: ContiguousArray<Int> = []
   private var tried: ContiguousArray<MoveGrounds.Candidate> = []
 
@@ -105,7 +106,7 @@ struct GreedyPlanner {
         sides[debtor].reach(
           over: map.link(move.source, move.destination), blocks: there + move.blocks.count, map)
         sides[creditor].host(move.blocks.count)
-        sortCreditors()
+        sink(creditor)
       }
     }
   }
@@ -153,6 +154,25 @@ struct GreedyPlanner {
     }
   }
 
+  /// Puts a creditor that has lent behind those that are freer now. Debtors are where they were: they lend no more.
+  private mutating func sink(_ creditor: Int) {
+    let node = nodes[creditor]
+    Self.sink(creditor, in: &creditors, creditors.indices, sides)
+    Self.sink(creditor, in: &creditorsByNode, nodeStarts[node]..<nodeStarts[node + 1], sides)
+  }
+
+  private static func sink(
+    _ creditor: Int, in order: inout ContiguousArray<Int>, _ range: Range<Int>, _ sides: ContiguousArray<Side>
+  ) {
+    guard var position = order[range].firstIndex(of: creditor) else { return }
+    while position + 1 < range.upperBound {
+      let next = order[position + 1]
+      guard (-sides[next].free, next) < (-sides[creditor].free, creditor) else { return }
+      order.swapAt(position, position + 1)
+      position += 1
+    }
+  }
+
   /// The creditor with the lowest utilisation: of the debtor's node first, then over links that qualify.
   private func bestCreditor(for debtor: Int, _ map: borrowing PlacementMap) -> Int? {
     let node = nodes[debtor]
@@ -170,6 +190,11 @@ struct GreedyPlanner {
 
   private func linkQualifies(_ debtor: Int, _ creditor: Int, _ map: borrowing PlacementMap) -> Bool {
     guard map.reaches(InstanceID(debtor), InstanceID(creditor)) else { return false }
+    let link = map.link(InstanceID(debtor), InstanceID(creditor))
+    // If all that it hosts and all that moves fit, there is nothing to count.
+    if fits(link, queries: 1 + map.mostHosted(on: InstanceID(creditor)) + orders.count, debtor, map) {
+      return true
+    }
     var queries = 1
     map.forEachHosted(on: InstanceID(creditor)) { row in
       if row.home.index == debtor { queries += 1 }
@@ -177,7 +202,7 @@ struct GreedyPlanner {
     for order in orders where order.source.index == debtor && order.destination.index == creditor {
       queries += 1
     }
-    return fits(map.link(InstanceID(debtor), InstanceID(creditor)), queries: queries, debtor, map)
+    return fits(link, queries: queries, debtor, map)
   }
 
   /// Whether so many queries over a link fit beside the debtor's own work.
@@ -185,16 +210,9 @@ struct GreedyPlanner {
     map.linkFits(link, queries: queries, batch: sides[debtor].batch + 1)
   }
 
-  /// The request with the most movable blocks at home, ties to the oldest.
+  /// The request with the most movable blocks at home, ties to the oldest. A request moves once in a round.
   private func longest(of debtor: Int, _ map: borrowing PlacementMap) -> PlacementRow? {
-    var longest: PlacementRow?
-    map.forEachLocal(at: InstanceID(debtor)) { row in
-      // A request moves once in a round.
-      if row.movable > longest?.movable ?? .zero, !orders.contains(where: { $0.request == row.request }) {
-        longest = row
-      }
-    }
-    return longest
+    map.longest(at: InstanceID(debtor)) { request in !orders.contains { $0.request == request } }
   }
 
   /// 4. The number of blocks with the best gain. Gains are a staircase (each waiting request admitted is a step, so
@@ -232,19 +250,26 @@ struct GreedyPlanner {
   /// Loans that a crowded host is better off without go home, if the home has room (semantics.md 18). By request, then
   /// host.
   private mutating func recall(_ map: borrowing PlacementMap) {
-    // The first recall needs a host that is crowded and a home with room as things are; without one there is none.
-    var mayBegin = false
-    for host in sides.indices where sides[host].hosted > 0 && !mayBegin && isCrowded(host, map) {
-      map.forEachHosted(on: InstanceID(host)) { row in
-        mayBegin = mayBegin || (hasRoom(row.home.index, map) && row.movable > .zero)
-      }
-    }
-    guard mayBegin else { return }
+    // Hosts that are crowded as things are, and homes that may become so by what comes back to them.
+    recalling.removeAll(keepingCapacity: true)
+    for host in sides.indices where sides[host].hosted > 0 && isCrowded(host, map) { recalling.append(host) }
+    guard !recalling.isEmpty else { return }
+    var isKnown = Array(repeating: false, count: sides.count)
+    for host in recalling { isKnown[host] = true }
     var rows: [HostedRow] = []
-    for host in sides.indices {
+    var position = 0
+    while position < recalling.count {
+      let host = recalling[position]
       map.forEachHosted(on: InstanceID(host)) { row in
-        if row.movable > .zero { rows.append(HostedRow(row: row, host: host)) }
+        let home = row.home.index
+        guard row.movable > .zero, mayHaveRoom(home, map) else { return }
+        rows.append(HostedRow(row: row, host: host))
+        if sides[home].hosted > 0, !isKnown[home] {
+          isKnown[home] = true
+          recalling.append(home)
+        }
       }
+      position += 1
     }
     rows.sort { ($0.row.request, $0.host) < ($1.row.request, $1.host) }
     for hosted in rows {
@@ -268,6 +293,11 @@ struct GreedyPlanner {
   /// Whether a home could take blocks back.
   private func hasRoom(_ home: Int, _ map: borrowing PlacementMap) -> Bool {
     sides[home].queued == 0 && sides[home].free > map.watermark.count
+  }
+
+  /// Whether it could at any time of the round: a host has more room when its loans have gone.
+  private func mayHaveRoom(_ home: Int, _ map: borrowing PlacementMap) -> Bool {
+    sides[home].queued == 0 && (sides[home].free > map.watermark.count || sides[home].hosted > 0)
   }
 
   private func isCrowded(_ host: Int, _ map: borrowing PlacementMap) -> Bool {

@@ -59,6 +59,11 @@ public struct LawCase: Sendable {
           var coverage = ProtocolCoverage()
           try ProtocolLaw.check(engine: engine, seed: seed, &coverage)
         })
+      cases.append(
+        LawCase(name: "planner/\(engine.rawValue)", isRandom: true) { seed in
+          var coverage = PlannerCoverage()
+          try PlannerLaw.check(engine: engine, seed: seed, &coverage)
+        })
     }
     cases.append(
       LawCase(name: "torture", isRandom: true) { seed in

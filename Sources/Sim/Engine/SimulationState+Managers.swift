@@ -240,6 +240,24 @@ extension SimulationState {
     return min(loan.blocks, tokens / blockSize)
   }
 
+  /// What the decoding request with the most movable blocks holds at home, of those that `mayMove`, ties to the oldest.
+  func longest(at i: Int, where mayMove: (RequestID) -> Bool) -> PlacementRow? {
+    let done = progress(of: i)
+    let clock = instances[i].clock + done.completed
+    var found = -1
+    var most = 0
+    var slot = Int(instances[i].batch.head)
+    while slot >= 0 {
+      // Stored tokens are an upper bound that costs nothing; few are above what is known.
+      if requests[slot].stored + Int(clock - requests[slot].joinClock) >= (most + 1) * blockSize {
+        let movable = movableBlocks(of: slot, steps: done.completed)
+        if movable > most, mayMove(RequestID(requests[slot].id)) { (found, most) = (slot, movable) }
+      }
+      slot = Int(requests[slot].next)
+    }
+    return found < 0 ? nil : localRow(of: found, done)
+  }
+
   private func isRested(_ slot: Int) -> Bool {
     guard requests[slot].phase == .decoding, requests[slot].movingBlocks == 0 else { return false }
     let landed = requests[slot].lastLanding

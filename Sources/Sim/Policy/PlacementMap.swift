@@ -109,18 +109,18 @@ public struct PlacementMap: ~Copyable {
     }
   }
 
-  /// Shows what the decoding requests of an instance hold at home, the oldest request first. O(batch).
-  public func forEachLocal(at i: InstanceID, _ body: (PlacementRow) -> Void) {
+  /// The decoding request with the most movable blocks at home of those that `mayMove`, ties to the oldest; `nil` if none
+  /// has any. O(batch), a few instructions for each.
+  public func longest(at i: InstanceID, where mayMove: (RequestID) -> Bool) -> PlacementRow? {
     guard !keepsMap else {
-      for row in told(i.index) where row.home == i { body(row) }
-      return
+      var longest: PlacementRow?
+      for row in told(i.index)
+      where row.home == i && row.movable > longest?.movable ?? .zero && mayMove(row.request) {
+        longest = row
+      }
+      return longest
     }
-    let done = state.pointee.progress(of: i.index)
-    var slot = state.pointee.instances[i.index].batch.head
-    while slot >= 0 {
-      body(state.pointee.localRow(of: Int(slot), done))
-      slot = state.pointee.requests[Int(slot)].next
-    }
+    return state.pointee.longest(at: i.index, where: mayMove)
   }
 
   /// Shows what an instance hosts for requests that decode elsewhere and have blocks at home too, in no order that means
@@ -135,6 +135,11 @@ public struct PlacementMap: ~Copyable {
       guard loan.blocks > 0, state.pointee.hasBlocksAtHome(Int(loan.slot)) else { continue }
       body(state.pointee.hostedRow(of: loan))
     }
+  }
+
+  /// Requests that an instance hosts blocks of, or more. O(1).
+  public func mostHosted(on host: InstanceID) -> Int {
+    keepsMap ? told(host.index).count : state.pointee.instances[host.index].loans.count
   }
 
   /// Whether a request has blocks at its home too, as far as heartbeats tell.
