@@ -4,11 +4,7 @@ import Testing
 
 /// The planner against Algorithm 1 written plainly.
 @Suite struct PlannerTests {
-  #if DEBUG
-    private static let scenarios: UInt64 = 60
-  #else
-    private static let scenarios: UInt64 = 300
-  #endif
+  private static let scenarios = ConformanceTests.scenarios / 3
 
   @Test(arguments: EngineKind.allCases)
   func `The planner orders what the plain algorithm orders`(engine: EngineKind) {

@@ -5,11 +5,7 @@ import Testing
 
 /// The managers' protocol under delay, loss, duplicates, reordering and a gManager that crashes (docs/protocol.md).
 @Suite struct ProtocolTests {
-  #if DEBUG
-    private static let scenarios: UInt64 = 60
-  #else
-    private static let scenarios: UInt64 = 500
-  #endif
+  private static let scenarios = ConformanceTests.scenarios / 2
 
   @Test(arguments: EngineKind.allCases)
   func `Whatever becomes of messages, blocks are conserved, requests end, and skipping ahead changes nothing`(
