@@ -2,6 +2,7 @@ import Sim
 
 /// Algorithm 1 as semantics.md 16 to 26 word it: every table is made anew for every question, and nothing is kept, skipped or
 /// put in order beforehand. What a policy's planner orders must be this, to the last bit of the gains.
+/// It asks the map for a debtor's longest request as the planner does: that the map is right is the protocol's law.
 struct PlainPlanner {
   let options: LendingOptions
   private var roles: [Int: (isDebtor: Bool, since: SimTime)] = [:]

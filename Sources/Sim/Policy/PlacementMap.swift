@@ -137,7 +137,7 @@ public struct PlacementMap: ~Copyable {
     }
   }
 
-  /// Requests that an instance hosts blocks of, or more. O(1).
+  /// No more requests than this have hosted blocks on an instance. O(1).
   public func mostHosted(on host: InstanceID) -> Int {
     keepsMap ? told(host.index).count : state.pointee.instances[host.index].loans.count
   }
