@@ -14,12 +14,30 @@ final class BoundedChannel<Element: Sendable>: Sendable {
 
   func send(_ element: Element) {
     room.wait()
-    elements.withLock { $0.append(element) }
-    filled.signal()
+    put(element)
+  }
+
+  /// Sends if there is room.
+  func offer(_ element: Element) {
+    if room.wait(timeout: .now()) == .success { put(element) }
   }
 
   func receive() -> Element {
     filled.wait()
+    return take()
+  }
+
+  /// Receives if there is anything.
+  func poll() -> Element? {
+    filled.wait(timeout: .now()) == .success ? take() : nil
+  }
+
+  private func put(_ element: Element) {
+    elements.withLock { $0.append(element) }
+    filled.signal()
+  }
+
+  private func take() -> Element {
     let element = elements.withLock { $0.removeFirst() }
     room.signal()
     return element

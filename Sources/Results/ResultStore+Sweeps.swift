@@ -44,9 +44,8 @@ public struct FinishedRun: Sendable {
   public var result: RunResult
   public var digest: RequestDigest
   public var kept: KeptRows
-  public var requests: [RequestRecord] = []
-  /// Where the time of these requests went, and what instances did.
-  public var accounts: [RequestID: RequestAccount] = [:]
+  public var requests: [EndedRequest] = []
+  /// What instances did.
   public var work: [TimeAccount.Spent] = []
   public var samples: [InstanceSample] = []
   public var decisions: [DecisionRecord] = []
@@ -95,7 +94,7 @@ extension ResultStore {
       }
       let id = try RunRow.insert(db, run.manifest, startedAt: run.startedAt)
       var writer = try RunWriter(db, run: id)
-      for request in run.requests { try writer.write(request, run.accounts[request.id]) }
+      try writer.write(run.requests)
       for sample in run.samples { try writer.write(sample) }
       for decision in run.decisions { try writer.write(decision) }
       try writer.write(run.work)

@@ -2,58 +2,50 @@ import Sim
 
 /// Watches a run for `ResultStore.record`.
 ///
-/// It copies what it is told into batches for the thread that writes the run, and does nothing else: the event loop pays
-/// for a copy, and waits for SQLite only while as many batches wait as may. Valid inside the body of
+/// It keeps the live requests' accounts of time and copies what is to be kept into batches for the thread that writes the
+/// run: the event loop waits for SQLite only while as many batches wait as may. Valid inside the body of
 /// `ResultStore.record` only.
 public final class RunRecorder: RunObserver {
   private let messages: BoundedChannel<RunMessage>
+  private let spares: BoundedChannel<RunBatch>
   private let batchSize: Int
-  /// Not checked for exclusive access: one thread appends, nothing is called meanwhile, and the check costs as much.
+  // Not checked for exclusive access: one thread tells, nothing is called meanwhile, and the check costs as much.
+  @exclusivity(unchecked) private var accounts = TimeAccount()
   @exclusivity(unchecked) private var batch = RunBatch()
   private var isOpen = true
 
-  init(_ messages: BoundedChannel<RunMessage>, batchSize: Int) {
+  init(_ messages: BoundedChannel<RunMessage>, spares: BoundedChannel<RunBatch>, batchSize: Int) {
     self.messages = messages
+    self.spares = spares
     self.batchSize = batchSize
   }
 
   public var watchesAll: Bool { true }
 
-  public func arrived(_ arrival: ArrivalRecord) {
-    batch.arrivals.append(arrival)
-    added(.arrival)
-  }
-
-  public func changed(_ change: RequestChange) {
-    batch.changes.append(change)
-    added(.change)
-  }
-
-  public func worked(_ work: WorkRecord) {
-    batch.work.append(work)
-    added(.work)
-  }
+  public func arrived(_ arrival: ArrivalRecord) { accounts.arrived(arrival) }
+  public func changed(_ change: RequestChange) { accounts.changed(change) }
+  public func worked(_ work: WorkRecord) { accounts.worked(work) }
 
   public func requestEnded(_ record: RequestRecord) {
-    batch.ends.append(record)
-    added(.end)
+    batch.requests.append(EndedRequest(record: record, account: accounts.take(record.id)))
+    added()
   }
 
   public func sampled(_ sample: InstanceSample) {
     batch.samples.append(sample)
-    added(.sample)
+    added()
   }
 
   public func decided(_ decision: DecisionRecord) {
     batch.decisions.append(decision)
-    added(.decision)
+    added()
   }
 
   /// The run is over.
   func complete(_ result: RunResult, finishedAt: String) {
     close()
     messages.send(.batch(batch))
-    messages.send(.completed(result, finishedAt: finishedAt))
+    messages.send(.completed(result, work: accounts.spent, finishedAt: finishedAt))
   }
 
   /// The run has failed: nothing of it is to be kept.
@@ -67,43 +59,57 @@ public final class RunRecorder: RunObserver {
     isOpen = false
   }
 
-  private func added(_ kind: RunBatch.Kind) {
+  private func added() {
     precondition(isOpen, "a recorder records only while its run is simulated")
-    batch.order.append(kind)
-    guard batch.order.count == batchSize else { return }
+    guard batch.count == batchSize else { return }
     messages.send(.batch(batch))
-    batch = RunBatch(roomAs: batch)
+    batch = spares.poll() ?? RunBatch()
   }
 }
 
 /// What the thread that simulates a run tells the one that writes it. The last is `completed` or `abandoned`.
 enum RunMessage: Sendable {
   case batch(RunBatch)
-  case completed(RunResult, finishedAt: String)
+  case completed(RunResult, work: [TimeAccount.Spent], finishedAt: String)
   case abandoned
 }
 
-/// What an observer was told, each kind for itself, and the kinds in the order in which it was told.
-struct RunBatch: Sendable {
-  enum Kind: UInt8 { case arrival, change, work, end, sample, decision }
+/// A request that has ended, and where its time went.
+public struct EndedRequest: Hashable, Sendable {
+  public var record: RequestRecord
+  /// `nil` if nothing was told of its life.
+  public var account: RequestAccount?
 
-  var order: ContiguousArray<Kind> = []
-  var arrivals: ContiguousArray<ArrivalRecord> = []
-  var changes: ContiguousArray<RequestChange> = []
-  var work: ContiguousArray<WorkRecord> = []
-  var ends: ContiguousArray<RequestRecord> = []
+  public init(record: RequestRecord, account: RequestAccount?) {
+    self.record = record
+    self.account = account
+  }
+}
+
+/// Rows to be written, each kind in the order in which it was told.
+struct RunBatch: Sendable {
+  var requests: ContiguousArray<EndedRequest> = []
   var samples: ContiguousArray<InstanceSample> = []
   var decisions: ContiguousArray<DecisionRecord> = []
 
   init() {}
 
-  /// Empty, with room for what `previous` held and a quarter more of each of the frequent kinds.
-  init(roomAs previous: RunBatch) {
-    func room(_ count: Int) -> Int { count + count / 4 }
-    order.reserveCapacity(previous.order.count)
-    arrivals.reserveCapacity(room(previous.arrivals.count))
-    changes.reserveCapacity(room(previous.changes.count))
-    work.reserveCapacity(room(previous.work.count))
-    ends.reserveCapacity(room(previous.ends.count))
+  /// Empty, with memory for so many requests that has been touched: the first touch of a page takes as long as simulating a
+  /// request or two.
+  init(roomFor requests: Int) {
+    self.requests = ContiguousArray(unsafeUninitializedCapacity: requests) { memory, count in
+      let bytes = UnsafeMutableRawBufferPointer(memory)
+      for page in stride(from: 0, to: bytes.count, by: 4_096) { bytes[page] = 0 }
+      count = 0
+    }
   }
+
+  /// Forgets all rows and keeps their room.
+  mutating func removeAll() {
+    requests.removeAll(keepingCapacity: true)
+    samples.removeAll(keepingCapacity: true)
+    decisions.removeAll(keepingCapacity: true)
+  }
+
+  var count: Int { requests.count + samples.count + decisions.count }
 }

@@ -6,7 +6,8 @@ import Sim
 final class BoundCollector: RunObserver {
   private let plan: RunPlan
   private let arrivalsAreFixed: Bool
-  private var waiting: ContiguousArray<Completed> = []
+  /// Not checked for exclusive access: only the loop's thread appends, and the check costs as much.
+  @exclusivity(unchecked) private var waiting: ContiguousArray<Completed> = []
   /// As charged, and in full where that is another bound.
   private var bounds: [ThroughputBound] = []
 

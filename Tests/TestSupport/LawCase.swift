@@ -64,6 +64,11 @@ public struct LawCase: Sendable {
           var coverage = PlannerCoverage()
           try PlannerLaw.check(engine: engine, seed: seed, &coverage)
         })
+      cases.append(
+        LawCase(name: "arrivals/\(engine.rawValue)", isRandom: true) { seed in
+          var coverage = ArrivalCoverage()
+          try ArrivalLaw.check(engine: engine, seed: seed, &coverage)
+        })
     }
     cases.append(
       LawCase(name: "torture", isRandom: true) { seed in

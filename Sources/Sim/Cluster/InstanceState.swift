@@ -113,8 +113,6 @@ struct InstanceState {
   /// that have left.
   var windowFillers = ClockQueue()
 
-  /// Blocks in use as of `clock`: own, hosted for others, and reserved for moves on their way in.
-  var usedBlocks = 0
   /// Landed blocks held for requests of other instances.
   var hostedBlocks = 0
   /// Loans of other instances' requests here, and moves on their way in.

@@ -5,7 +5,7 @@ extension SimulationState {
     var somebodyLeft = false
     if !instances[i].batch.isEmpty {
       somebodyLeft = prepareDecode(i)
-      evictIdle(i, used: instances[i].usedBlocks + decodeNeed(i))
+      evictIdle(i, used: bookedBlocks[i] + decodeNeed(i))
     }
     var budget = options.maxNumBatchedTokens - instances[i].batch.count
     if instances[i].partial >= 0 {
@@ -42,8 +42,8 @@ extension SimulationState {
     let tokens = min(requests[slot].length - requests[slot].stored, budget)
     if !requests[slot].isBorrower {
       let need = blocks(for: requests[slot].stored + tokens) - requests[slot].localBlocks
-      while usableBlocks - instances[i].usedBlocks - decodeNeed(i) < need {
-        if borrowRest(slot, free: usableBlocks - instances[i].usedBlocks - decodeNeed(i)) { break }
+      while usableBlocks - bookedBlocks[i] - decodeNeed(i) < need {
+        if borrowRest(slot, free: usableBlocks - bookedBlocks[i] - decodeNeed(i)) { break }
         if !yield(to: slot) { return 0 }
       }
       if !requests[slot].isBorrower { takeAtHome(slot, blocks: need) }
@@ -72,7 +72,7 @@ extension SimulationState {
       let hits = prefixHits(slot)
       let cached = hits.units * prefixUnit
       let tokens = min(length - cached, budget)
-      let free = usableBlocks - instances[i].usedBlocks - decodeNeed(i)
+      let free = usableBlocks - bookedBlocks[i] - decodeNeed(i)
       let reserve = running(on: i) > 0 ? watermark : 0
       let need = blocks(for: options.reserveISL ? length : cached + tokens) - sharedBlocks(hits)
       let isSpread = isSpread(slot) && borrowPrompt(slot, watermark: reserve, spreads: true)
@@ -129,7 +129,7 @@ extension SimulationState {
   /// Steps of which each finds its blocks: what they need together never falls, so the first shortage is found by
   /// bisection. The blocks of the first are known to be there.
   private func chunksWithRoom(_ i: Int, _ chunk: PrefillChunk, atMost limit: Int64) -> Int64 {
-    let free = usableBlocks - instances[i].usedBlocks
+    let free = usableBlocks - bookedBlocks[i]
     let held = requests[Int(chunk.slot)].localBlocks
     var (enough, short) = (Int64(1), limit + 1)
     while enough + 1 < short {
@@ -153,10 +153,10 @@ extension SimulationState {
     guard steps > 0 else { return }
     let taken = chunkBlocks(of: i, steps: steps + 1)
     let slot = Int(instances[i].chunks[0].slot)
-    instances[i].usedBlocks += taken
+    bookedBlocks[i] += taken
     requests[slot].localBlocks += taken
     requests[slot].stored += Int(steps) * instances[i].run.chunk
     instances[i].chunks[0].cached = requests[slot].stored
-    metrics.noteUtilisation(used: instances[i].usedBlocks)
+    metrics.noteUtilisation(used: bookedBlocks[i])
   }
 }

@@ -5,7 +5,7 @@ extension SimulationState {
   ///
   /// In the common case, no borrowers and blocks enough, it is O(1): the blocks are taken in closed form.
   mutating func prepareDecode(_ i: Int) -> Bool {
-    let free = usableBlocks - instances[i].usedBlocks
+    let free = usableBlocks - bookedBlocks[i]
     if instances[i].borrowers == 0, hasRoom(i, free: free, clock: instances[i].clock) { return false }
     return visitBatch(i, free: free)
   }
@@ -53,10 +53,10 @@ extension SimulationState {
         if exact && !needs { break }
         if borrow(for: slot) { continue }
         // Nobody waits while holding: the youngest holder yields.
-        let before = instances[i].usedBlocks
+        let before = bookedBlocks[i]
         preempted = true
         let found = yield(to: slot)
-        free += before - instances[i].usedBlocks
+        free += before - bookedBlocks[i]
         if !found { break }
       }
       cursor = nextInBatch(after: slot, id: id, on: i)
@@ -181,7 +181,7 @@ extension SimulationState {
   private func stepsWithRoom(_ i: Int, atMost limit: Int64) -> Int64 {
     let size = Int64(blockSize)
     let perCycle = instances[i].growing
-    var free = usableBlocks - instances[i].usedBlocks
+    var free = usableBlocks - bookedBlocks[i]
     if perCycle == 0 {
       return hasRoom(i, free: free, clock: instances[i].clock + 1) ? limit : 1
     }

@@ -42,7 +42,7 @@ extension SimulationState {
       crash(i)
     } else {
       instances[i].isUp = true
-      loads.set(i, to: 0)
+      setLoad(0, at: i)
       metrics.downtime += Int128(now - instances[i].downSince)
       refreshMemory(i)
       touch(i)
@@ -66,7 +66,7 @@ extension SimulationState {
     setHungry(i, false)
     clearBlockedGiant(of: i)
     precondition(
-      instances[i].usedBlocks == instances[i].withheldBlocks && instances[i].hostedBlocks == 0
+      bookedBlocks[i] == instances[i].withheldBlocks && instances[i].hostedBlocks == 0
         && instances[i].loans.isEmpty && instances[i].departures == 0 && instances[i].growing == 0,
       "nothing is left on an instance that has crashed")
     if prefixUnit > 0 { prefixCaches[i] = PrefixCache() }
@@ -82,7 +82,7 @@ extension SimulationState {
       rManagers[i].told = []
       rManagers[i].owesFull = true
     }
-    loads.set(i, to: .max)
+    setLoad(nil, at: i)
     refreshMemory(i)
   }
 
@@ -236,7 +236,7 @@ extension SimulationState {
     evictIdle(i)
     noteUse(of: i)
     instances[i].withheldBlocks = target
-    instances[i].usedBlocks += more
+    bookedBlocks[i] += more
     evictIdle(i)
     if more < 0 { spaceFreed(at: i) }
   }

@@ -37,7 +37,7 @@ extension SimulationState {
     // Everybody may lend to a giant: as long as nobody has freed a block, who refused it refuses again.
     if instances[i].refusedGiant == requests[slot].id, instances[i].refusedAtFrees == frees { return false }
     let need = blocks(for: requests[slot].length)
-    let free = usableBlocks - instances[i].usedBlocks - (chunked ? growth(of: i, steps: 1) : 0)
+    let free = usableBlocks - bookedBlocks[i] - (chunked ? growth(of: i, steps: 1) : 0)
     let room = min(need, max(0, free - watermark))
     let least = spreads ? max(1, need - room) : need - room
     let most = spreads ? need - 1 : need - room
@@ -80,9 +80,9 @@ extension SimulationState {
   mutating func takeAtHome(_ slot: Int, blocks: Int) {
     let i = requests[slot].home
     requests[slot].localBlocks += blocks
-    instances[i].usedBlocks += blocks
-    evictIdle(i, used: instances[i].usedBlocks + (chunked ? growth(of: i, steps: 1) : 0))
-    metrics.noteUtilisation(used: instances[i].usedBlocks)
+    bookedBlocks[i] += blocks
+    evictIdle(i, used: bookedBlocks[i] + (chunked ? growth(of: i, steps: 1) : 0))
+    metrics.noteUtilisation(used: bookedBlocks[i])
   }
 
   /// Borrows a chunk of blocks for a decoding request that finds none at home.
@@ -138,7 +138,7 @@ extension SimulationState {
     loans[loan].blocks += blocks
     requests[slot].hostedBlocks += blocks
     requests[slot].borrowedPeak = max(requests[slot].borrowedPeak, requests[slot].hostedBlocks)
-    instances[host].usedBlocks += blocks
+    bookedBlocks[host] += blocks
     evictIdle(host)
     hostedChanged(host, by: blocks)
     metrics.noteUtilisation(used: usedBlocks(of: host))
@@ -203,7 +203,7 @@ extension SimulationState {
       touch(host)
       evictIdle(host)
       noteUse(of: host)
-      instances[host].usedBlocks -= loans[loan].blocks
+      bookedBlocks[host] -= loans[loan].blocks
       hostedChanged(host, by: -loans[loan].blocks)
       loans[loan].blocks = 0
       dropLoan(slot, loan)
@@ -241,7 +241,7 @@ extension SimulationState {
   /// count as free, and so do watermarks, which an instance that runs nothing need not keep.
   private func mostLendable() -> Int {
     var most = 0
-    for i in 0..<instanceCount { most += usableBlocks - instances[i].usedBlocks }
+    for i in 0..<instanceCount { most += usableBlocks - bookedBlocks[i] }
     return most
   }
 
@@ -335,7 +335,7 @@ extension SimulationState {
       guard longest >= 0 else { return }
       let slot = Int(instances[longest].queue.head)
       let queued = queuedBlocks(of: i)
-      let free = usableBlocks - instances[i].usedBlocks - growth(of: i, steps: chunked ? 1 : 0) - queued
+      let free = usableBlocks - bookedBlocks[i] - growth(of: i, steps: chunked ? 1 : 0) - queued
       guard free - blocks(for: requests[slot].length) >= watermark, !isHeldBack(slot) else { return }
       requests.remove(slot, from: &instances[longest].queue)
       looksAgain = true

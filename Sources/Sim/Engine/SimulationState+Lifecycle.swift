@@ -84,10 +84,10 @@ extension SimulationState {
       metrics.recomputed(requests[slot].length - requests[slot].stored, after: cause)
       requests[slot].lostTo = nil
     }
-    instances[i].usedBlocks += localBlocks - sharedBlocks(hits)
-    evictIdle(i, used: instances[i].usedBlocks + (chunked ? growth(of: i, steps: 1) : 0))
+    bookedBlocks[i] += localBlocks - sharedBlocks(hits)
+    evictIdle(i, used: bookedBlocks[i] + (chunked ? growth(of: i, steps: 1) : 0))
     instances[i].prefilling += 1
-    metrics.noteUtilisation(used: instances[i].usedBlocks)
+    metrics.noteUtilisation(used: bookedBlocks[i])
     let lane = leastLoadedLane(of: i)
     requests[slot].lane = lane
     lanes[i * laneCount + lane].pendingTokens += requests[slot].length
@@ -178,9 +178,9 @@ extension SimulationState {
 
   private mutating func releaseHome(_ slot: Int, blocks: Int) {
     let i = requests[slot].home
-    instances[i].usedBlocks -= blocks - sharableBlocks(of: slot)
-    instances[i].usedBlocks -= releaseUnits(slot)
-    precondition(instances[i].usedBlocks >= 0, "no block is freed twice")
+    bookedBlocks[i] -= blocks - sharableBlocks(of: slot)
+    bookedBlocks[i] -= releaseUnits(slot)
+    precondition(bookedBlocks[i] >= 0, "no block is freed twice")
     requests[slot].localBlocks = 0
   }
 

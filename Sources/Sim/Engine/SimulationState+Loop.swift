@@ -19,7 +19,7 @@ extension SimulationState {
       // Likewise faults: what is left then, such as a transfer that was aborted, concerns nobody.
       if faults.nextTime < next, pending != nil || requests.live > 0 { next = faults.nextTime }
       if next == .max { break }
-      sampleUntil(next)
+      if metrics.sampling.next <= next { sampleUntil(next) }
       now = next
       if nextTick < now { skipIdleTicks() }
 

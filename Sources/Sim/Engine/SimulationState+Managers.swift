@@ -197,7 +197,7 @@ extension SimulationState {
       local += lanes[lane].storedTokens + Int64(lanes[lane].growing) * done.completed
       remote = max(remote, lanes[lane].remotePath)
     }
-    let used = instances[i].usedBlocks + taken(by: i, steps: done.started)
+    let used = bookedBlocks[i] + taken(by: i, steps: done.started)
     return InstanceReport(
       batch: instances[i].batch.count, queued: instances[i].queue.count,
       freeSequences: options.maxNumSeqs - running(on: i), usedBlocks: KVBlocks(used), localTokens: Int(local),

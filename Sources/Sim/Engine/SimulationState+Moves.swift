@@ -121,7 +121,7 @@ extension SimulationState {
   private mutating func reserve(_ move: Move, isRecall: Bool) {
     let destination = move.destination
     touch(destination)
-    instances[destination].usedBlocks += move.blocks
+    bookedBlocks[destination] += move.blocks
     reservations.append(Reservation(move: move, isRecall: isRecall))
     evictIdle(destination)
     metrics.noteUtilisation(used: usedBlocks(of: destination))
@@ -162,7 +162,7 @@ extension SimulationState {
     if destination != decider || phase != .decision { touch(destination) }
     evictIdle(destination)
     noteUse(of: destination)
-    instances[destination].usedBlocks -= move.blocks
+    bookedBlocks[destination] -= move.blocks
     note(kind, move)
     spaceFreed(at: destination)
   }
@@ -268,7 +268,7 @@ extension SimulationState {
       requests[slot].fixedTokens += requests[slot].fillsHost ? tokens : -tokens
       evictIdle(host)
       noteUse(of: host)
-      instances[host].usedBlocks -= transfer.blocks
+      bookedBlocks[host] -= transfer.blocks
       hostedChanged(host, by: -transfer.blocks)
     } else {
       loans[loan].arriving -= transfer.blocks
@@ -276,7 +276,7 @@ extension SimulationState {
       requests[slot].hostedBlocks += transfer.blocks
       requests[slot].fixedTokens += requests[slot].fillsHost ? -tokens : tokens
       noteUse(of: home)
-      instances[home].usedBlocks -= transfer.blocks
+      bookedBlocks[home] -= transfer.blocks
       hostedChanged(host, by: transfer.blocks)
     }
     requests[slot].borrowedPeak = max(requests[slot].borrowedPeak, requests[slot].hostedBlocks)
@@ -315,7 +315,7 @@ extension SimulationState {
       touch(transfer.isRecall ? transfer.host : transfer.home)
       evictIdle(destination)
       noteUse(of: destination)
-      instances[destination].usedBlocks -= transfer.blocks
+      bookedBlocks[destination] -= transfer.blocks
       if !transfer.isRecall {
         let loan = loanEntry(slot, host: transfer.host)
         loans[loan].arriving -= transfer.blocks

@@ -15,7 +15,7 @@ extension SimulationState {
         instance: InstanceID(i), start: SimTime(picoseconds: run.start),
         end: SimTime(picoseconds: run.start + run.elapsed(steps)), steps: Int(steps),
         decoding: run.decodes ? instances[i].batch.count : 0, prompts: prompts, promptTokens: tokens,
-        usedBlocks: instances[i].usedBlocks, hostedBlocks: instances[i].hostedBlocks))
+        usedBlocks: bookedBlocks[i], hostedBlocks: instances[i].hostedBlocks))
   }
 
   /// Counts and tells what happened to a move.
@@ -55,28 +55,22 @@ extension SimulationState {
 
   /// Tells the observer what the router could see when it chose the home of `slot`, which is not queued yet.
   ///
-  /// Reads two words of every instance: how far a run under way has come is computed only where it may have the most free.
+  /// How far a run under way has come is computed only for instances that may have the most free: a run only takes blocks.
   func tellArrival(_ slot: Int) {
     guard let observer else { return }
     let home = requests[slot].home
     let freeAtHome = freeBlocks(of: home)
-    var mostLoad: Int64 = 0
     var mostFree = freeAtHome
-    for i in 0..<instanceCount {
-      let load = loads.time(of: i)
-      assert(load == .max || load == running(on: i) + instances[i].queue.count)
-      // It is down.
-      if load == .max { continue }
-      mostLoad = max(mostLoad, load)
-      // A run only takes blocks.
-      assert(freeBlocks(of: i) <= usableBlocks - instances[i].usedBlocks)
-      if usableBlocks - instances[i].usedBlocks > mostFree { mostFree = max(mostFree, freeBlocks(of: i)) }
+    bookedBlocks.order.visit(below: Int64(usableBlocks - mostFree)) { i in
+      assert(freeBlocks(of: i) <= usableBlocks - bookedBlocks[i])
+      if instances[i].isUp { mostFree = max(mostFree, freeBlocks(of: i)) }
+      return Int64(usableBlocks - mostFree)
     }
     observer.arrived(
       ArrivalRecord(
         time: SimTime(picoseconds: requests[slot].arrival), request: RequestID(requests[slot].id),
         home: InstanceID(home), load: Int(loads.time(of: home)), leastLoad: Int(loads.earliestTime),
-        mostLoad: Int(mostLoad), queued: instances[home].queue.count, freeBlocks: freeAtHome,
+        mostLoad: Int(-heaviest.earliestTime), queued: instances[home].queue.count, freeBlocks: freeAtHome,
         mostFreeBlocks: mostFree))
   }
 }

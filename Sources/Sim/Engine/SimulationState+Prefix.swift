@@ -14,8 +14,12 @@ extension SimulationState {
 
   /// Leading units of a waiting request that its home has, and how many of them others use. At least one token is
   /// always computed: it is the one that the next token follows from.
+  @inline(__always)
   func prefixHits(_ slot: Int) -> (units: Int, inUse: Int) {
-    guard prefixUnit > 0 else { return (0, 0) }
+    prefixUnit > 0 ? matchedUnits(of: slot) : (0, 0)
+  }
+
+  private func matchedUnits(of slot: Int) -> (units: Int, inUse: Int) {
     let limit = (requests[slot].length - 1) / prefixUnit
     return prefixCaches[requests[slot].home].match(prefixes[slot].hashes, limit: limit)
   }

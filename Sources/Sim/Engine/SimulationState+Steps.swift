@@ -4,17 +4,20 @@ extension SimulationState {
   mutating func begin(_ i: Int, _ run: StepRun) {
     precondition(run.first > 0 && run.count > 0, "a step lasts at least a picosecond")
     var run = run
-    // A run that would outlast the clock is cut; a step that does ends the simulation with an error.
     run.count = min(run.count, StepRun.mostSteps)
-    while run.count > 1, !run.endsInRange { run.count /= 2 }
-    if !run.endsInRange {
-      isBeyondRange = true
-      run.first = 1
-    }
-    if prefixUnit > 0, run.decodes { evictIdle(i, used: instances[i].usedBlocks + growth(of: i, steps: 1)) }
+    if !run.endsInRange { cut(&run) }
+    if prefixUnit > 0, run.decodes { evictIdle(i, used: bookedBlocks[i] + growth(of: i, steps: 1)) }
     instances[i].run = run
     instances[i].isBusy = true
     timers.set(i, to: run.end)
+  }
+
+  /// A run that would outlast the clock is cut; a step that does ends the simulation with an error.
+  private mutating func cut(_ run: inout StepRun) {
+    while run.count > 1, !run.endsInRange { run.count /= 2 }
+    guard !run.endsInRange else { return }
+    isBeyondRange = true
+    run.first = 1
   }
 
   /// Makes instance `i` decide again at the end of the step that is under way now, or now if it is idle.
@@ -76,8 +79,8 @@ extension SimulationState {
       metrics.noteStall(run.start + run.first - instances[i].oldestToken)
     }
     if steps > 1 { metrics.noteStall(run.duration(ofStep: steps - 1)) }
-    instances[i].usedBlocks += growth(of: i, steps: steps)
-    metrics.noteUtilisation(used: instances[i].usedBlocks)
+    bookedBlocks[i] += growth(of: i, steps: steps)
+    metrics.noteUtilisation(used: bookedBlocks[i])
     for l in (i * laneCount)..<((i + 1) * laneCount) {
       lanes[l].storedTokens += Int64(lanes[l].growing) * steps
       lanes[l].unattended += Int64(lanes[l].leaving) * steps
@@ -113,21 +116,23 @@ extension SimulationState {
 
   /// Ends the requests whose last token has just appeared, by ascending id.
   private mutating func completeFinished(_ i: Int) {
-    completionBuffer.removeAll(keepingCapacity: true)
-    let clock = instances[i].clock
-    while let entry = instances[i].finishers.first, entry.clock <= clock {
-      instances[i].finishers.removeFirst()
-      if isFinisher(entry, on: i) { completionBuffer.append(Int32(entry.slot)) }
+    guard let first = nextFinished(on: i) else { return }
+    guard let second = nextFinished(on: i) else {
+      leaveBatch(first)
+      complete(first)
+      spaceFreed(at: i)
+      return
     }
-    guard !completionBuffer.isEmpty else { return }
-    if completionBuffer.count > 1 {
-      completionBuffer.sort { requests[Int($0)].id < requests[Int($1)].id }
-      // A request preempted and back with the same finish has two entries.
-      var last: Int32 = -1
-      completionBuffer.removeAll { slot in
-        defer { last = slot }
-        return slot == last
-      }
+    completionBuffer.removeAll(keepingCapacity: true)
+    completionBuffer.append(Int32(first))
+    completionBuffer.append(Int32(second))
+    while let slot = nextFinished(on: i) { completionBuffer.append(Int32(slot)) }
+    completionBuffer.sort { requests[Int($0)].id < requests[Int($1)].id }
+    // A request preempted and back with the same finish has two entries.
+    var last: Int32 = -1
+    completionBuffer.removeAll { slot in
+      defer { last = slot }
+      return slot == last
     }
     for index in completionBuffer.indices {
       let slot = Int(completionBuffer[index])
@@ -135,6 +140,15 @@ extension SimulationState {
       complete(slot)
     }
     spaceFreed(at: i)
+  }
+
+  /// Takes a request out of the finish queue of `i` whose last token has appeared.
+  private mutating func nextFinished(on i: Int) -> Int? {
+    while let entry = instances[i].finishers.first, entry.clock <= instances[i].clock {
+      instances[i].finishers.removeFirst()
+      if isFinisher(entry, on: i) { return entry.slot }
+    }
+    return nil
   }
 
   /// Whether a finish-queue entry still stands for a decoding request of `i`.
@@ -146,11 +160,10 @@ extension SimulationState {
 
   /// Books the prompt tokens that the step has prefilled.
   private mutating func endChunks(_ i: Int) {
-    // The chunks are taken out: completing a request may touch this instance.
-    var chunks = instances[i].chunks
-    instances[i].chunks = []
+    // The chunks are taken out: completing a request may touch this instance. Swapped: a copy counts references.
+    var chunks: ContiguousArray<PrefillChunk> = []
+    swap(&instances[i].chunks, &chunks)
     var freed = false
-    // By index: a loop over the array itself counts references.
     for index in chunks.indices where chunks[index].slot >= 0 {
       let chunk = chunks[index]
       let slot = Int(chunk.slot)
@@ -162,8 +175,9 @@ extension SimulationState {
       if instances[i].partial == chunk.slot { instances[i].partial = -1 }
       freed = finishPrefill(slot) || freed
     }
-    chunks.removeAll(keepingCapacity: true)
-    instances[i].chunks = chunks
+    // One or two as a rule: `removeAll` takes as long as ten.
+    while chunks.popLast() != nil {}
+    swap(&instances[i].chunks, &chunks)
     if freed { spaceFreed(at: i) }
   }
 }

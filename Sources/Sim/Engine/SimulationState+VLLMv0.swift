@@ -77,7 +77,7 @@ extension SimulationState {
         return true
       }
       let need = blocks(for: length)
-      if usableBlocks - instances[i].usedBlocks - (need - sharedBlocks(hits)) >= watermark {
+      if usableBlocks - bookedBlocks[i] - (need - sharedBlocks(hits)) >= watermark {
         admit(slot, localBlocks: need, hits: hits)
         instances[i].chunks.append(PrefillChunk(slot: Int32(slot), tokens: new, cached: length - new))
         packed += 1

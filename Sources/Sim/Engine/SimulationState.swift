@@ -38,9 +38,12 @@ struct SimulationState: ~Copyable {
   var now: Int64 = 0
   var phase = Phase.arrival
   var timers: WinnerTree
-  /// Requests queued and running at every instance, the fewest first.
+  /// Requests queued and running at every instance, the fewest first; and, for an observer of everything, negated, the most
+  /// first.
   var loads: WinnerTree
+  var heaviest: WinnerTree
   var instances: Slab<InstanceState>
+  var bookedBlocks: BookedBlocks
   /// `laneCount` per instance.
   var lanes: Slab<Lane>
   /// For each instance and residue: decoding requests that take a local block at the steps s ≡ residue.
@@ -143,7 +146,10 @@ struct SimulationState: ~Copyable {
     timers = WinnerTree(count: count)
     loads = WinnerTree(count: count)
     for i in 0..<count { loads.set(i, to: 0) }
+    heaviest = WinnerTree(count: isWatched ? count : 1)
+    for i in 0..<(isWatched ? count : 0) { heaviest.set(i, to: 0) }
     instances = Slab(repeating: InstanceState(), count: count)
+    bookedBlocks = BookedBlocks(count: count, keepsOrder: isWatched)
     lanes = Slab(repeating: Lane(), count: count * configuration.costs.stages)
     growers = Slab(repeating: 0, count: count * options.blockSize)
     undecided = Slab(repeating: 0, count: (count + 63) / 64)
@@ -187,13 +193,19 @@ struct SimulationState: ~Copyable {
     let size = Int64(blockSize)
     let base = i * blockSize
     let cycles = steps / size
-    var rest = steps - cycles * size
-    var residue = Int(instances[i].clock % size)
+    let rest = Int(steps - cycles * size)
+    let residue = Int(instances[i].clock % size)
     var blocks = instances[i].growing * Int(cycles)
-    while rest > 0 {
-      blocks += Int(growers[base + residue])
-      residue = residue + 1 == blockSize ? 0 : residue + 1
-      rest -= 1
+    // The rest of a cycle, or the whole cycle without what is left of it.
+    if rest <= blockSize / 2 {
+      for r in residue..<(residue + rest) {
+        blocks += Int(growers[base + (r < blockSize ? r : r - blockSize)])
+      }
+    } else {
+      blocks += instances[i].growing
+      for r in (residue + rest)..<(residue + blockSize) {
+        blocks -= Int(growers[base + (r < blockSize ? r : r - blockSize)])
+      }
     }
     return blocks
   }
@@ -208,8 +220,8 @@ struct SimulationState: ~Copyable {
 
   /// Blocks in use at this instant, those of steps that have started included.
   func usedBlocks(of i: Int) -> Int {
-    guard instances[i].isBusy, instances[i].run.repeats else { return instances[i].usedBlocks }
-    return instances[i].usedBlocks + taken(by: i, steps: progress(of: i).started)
+    guard instances[i].isBusy, instances[i].run.repeats else { return bookedBlocks[i] }
+    return bookedBlocks[i] + taken(by: i, steps: progress(of: i).started)
   }
 
   func freeBlocks(of i: Int) -> Int { usableBlocks - usedBlocks(of: i) }
@@ -217,7 +229,7 @@ struct SimulationState: ~Copyable {
   /// Whether `blocks` blocks are free at this instant. How far the run under way has come is computed only if it
   /// decides: it has taken no block at the least, and at the most all that it will.
   func hasFree(_ blocks: Int, on i: Int) -> Bool {
-    let free = usableBlocks - instances[i].usedBlocks
+    let free = usableBlocks - bookedBlocks[i]
     guard free >= blocks else { return false }
     guard instances[i].isBusy, instances[i].run.repeats else { return true }
     guard instances[i].run.chunk == 0 else { return freeBlocks(of: i) >= blocks }
@@ -229,7 +241,13 @@ struct SimulationState: ~Copyable {
   func running(on i: Int) -> Int { instances[i].batch.count + instances[i].prefilling }
 
   /// A request has come to an instance, or has left it.
-  mutating func count(_ requests: Int64, at i: Int) { loads.set(i, to: loads.time(of: i) + requests) }
+  mutating func count(_ requests: Int64, at i: Int) { setLoad(loads.time(of: i) + requests, at: i) }
+
+  /// `nil` for an instance that is down.
+  mutating func setLoad(_ load: Int64?, at i: Int) {
+    loads.set(i, to: load ?? .max)
+    if isWatched { heaviest.set(i, to: load.map { -$0 } ?? .max) }
+  }
 
   func blocks(for tokens: Int) -> Int { (tokens + blockSize - 1) / blockSize }
 

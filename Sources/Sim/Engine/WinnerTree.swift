@@ -33,6 +33,24 @@ struct WinnerTree: ~Copyable {
   /// The time of one instance's pending event.
   func time(of instance: Int) -> Int64 { times[leaves + instance] }
 
+  /// Visits the instances whose time is below `limit`, ascending; `body` returns the limit for those after it.
+  func visit(below limit: Int64, _ body: (Int) -> Int64) {
+    var limit = limit
+    var node = 1
+    while node > 0 {
+      if times[node] < limit {
+        if node < leaves {
+          node *= 2
+          continue
+        }
+        limit = body(node - leaves)
+      }
+      // Up from right children; then on to the right one.
+      while node & 1 == 1 { node >>= 1 }
+      if node > 0 { node += 1 }
+    }
+  }
+
   mutating func set(_ instance: Int, to time: Int64) {
     var node = leaves + instance
     times[node] = time

@@ -105,23 +105,7 @@ public struct TimeAccount {
     guard let slot = slot(of: change.request) else { return }
     let i = change.instance.index
     prepare(i)
-    switch change.kind {
-    case .placed, .moved, .landed: return
-    case .admitted:
-      live[slot].close(at: now, spent[i])
-      live[slot].phase = .prefilling
-    case .firstToken, .resumed:
-      live[slot].close(at: now, spent[i])
-      live[slot].phase = .decoding
-      live[slot].atJoining = spent[i]
-    case .preempted:
-      live[slot].close(at: now, spent[i])
-      live[slot].phase = .queued
-      live[slot].wasPreempted = true
-    case .completed, .rejected:
-      live[slot].close(at: now, spent[i])
-    }
-    live[slot].since = now
+    live[slot].changed(change.kind, at: now, spent[i])
   }
 
   /// What is known of a request that has ended; it is forgotten. `nil` for one never heard of.
@@ -167,6 +151,26 @@ public struct TimeAccount {
 }
 
 extension TimeAccount.Live {
+  fileprivate mutating func changed(_ kind: RequestChange.Kind, at now: Int64, _ spent: TimeAccount.Spent) {
+    switch kind {
+    case .placed, .moved, .landed: return
+    case .admitted:
+      close(at: now, spent)
+      phase = .prefilling
+    case .firstToken, .resumed:
+      close(at: now, spent)
+      phase = .decoding
+      atJoining = spent
+    case .preempted:
+      close(at: now, spent)
+      phase = .queued
+      wasPreempted = true
+    case .completed, .rejected:
+      close(at: now, spent)
+    }
+    since = now
+  }
+
   /// Books the phase that ends now.
   fileprivate mutating func close(at now: Int64, _ spent: TimeAccount.Spent) {
     func add(_ cause: TimeByCause.Cause, _ span: Int64) {

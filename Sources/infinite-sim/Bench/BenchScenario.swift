@@ -114,8 +114,10 @@ struct BenchScenario {
     var scenario = BenchScenario(
       name: "outputs-\(times)-\(policy)", summary: "outputs × \(times), arrivals stretched × \(times)",
       trace: .recipe("outputs-\(times)"), arguments: ["--policy", policy])
-    // vllm-s is one instance over all GPUs.
-    scenario.arguments += policy == "vllm-s" ? ["--kv-blocks", "800000"] : ["--kv-blocks", "100000"]
+    // vllm-s is one instance over all GPUs: it gets the memory of eight and, so that decoding is what it does at every k, an
+    // eighth of the rate.
+    scenario.arguments +=
+      policy == "vllm-s" ? ["--kv-blocks", "800000", "--rate-scale", "0.125"] : ["--kv-blocks", "100000"]
     scenario.arguments += ["--router", "round-robin"]
     guard times > 1 else { return scenario }
     scenario.checkedRequests = 20_000 / times

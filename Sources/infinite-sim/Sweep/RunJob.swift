@@ -51,7 +51,7 @@ struct RunJob: Sendable {
     (finished.requests, finished.samples, finished.decisions) = (
       spool.requests, spool.samples, spool.decisions
     )
-    (finished.accounts, finished.work) = (spool.accounts, spool.work)
+    finished.work = spool.work
     return finished
   }
 }
@@ -59,17 +59,15 @@ struct RunJob: Sendable {
 /// Collects what is kept of a run.
 private final class RunSpool: RunObserver {
   private let kept: KeptRows
-  private(set) var requests: [RequestRecord] = []
+  private(set) var requests: [EndedRequest] = []
   private(set) var samples: [InstanceSample] = []
   private(set) var decisions: [DecisionRecord] = []
-  private(set) var accounts: [RequestID: RequestAccount] = [:]
   private var account = TimeAccount()
 
   init(_ kept: KeptRows) { self.kept = kept }
 
   func requestEnded(_ record: RequestRecord) {
-    requests.append(record)
-    accounts[record.id] = account.take(record.id)
+    requests.append(EndedRequest(record: record, account: account.take(record.id)))
   }
 
   var work: [TimeAccount.Spent] { account.spent }
