@@ -112,8 +112,8 @@ final class ObserverList: RunObserver {
     rest.requestEnded(record)
   }
   func sampled(_ sample: InstanceSample) {
-    first.sampled(sample)
-    rest.sampled(sample)
+    if firstWatches { first.sampled(sample) }
+    if restWatches { rest.sampled(sample) }
   }
   func decided(_ decision: DecisionRecord) {
     first.decided(decision)

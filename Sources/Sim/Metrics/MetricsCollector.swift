@@ -324,10 +324,11 @@ extension SimulationState {
       now = metrics.sampling.next
       phase = .transferLanded
       let inWindow = now <= metrics.lastArrival
-      for i in 0..<instanceCount where inWindow || observer != nil {
+      for i in 0..<instanceCount where inWindow || isWatched {
         let used = usedBlocks(of: i) - instances[i].withheldBlocks
         let count = running(on: i)
         if inWindow { metrics.sampledWindow(used: used, running: count) }
+        guard isWatched else { continue }
         observer?.sampled(
           InstanceSample(
             time: SimTime(picoseconds: now), instance: InstanceID(i), running: count,

@@ -130,7 +130,8 @@ public protocol RunObserver: AnyObject {
   func decided(_ decision: DecisionRecord)
   /// Something happened to a move before, in or after its transfer, or to the gManager.
   func managed(_ record: ProtocolRecord)
-  /// Whether it wants `arrived`, `changed` and `worked`, which are told for every arrival, change and step run. Asked once.
+  /// Whether it wants `arrived`, `changed` and `worked`, which are told for every arrival, change and step run, and
+  /// `sampled`. Asked once.
   var watchesAll: Bool { get }
   func arrived(_ arrival: ArrivalRecord)
   func changed(_ change: RequestChange)

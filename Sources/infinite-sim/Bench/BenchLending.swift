@@ -31,8 +31,6 @@ final class BenchLending: RunObserver {
     if record.prompt + record.output > instanceTokens { giants += 1 }
   }
 
-  func sampled(_ sample: InstanceSample) {}
-
   func decided(_ decision: DecisionRecord) {
     switch decision.kind {
     case .borrow: borrowedBlocks += decision.blocks
