@@ -326,12 +326,12 @@ public final class EventLedger: RunObserver {
       instances[destination].reserved -= record.blocks
       openMoves -= 1
     case .refused: sights.refused += 1
-    case .duplicate, .late, .stale: sights.disordered += 1
+    case .duplicate: sights.duplicates += 1
+    case .late, .stale: break  // Delay alone brings these about.
     case .managerDown:
-      sights.managerFaultsInMoves += openMoves > 0 ? 1 : 0
       managerOutages.append(record.time..<SimTime(picoseconds: .max))
     case .managerUp:
-      sights.managerFaultsInMoves += openMoves > 0 ? 1 : 0
+      sights.restartsInMoves += openMoves > 0 ? 1 : 0
       managerOutages.append(managerOutages.removeLast().lowerBound..<record.time)
     case .timedOut, .cancelled: break
     }
@@ -475,8 +475,8 @@ public struct TortureSights: Sendable {
   public var requests = 0, events = 0
   public var faults = 0, crashesWithLoans = 0, faultsInMoves = 0
   /// Moves refused and reservations that expired; duplicated, late or stale messages acted on.
-  public var refused = 0, disordered = 0
-  public var managerFaultsInMoves = 0
+  public var refused = 0, duplicates = 0
+  public var restartsInMoves = 0
   public var restarts = 0, landed = 0
   /// After the last fault the gManager's map was found to be the truth.
   public var mapIsTrueInTheEnd = false

@@ -5,14 +5,16 @@ extension Torture {
   ///
   /// Tries to leave out halves, quarters and so on of the requests, then of the faults, and the last instance, until
   /// nothing can be left out.
-  public static func shrink(_ scenario: PolicyScenario, law: String, tries: Int = 2_000) -> PolicyScenario {
+  public static func shrink(
+    _ scenario: PolicyScenario, law: String, tries: Int = 2_000, onHang: ((TortureViolation) -> Void)? = nil
+  ) -> PolicyScenario {
     var smallest = scenario
     var left = tries
     func breaks(_ candidate: PolicyScenario) -> Bool {
       guard left > 0 else { return false }
       left -= 1
       do {
-        _ = try check(candidate, alsoStepByStep: law == "skip-ahead changes nothing")
+        _ = try check(candidate, alsoStepByStep: law == "skip-ahead changes nothing", onHang: onHang)
         return false
       } catch {
         return (error as? TortureViolation)?.law == law

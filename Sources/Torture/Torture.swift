@@ -166,7 +166,7 @@ public struct TortureViolation: Error, Hashable, Sendable, CustomStringConvertib
 /// What many scenarios went through.
 public struct TortureCoverage: Sendable, CustomStringConvertible {
   public private(set) var scenarios = 0
-  private var crashesWithLoans = 0, faultsInMoves = 0, refused = 0, disordered = 0, managerFaults = 0
+  private var crashesWithLoans = 0, faultsInMoves = 0, refused = 0, duplicates = 0, managerRestarts = 0
   private var trueMaps = 0
   private var requests = 0, events = 0
   private var mostLate = 0.0
@@ -178,8 +178,8 @@ public struct TortureCoverage: Sendable, CustomStringConvertible {
     crashesWithLoans += sights.crashesWithLoans > 0 ? 1 : 0
     faultsInMoves += sights.faultsInMoves > 0 ? 1 : 0
     refused += sights.refused > 0 ? 1 : 0
-    disordered += sights.disordered > 0 ? 1 : 0
-    managerFaults += sights.managerFaultsInMoves > 0 ? 1 : 0
+    duplicates += sights.duplicates > 0 ? 1 : 0
+    managerRestarts += sights.restartsInMoves > 0 ? 1 : 0
     trueMaps += sights.mapIsTrueInTheEnd ? 1 : 0
     requests += sights.requests
     events += sights.events
@@ -194,8 +194,8 @@ public struct TortureCoverage: Sendable, CustomStringConvertible {
     crashesWithLoans += other.crashesWithLoans
     faultsInMoves += other.faultsInMoves
     refused += other.refused
-    disordered += other.disordered
-    managerFaults += other.managerFaults
+    duplicates += other.duplicates
+    managerRestarts += other.managerRestarts
     trueMaps += other.trueMaps
     requests += other.requests
     events += other.events
@@ -208,8 +208,8 @@ public struct TortureCoverage: Sendable, CustomStringConvertible {
       (crashesWithLoans, 30, "an instance crashes with blocks lent"),
       (faultsInMoves, 20, "a fault during a move"),
       (refused, 20, "a refused or expired reservation"),
-      (disordered, 20, "a duplicated or reordered message acted on"),
-      (managerFaults, 10, "the gManager crashes or restarts with moves in flight"),
+      (duplicates, 20, "a duplicated message acted on"),
+      (managerRestarts, 10, "the gManager restarts with moves in flight"),
       (trueMaps, 15, "the map is the truth after the last fault"),
     ]
   }

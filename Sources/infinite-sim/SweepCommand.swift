@@ -67,7 +67,10 @@ struct SweepCommand: ParsableCommand {
     files.addOutput("--db", db)
     outcome.add(to: &files)
     try files.requireDistinct()
-    let plan = try SweepPlan(try StudyYAML.read(path: study), path: study, shard: shard ?? .whole)
+    // On Slurm only the tasks' jobs are for all cores.
+    let jobs = jobs ?? (engine == .slurm ? 1 : ProcessInfo.processInfo.activeProcessorCount)
+    let plan = try SweepPlan(
+      try StudyYAML.read(path: study), path: study, shard: shard ?? .whole, jobs: jobs)
     guard !dryRun, let db else { return try writeToStandardOutput(Self.list(plan)) }
     for options in plan.fileOptions { files.addInputs(of: options) }
     try files.requireDistinct()
@@ -76,13 +79,12 @@ struct SweepCommand: ParsableCommand {
     if engine == .slurm {
       let quiet = quiet
       try SlurmSweep(
-        plan: plan, study: study, store: store, chunks: chunks, jobs: jobs ?? 1, tries: tries,
+        plan: plan, study: study, store: store, chunks: chunks, jobs: jobs, tries: tries,
         sbatchOptions: sbatch, log: { if !quiet { writeToStandardError("slurm: \($0)\n") } }
       ).run()
     }
     let runner = try SweepRunner(
-      plan, store: store, jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount,
-      force: force, progress: SweepProgress(quiet: quiet))
+      plan, store: store, jobs: jobs, force: force, progress: SweepProgress(quiet: quiet))
     try runner.run()
     try store.close()
 

@@ -53,7 +53,7 @@ struct TortureCommand: ParsableCommand {
       outcome.work(worker)
     }
     let (coverage, violations) = outcome.result
-    for violation in violations { try writeToStandardOutput(Self.report(violation)) }
+    for violation in violations { try Self.report(violation) }
     try writeToStandardOutput("\(coverage)\n")
     // A single seed or a few say nothing about shares.
     let shortfalls = coverage.scenarios < 1_000 ? [] : coverage.shortfalls
@@ -76,20 +76,21 @@ struct TortureCommand: ParsableCommand {
       coverage.add(try Torture.check(scenario, alsoStepByStep: true, onHang: TortureRun.giveUp))
       try writeToStandardOutput("\(coverage)\nscenarios: 1, violations: 0\n")
     } catch let violation as TortureViolation {
-      try writeToStandardOutput(Self.report(violation) + "scenarios: 1, violations: 1\n")
+      try Self.report(violation)
+      try writeToStandardOutput("scenarios: 1, violations: 1\n")
       throw CommandFailure(.runFailed, "1 law broken")
     }
   }
 
-  /// A violation, how to see it again, and the smallest scenario found that breaks the same law.
-  private static func report(_ violation: TortureViolation) throws -> String {
-    let smaller = Torture.shrink(try Torture.scenario(seed: violation.seed), law: violation.law)
-    return """
-      \(violation)
-      replay: \(TrapReport.replayCommand) \(violation.seed)
-      shrunk to: \(smaller.replay)
-      \(smaller.story)
-      """
+  /// Writes a violation and how to see it again; then the smallest scenario found that breaks the same law, if the search
+  /// for it ends.
+  private static func report(_ violation: TortureViolation) throws {
+    try writeToStandardOutput("\(violation)\nreplay: \(TrapReport.replayCommand) \(violation.seed)\n")
+    TrapReport.begin(violation.seed, worker: 0)
+    // What broke may be the drawing of the scenario itself.
+    guard let scenario = try? Torture.scenario(seed: violation.seed) else { return }
+    let smaller = Torture.shrink(scenario, law: violation.law, onHang: TortureRun.giveUp)
+    try writeToStandardOutput("shrunk to: \(smaller.replay)\n\(smaller.story)")
   }
 }
 

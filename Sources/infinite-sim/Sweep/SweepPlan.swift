@@ -1,6 +1,7 @@
 import Results
 import Sim
 import Studies
+import Synchronization
 import Workloads
 
 /// A study with every point checked: what is to be run, and under which manifest.
@@ -16,57 +17,58 @@ struct SweepPlan {
   /// Options that name each file that some run reads.
   private(set) var fileOptions: [RunOptions] = []
 
-  /// Makes the options, plan and workload of every point of the shard, and nothing else. Throws at the first that
-  /// cannot be run.
-  init(_ study: Study, path: String, shard: Shard = .whole) throws {
+  /// Makes the options, plan and workload of every point of the shard, and nothing else, on so many threads at most. Throws
+  /// at the first that cannot be run.
+  init(_ study: Study, path: String, shard: Shard = .whole, jobs: Int = 1) throws {
     self.study = study
     try study.check(.ofRuns)
     let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
     var said: Set<String> = []
     var files: Set<String> = []
-    var workloads: [String: Workload] = [:]
     var recipes: [String: WorkloadSpec] = [:]
+    var workloads: [String: Result<NamedWorkload, any Error>] = [:]
     let share = shard.share(of: study.heats)
     for grid in study.grids {
-      var heats: [HeatName: PlannedHeat] = [:]
-      var order: [HeatName] = []
-      for point in grid.points {
-        let name = HeatName(cell: point.cell, seed: point.seed)
-        guard share.contains(name) else {
-          elsewhere.append(point)
-          continue
-        }
-        var heat: PlannedHeat
-        if let known = heats[name] {
-          heat = known
-        } else {
-          order.append(name)
-          heat = PlannedHeat(name: name, onReject: grid.onReject)
-        }
-        var job = RunJob(
-          policy: point.contender.policy, options: try point.runOptions(folder: folder), seed: point.seed,
-          kept: grid.kept)
+      var places: [HeatName: Int] = [:]
+      // Seeds follow each other: their options and their plan are the same.
+      for points in grid.points.chunked(by: { $0.contender == $1.contender && $0.settings == $1.settings }) {
+        elsewhere += points.filter { !share.contains(HeatName(cell: $0.cell, seed: $0.seed)) }
+        let points = points.filter { share.contains(HeatName(cell: $0.cell, seed: $0.seed)) }
+        guard let first = points.first else { continue }
+        let options = try first.runOptions(folder: folder)
+        var job = RunJob(policy: first.contender.policy, options: options, seed: first.seed, kept: grid.kept)
+        let plan: RunPlan
         do {
-          let plan = try job.plan()
-          let (options, known) = (job.options, files.count)
-          files.formUnion([options.trace, options.model, options.hardware])
-          if files.count > known { fileOptions.append(options) }
-          job.recipe = try Self.recipe(job.options.trace, &recipes)
-          let workload = try Self.workload(of: point, job, &workloads)
-          heat.members.append(
-            PlannedRun(
-              label: point.contender.label, job: job, manifest: plan.manifest(workload), workload: workload,
-              measured: plan.measured))
-          for warning in plan.warnings where said.insert(warning).inserted { warnings.append(warning) }
-          for sentence in plan.unvalidated where said.insert(sentence).inserted {
-            unvalidated.append(sentence)
-          }
+          plan = try job.plan()
+          job.recipe = try Self.recipe(options.trace, &recipes)
         } catch {
-          throw PointError(point, error)
+          throw PointError(first, error)
         }
-        heats[name] = heat
+        let known = files.count
+        files.formUnion([options.trace, options.model, options.hardware])
+        if files.count > known { fileOptions.append(options) }
+        for warning in plan.warnings where said.insert(warning).inserted { warnings.append(warning) }
+        for sentence in plan.unvalidated where said.insert(sentence).inserted { unvalidated.append(sentence) }
+
+        let drafts = points.map { Draft(point: $0, job: job) }
+        Self.load(drafts, jobs: jobs, &workloads)
+        for draft in drafts {
+          let named: NamedWorkload
+          do { named = try workloads[draft.workloadKey]!.get() } catch {
+            throw PointError(draft.point, error)
+          }
+          let workload = named.workload(seed: draft.job.seed)
+          let name = HeatName(cell: draft.point.cell, seed: draft.point.seed)
+          if places[name] == nil {
+            places[name] = heats.count
+            heats.append(PlannedHeat(name: name, onReject: grid.onReject))
+          }
+          heats[places[name]!].members.append(
+            PlannedRun(
+              label: draft.point.contender.label, job: draft.job, manifest: plan.manifest(workload),
+              workload: workload, measured: plan.measured))
+        }
       }
-      self.heats += order.map { heats[$0]! }
     }
     try requireCommonRequests()
   }
@@ -93,26 +95,75 @@ struct SweepPlan {
     return spec
   }
 
-  /// The workload that the point's manifest names; each trace is read once here, and again where it is run.
-  private static func workload(
-    of point: StudyPoint, _ job: RunJob, _ known: inout [String: Workload]
-  ) throws -> Workload {
-    let settings = point.settings.filter { Vocabulary.ofWorkloads.contains($0.key) }
-    // A redraw of a file is named by its seed alone, if it can be redrawn; what is generated anew has its own digest.
-    let isNamedBySeed = job.recipe == nil && !job.options.prefixCaching && !job.options.closedLoop
-    let seed = isNamedBySeed ? 0 : job.seed
-    let key = "\(seed) " + settings.map { "\($0.key)=\($0.value)" }.joined(separator: "\n")
-    var workload: Workload
-    if let found = known[key] {
-      workload = found
-    } else {
-      workload = try Workload.load(job.options, seed: seed, recipe: job.recipe)
-      // Only what names it is kept.
-      workload.open = { throw CommandFailure(.runFailed, "this workload is not to be replayed") }
-      known[key] = workload
+  /// Loads the workloads that are not known yet; each trace is read once here, and again where it is run.
+  private static func load(
+    _ drafts: [Draft], jobs: Int, _ known: inout [String: Result<NamedWorkload, any Error>]
+  ) {
+    var keys: Set<String> = []
+    let missing = drafts.filter { known[$0.workloadKey] == nil && keys.insert($0.workloadKey).inserted }
+    let found = Mutex<[String: Result<NamedWorkload, any Error>]>([:])
+    // Nothing is thrown: a workload that cannot be loaded is the error of the first point that asks for it.
+    try? forEachInParallel(missing, jobs: jobs) { draft in
+      let workload = Result { try NamedWorkload(draft) }
+      found.withLock { $0[draft.workloadKey] = workload }
     }
-    workload.seed = job.seed
-    return workload
+    known.merge(found.withLock { $0 }) { $1 }
+  }
+}
+
+/// A point whose options are known.
+private struct Draft: Sendable {
+  var point: StudyPoint
+  var job: RunJob
+
+  init(point: StudyPoint, job: RunJob) {
+    (self.point, self.job) = (point, job)
+    self.job.seed = point.seed
+  }
+
+  /// Equal for points that replay the same requests.
+  var workloadKey: String {
+    let settings = point.settings.filter { Vocabulary.ofWorkloads.contains($0.key) }
+    return "\(redraw) " + settings.map { "\($0.key)=\($0.value)" }.joined(separator: "\n")
+  }
+
+  /// A redraw of a file is named by its seed alone, if it can be redrawn; what is generated anew has its own digest.
+  var redraw: Int {
+    job.recipe == nil && !job.options.prefixCaching && !job.options.closedLoop ? 0 : job.seed
+  }
+}
+
+/// What names a workload, without its requests.
+private struct NamedWorkload: Sendable {
+  private let name: String
+  private let manifest: JSON
+  private let requests: Int
+  private let isClosedLoop: Bool
+
+  init(_ draft: Draft) throws {
+    let whole = try Workload.load(draft.job.options, seed: draft.redraw, recipe: draft.job.recipe)
+    (name, manifest) = (whole.name, whole.manifest)
+    (requests, isClosedLoop) = (whole.requests, whole.isClosedLoop)
+  }
+
+  func workload(seed: Int) -> Workload {
+    Workload(name: name, seed: seed, manifest: manifest, requests: requests, isClosedLoop: isClosedLoop) {
+      throw CommandFailure(.runFailed, "this workload is not to be replayed")
+    }
+  }
+}
+
+extension [StudyPoint] {
+  /// Stretches of neighbours that are alike.
+  fileprivate func chunked(by areAlike: (StudyPoint, StudyPoint) -> Bool) -> [ArraySlice<StudyPoint>] {
+    var chunks: [ArraySlice<StudyPoint>] = []
+    var start = startIndex
+    for index in indices.dropFirst() where !areAlike(self[index - 1], self[index]) {
+      chunks.append(self[start..<index])
+      start = index
+    }
+    if start < endIndex { chunks.append(self[start...]) }
+    return chunks
   }
 }
 
