@@ -57,7 +57,7 @@ struct FaultGenerator {
     managers.delay = SimDuration(picoseconds: unit * Int64(random.pick([1, 10, 20, 40, 100])))
     managers.jitter = SimDuration(picoseconds: unit * Int64(random.pick([0, 0, 5, 40])))
     managers.lossPermille = random.pick([0, 0, 20, 200])
-    managers.duplicatePermille = random.pick([0, 500, 300, 500])
+    managers.duplicatePermille = random.pick([0, 800, 300, 900])
     managers.reorderPermille = random.pick([0, 100, 300, 300])
     managers.fullHeartbeatEvery = random.pick([1, 3, 10])
     managers.tryRetries = random.integer(0...2)
