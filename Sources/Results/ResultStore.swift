@@ -132,8 +132,8 @@ public final class ResultStore: Sendable {
 
   // MARK: - Writing
 
-  /// Rows of a batch, and how many batches may wait to be written before the run waits: a quarter of a million requests,
-  /// each of MemoryLayout<EndedRequest>.size bytes.
+  /// Rows of a batch, and how many batches may wait to be written before the run waits: a quarter of a million requests of some
+  /// 320 bytes each.
   private static let (batchSize, batchesWaiting) = (4_096, 64)
   /// Batches whose memory the writing thread has touched before the run needs it, and that are used again.
   private static let spareBatches = 4
@@ -229,8 +229,7 @@ public final class ResultStore: Sendable {
     return id
   }
 
-  /// A transaction whose rows refer to rows that it inserts itself: SQLite does not look for these again, which takes a
-  /// fifth of its time.
+  /// A transaction whose rows refer to rows that it inserts itself: SQLite does not look for these again.
   private func inTrustedTransaction(_ body: (Database) throws -> Database.TransactionCompletion) throws {
     try queue.writeWithoutTransaction { db in
       // Says nothing within a transaction, so around it.

@@ -78,7 +78,7 @@ struct RowInsert {
 
 /// Inserts many rows into a table, eight by one statement: SQLite then begins and ends, and opens the table, once for all
 /// eight.
-struct RowsInsert {
+struct BulkInsert {
   private static let rows = 8
   private var one, eight: RowInsert
 

@@ -94,8 +94,8 @@ struct RunBatch: Sendable {
 
   init() {}
 
-  /// Empty, with memory for so many requests that has been touched: the first touch of a page takes as long as simulating a
-  /// request or two.
+  /// Empty, with memory for so many requests that has been touched: the first touch of a page is a fault, which the event loop
+  /// would wait for.
   init(roomFor requests: Int) {
     self.requests = ContiguousArray(unsafeUninitializedCapacity: requests) { memory, count in
       let bytes = UnsafeMutableRawBufferPointer(memory)

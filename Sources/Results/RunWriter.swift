@@ -5,17 +5,17 @@ import Sim
 struct RunWriter {
   private let db: Database
   private let run: Int64
-  private var request, account: RowsInsert
+  private var request, account: BulkInsert
   private var sample, decision, grounds, work: RowInsert
 
   init(_ db: Database, run: Int64) throws {
     self.db = db
     self.run = run
-    request = try RowsInsert(
+    request = try BulkInsert(
       db, into: "request",
       "run_id", "request_id", "arrival_ps", "prompt_tokens", "output_tokens", "generated_tokens", "home",
       "admitted_ps", "first_token_ps", "ended_ps", "rejected_because", "preemptions", "borrowed_blocks_peak")
-    account = try RowsInsert(
+    account = try BulkInsert(
       db, into: "request_account",
       "run_id", "request_id", "queued_ps", "prefill_ps", "decode_ps", "decode_beside_prompts_ps",
       "stalled_by_prompts_ps", "requeued_ps", "recompute_ps", "lost_step_ps", "routed_to", "load",
@@ -41,7 +41,7 @@ struct RunWriter {
     for row in batch.decisions { try write(row) }
   }
 
-  /// Writes requests by id, table after table: rows that are neighbours in the file take half of the time.
+  /// Writes requests by id, table after table: neighbours in the file follow each other, so that SQLite fills page after page.
   mutating func write(_ requests: some RandomAccessCollection<EndedRequest>) throws {
     let byID = requests.indices.sorted { requests[$0].record.id < requests[$1].record.id }
     let run = run

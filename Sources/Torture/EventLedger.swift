@@ -474,8 +474,9 @@ public final class EventLedger: RunObserver {
 public struct TortureSights: Sendable {
   public var requests = 0, events = 0
   public var faults = 0, crashesWithLoans = 0, faultsInMoves = 0
-  /// Moves refused and reservations that expired; duplicated, late or stale messages acted on.
+  /// Moves refused and reservations that expired; orders and tries that came twice.
   public var refused = 0, duplicates = 0
+  /// Restarts of the gManager while moves were under way.
   public var restartsInMoves = 0
   public var restarts = 0, landed = 0
   /// After the last fault the gManager's map was found to be the truth.

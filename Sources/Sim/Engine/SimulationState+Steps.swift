@@ -175,7 +175,7 @@ extension SimulationState {
       if instances[i].partial == chunk.slot { instances[i].partial = -1 }
       freed = finishPrefill(slot) || freed
     }
-    // One or two as a rule: `removeAll` takes as long as ten.
+    // One or two as a rule: cheaper than `removeAll`.
     while chunks.popLast() != nil {}
     swap(&instances[i].chunks, &chunks)
     if freed { spaceFreed(at: i) }

@@ -1,4 +1,5 @@
-/// The pending event of every instance: a tournament over (time, instance), its winner the next to happen.
+/// The pending event of every instance: a tournament over (time, instance), its winner the next to happen. What else is
+/// looked for by its least, such as the requests at an instance, stands in one in the place of times.
 ///
 /// Law: `earliest` is the least (time, instance) over all instances; equal times go to the lowest instance.
 /// An instance has at most one pending event, so the queue's size is the number of instances, never the number

@@ -30,10 +30,12 @@ struct SweepPlan {
     let share = shard.share(of: study.heats)
     for grid in study.grids {
       var places: [HeatName: Int] = [:]
-      // Seeds follow each other: their options and their plan are the same.
-      for points in grid.points.chunked(by: { $0.contender == $1.contender && $0.settings == $1.settings }) {
-        elsewhere += points.filter { !share.contains(HeatName(cell: $0.cell, seed: $0.seed)) }
-        let points = points.filter { share.contains(HeatName(cell: $0.cell, seed: $0.seed)) }
+      let all = grid.points
+      // The seeds of a contender follow each other: their options and their plan are the same.
+      for start in stride(from: 0, to: all.count, by: grid.seeds.count) {
+        let seeds = all[start..<(start + grid.seeds.count)]
+        elsewhere += seeds.filter { !share.contains(HeatName(cell: $0.cell, seed: $0.seed)) }
+        let points = seeds.filter { share.contains(HeatName(cell: $0.cell, seed: $0.seed)) }
         guard let first = points.first else { continue }
         let options = try first.runOptions(folder: folder)
         var job = RunJob(policy: first.contender.policy, options: options, seed: first.seed, kept: grid.kept)
@@ -150,20 +152,6 @@ private struct NamedWorkload: Sendable {
     Workload(name: name, seed: seed, manifest: manifest, requests: requests, isClosedLoop: isClosedLoop) {
       throw CommandFailure(.runFailed, "this workload is not to be replayed")
     }
-  }
-}
-
-extension [StudyPoint] {
-  /// Stretches of neighbours that are alike.
-  fileprivate func chunked(by areAlike: (StudyPoint, StudyPoint) -> Bool) -> [ArraySlice<StudyPoint>] {
-    var chunks: [ArraySlice<StudyPoint>] = []
-    var start = startIndex
-    for index in indices.dropFirst() where !areAlike(self[index - 1], self[index]) {
-      chunks.append(self[start..<index])
-      start = index
-    }
-    if start < endIndex { chunks.append(self[start...]) }
-    return chunks
   }
 }
 
