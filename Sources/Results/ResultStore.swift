@@ -35,10 +35,10 @@ public final class ResultStore: Sendable {
       let version = try version(of: path, supported: steps.count)
       var configuration = Configuration()
       configuration.journalMode = .wal
-      configuration.busyMode = .timeout(30)  // seconds; another run may be committing
+      configuration.busyMode = Self.patience
       // 32 MiB: samples go to an index with a page for every instance, and pages that do not fit are written and read again.
       configuration.prepareDatabase { try $0.execute(sql: "PRAGMA cache_size = -32768") }
-      let queue = try DatabaseQueue(path: path, configuration: configuration)
+      let queue = try connect(path, configuration)
       if version < steps.count {
         if version > 0 { try backUp(queue, path: path, version: version) }
         try migrate(queue, steps: steps)
@@ -46,6 +46,24 @@ public final class ResultStore: Sendable {
       // Takes the write lock and gives it back: the file, its journal and its folder can be written.
       try queue.inTransaction(.immediate) { _ in .rollback }
       return ResultStore(path: path, queue: queue)
+    }
+  }
+
+  /// How long to wait for others, seconds: another run may be committing.
+  private static let patienceSeconds = 30.0
+  private static let patience = Database.BusyMode.timeout(patienceSeconds)
+
+  /// Connects for writing. While several processes make one file SQLite refuses to turn to WAL without waiting for the others,
+  /// so that is tried again for as long as the rest would wait.
+  private static func connect(_ path: String, _ configuration: Configuration) throws -> DatabaseQueue {
+    let start = ContinuousClock.now
+    while true {
+      do { return try DatabaseQueue(path: path, configuration: configuration) } catch let error
+        as DatabaseError
+        where error.resultCode == .SQLITE_BUSY && ContinuousClock.now - start < .seconds(patienceSeconds)
+      {
+        Thread.sleep(forTimeInterval: 0.1)
+      }
     }
   }
 
@@ -59,7 +77,7 @@ public final class ResultStore: Sendable {
       }
       var configuration = Configuration()
       configuration.readonly = true
-      configuration.busyMode = .timeout(30)
+      configuration.busyMode = Self.patience
       return ResultStore(path: path, queue: try DatabaseQueue(path: path, configuration: configuration))
     }
   }
@@ -76,6 +94,7 @@ public final class ResultStore: Sendable {
     try requireDatabase(path)
     var configuration = Configuration()
     configuration.readonly = true
+    configuration.busyMode = Self.patience
     return try DatabaseQueue(path: path, configuration: configuration).read { db in
       let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
       let application = try Int32.fetchOne(db, sql: "PRAGMA application_id") ?? 0
