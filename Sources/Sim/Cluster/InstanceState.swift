@@ -109,6 +109,8 @@ struct InstanceState {
   var clock: Int64 = 0
   /// The batch by the clock at which its requests finish. May hold entries of preempted requests.
   var finishers = ClockQueue()
+  /// The batch by length, for planners.
+  var lengths = LengthOrder()
   /// The requests by the clock at which their context fills the sliding window; may hold entries of requests
   /// that have left.
   var windowFillers = ClockQueue()

@@ -8,34 +8,43 @@ enum RequestPhase: UInt8 {
 /// While a request decodes nothing of it changes per token: its stored length is
 /// `stored + (clock − joinClock)`, where `clock` counts the decode steps that its instance has completed.
 struct RequestState {
-  var id = 0
-  var arrival: Int64 = 0
-  var prompt = 0
-  var output = 0
-  var home = 0
-  /// It has been given its home: one that no cluster could hold is rejected before.
-  var isRouted = false
-  var phase = RequestPhase.free
+  // First what is read of all requests of a batch one after the other, so that it is in one cache line. Small fields stand
+  // together, so that rows have no gaps.
 
-  /// Tokens emitted, as of `joinClock` while decoding.
-  var generated = 0
+  /// Neighbours in the queue or the batch of its home, −1 at the ends.
+  var next: Int32 = -1
+  var previous: Int32 = -1
   /// Tokens in the KV cache, as of `joinClock` while decoding; tokens prefilled so far while prefilling.
   var stored = 0
   /// The decode clock at which it joined the batch, and at which its last token appears.
   var joinClock: Int64 = 0
   var finishClock: Int64 = 0
-  var joinTime: Int64 = 0
+
+  var id = 0
+  var phase = RequestPhase.free
+  /// It has been given its home: one that no cluster could hold is rejected before.
+  var isRouted = false
+  /// The newest token lies in a hosted block, so decoding grows there.
+  var fillsHost = false
+  /// Why it lost its blocks, until they are computed again.
+  var lostTo: RecomputeCause?
+  /// Index of its first loan, −1 if all its blocks are at home.
+  var firstLoan: Int32 = -1
+
+  var arrival: Int64 = 0
+  var prompt = 0
+  var output = 0
+  var home = 0
   /// Micro-batch of a pipelined instance.
   var lane = 0
+  /// Tokens emitted, as of `joinClock` while decoding.
+  var generated = 0
+  var joinTime: Int64 = 0
 
   /// Blocks taken at home while prefilling (while decoding they follow from the stored length).
   var localBlocks = 0
-  /// Index of its first loan, −1 if all its blocks are at home.
-  var firstLoan: Int32 = -1
   /// Landed blocks reserved on other instances, those of all its loans together.
   var hostedBlocks = 0
-  /// The newest token lies in a hosted block, so decoding grows there.
-  var fillsHost = false
   /// Tokens in the part that does not grow: at home if `fillsHost`, else on hosts.
   var fixedTokens = 0
   /// Blocks of it that are on their way between two instances.
@@ -50,17 +59,13 @@ struct RequestState {
   var preemptions = 0
   /// Times that it lost its home to a fault.
   var restarts = 0
-  /// Why it lost its blocks, until they are computed again.
-  var lostTo: RecomputeCause?
   var borrowedPeak = 0
-
-  /// Neighbours in the queue or the batch of its home, −1 at the ends.
-  var previous: Int32 = -1
-  var next: Int32 = -1
 
   /// Tokens to prefill: the prompt and, after a preemption, what was generated.
   var length: Int { prompt + generated }
   var isBorrower: Bool { hostedBlocks > 0 }
+  /// While decoding: stored tokens less the clock of its instance.
+  var head: Int64 { Int64(stored) - joinClock }
 }
 
 /// Requests of one instance in order of age (id), linked through their slots.

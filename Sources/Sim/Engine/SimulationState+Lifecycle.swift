@@ -5,7 +5,7 @@ extension SimulationState {
   mutating func arrive(_ request: TraceRequest, prefix: ContiguousArray<UInt64>) {
     let slot = requests.make(
       RequestState(
-        id: nextID, arrival: now, prompt: request.prompt, output: request.output, phase: .queued,
+        id: nextID, phase: .queued, arrival: now, prompt: request.prompt, output: request.output,
         queuedSince: now))
     nextID += 1
     if prefixUnit > 0 {
@@ -139,6 +139,7 @@ extension SimulationState {
     requests[slot].finishClock = clock + Int64(requests[slot].output - requests[slot].generated)
     instances[i].finishers.insert(ClockQueue.Entry(clock: requests[slot].finishClock, slot: slot))
     requests.insert(slot, into: &instances[i].batch)
+    if plans { instances[i].lengths.insert(slot, head: requests[slot].head) }
     instances[i].oldestToken = min(instances[i].oldestToken, now)
     instances[i].epochDue = true
     if requests[slot].isBorrower {
@@ -159,6 +160,7 @@ extension SimulationState {
   mutating func leaveBatch(_ slot: Int) {
     let i = requests[slot].home
     countOut(slot)
+    if plans { instances[i].lengths.remove(slot, head: requests[slot].head) }
     let steps = instances[i].clock - requests[slot].joinClock
     requests[slot].generated += Int(steps)
     requests[slot].stored += Int(steps)

@@ -246,14 +246,14 @@ extension SimulationState {
     let clock = instances[i].clock + done.completed
     var found = -1
     var most = 0
-    var slot = Int(instances[i].batch.head)
-    while slot >= 0 {
-      // Stored tokens are an upper bound that costs nothing; few are above what is known.
-      if requests[slot].stored + Int(clock - requests[slot].joinClock) >= (most + 1) * blockSize {
-        let movable = movableBlocks(of: slot, steps: done.completed)
-        if movable > most, mayMove(RequestID(requests[slot].id)) { (found, most) = (slot, movable) }
-      }
-      slot = Int(requests[slot].next)
+    // Movable tokens are among those stored: the shorter ones cannot have as many.
+    for rank in 0..<instances[i].lengths.count {
+      guard Int(instances[i].lengths.head(at: rank) + clock) >= max(1, most) * blockSize else { break }
+      let slot = instances[i].lengths.slot(at: rank)
+      let movable = movableBlocks(of: slot, steps: done.completed)
+      let id = requests[slot].id
+      guard movable > 0, movable > most || movable == most && id < requests[found].id else { continue }
+      if mayMove(RequestID(id)) { (found, most) = (slot, movable) }
     }
     return found < 0 ? nil : localRow(of: found, done)
   }

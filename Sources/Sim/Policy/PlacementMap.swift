@@ -110,7 +110,7 @@ public struct PlacementMap: ~Copyable {
   }
 
   /// The decoding request with the most movable blocks at home of those that `mayMove`, ties to the oldest; `nil` if none
-  /// has any. O(batch), a few instructions for each.
+  /// has any. Looks at those that are about as long as it, and at all of the instance where messages take time.
   public func longest(at i: InstanceID, where mayMove: (RequestID) -> Bool) -> PlacementRow? {
     guard !keepsMap else {
       var longest: PlacementRow?
