@@ -30,8 +30,9 @@ struct PlannerRoles {
 
 /// Algorithm 1 over the gManager's map, a round at a time; what lasts between rounds is the roles.
 ///
-/// A round costs O(instances · log instances), for each debtor the part of its queue that could be admitted, and the loans of
-/// crowded hosts; requests beyond those cost nothing.
+/// A round costs O(instances · log instances), for each debtor the part of its queue that could be admitted and those of its
+/// batch (smaller than β_thr) that are about as long as the longest, and the loans of crowded hosts; requests beyond those cost
+/// nothing.
 struct GreedyPlanner {
   private let options: LendingOptions
   private var roles = PlannerRoles()

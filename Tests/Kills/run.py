@@ -210,6 +210,15 @@ def two_at_once(lab, whole):
             _, errors = process.communicate(timeout=120)
             check(process.returncode == 0, f"two at once: exit code {process.returncode}: {errors}")
         lab.check_equal("both.db", whole, "two sweeps and a merge at once")
+    # All of them find no file: each makes it or waits for who does.
+    for _ in range(8):
+        lab.remove("both.db")
+        both = [
+            lab.start("run", "--trace", "t.csv", "--policy", "vllm-m", "--limit", str(20 + i), "--db", "both.db", "--quiet")
+            for i in range(6)]
+        for process in both:
+            _, errors = process.communicate(timeout=120)
+            check(process.returncode == 0, f"six on a new file: exit code {process.returncode}: {errors}")
 
 
 def full_disk(lab, whole):

@@ -109,7 +109,7 @@ struct InstanceState {
   var clock: Int64 = 0
   /// The batch by the clock at which its requests finish. May hold entries of preempted requests.
   var finishers = ClockQueue()
-  /// The batch by length, for planners.
+  /// The batch by length, if planners read it.
   var lengths = LengthOrder()
   /// The requests by the clock at which their context fills the sliding window; may hold entries of requests
   /// that have left.

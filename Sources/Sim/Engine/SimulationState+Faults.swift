@@ -67,7 +67,8 @@ extension SimulationState {
     clearBlockedGiant(of: i)
     precondition(
       bookedBlocks[i] == instances[i].withheldBlocks && instances[i].hostedBlocks == 0
-        && instances[i].loans.isEmpty && instances[i].departures == 0 && instances[i].growing == 0,
+        && instances[i].loans.isEmpty && instances[i].departures == 0 && instances[i].growing == 0
+        && instances[i].lengths.count == 0,
       "nothing is left on an instance that has crashed")
     if prefixUnit > 0 { prefixCaches[i] = PrefixCache() }
     instances[i].chunks.removeAll(keepingCapacity: true)

@@ -31,6 +31,8 @@ struct SimulationState: ~Copyable {
   let admissibleBlocks: Int
   let borrows: Bool
   let plans: Bool
+  /// Instances keep their batches in order of length, because planners read them where they lie.
+  let ordersByLength: Bool
   let chunked: Bool
   let freePrefill: Bool
 
@@ -136,6 +138,7 @@ struct SimulationState: ~Copyable {
     self.watermark = watermark
     self.borrows = borrows
     self.plans = plans
+    ordersByLength = plans && !managers.keepsMap
     instanceCount = count
     laneCount = configuration.costs.stages
     blockSize = options.blockSize
