@@ -31,13 +31,13 @@ struct StepRun {
 
   func elapsed(_ k: Int64) -> Int64 { k * first + increment * (k * (k - 1) / 2) }
   var end: Int64 { start + elapsed(count) }
-  /// Whether `end` lies on the clock.
-  var endsInRange: Bool {
+  /// `end`, if it lies on the clock.
+  var endInRange: Int64? {
     let (flat, flatOverflows) = count.multipliedReportingOverflow(by: first)
     let (bent, bentOverflows) = increment.multipliedReportingOverflow(by: count * (count - 1) / 2)
     let (elapsed, elapsedOverflows) = flat.addingReportingOverflow(bent)
     let (end, endOverflows) = start.addingReportingOverflow(elapsed)
-    return !(flatOverflows || bentOverflows || elapsedOverflows || endOverflows) && end < .max
+    return flatOverflows || bentOverflows || elapsedOverflows || endOverflows || end == .max ? nil : end
   }
   /// How long the `k`-th step (from 0) takes.
   func duration(ofStep k: Int64) -> Int64 { first + increment * k }

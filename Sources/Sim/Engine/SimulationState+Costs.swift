@@ -15,7 +15,9 @@ extension SimulationState {
       CostLine(
         at: slowdown.scale(fixed + line.base + work.merge) + rate * (context - line.from),
         slope: rate * step + slope))
-    costLines.append(CostLine(at: slowdown.scale(fixed + work.remotePath + work.merge), slope: slope))
+    if instances[i].borrowers > 0 {
+      costLines.append(CostLine(at: slowdown.scale(fixed + work.remotePath + work.merge), slope: slope))
+    }
     if costs.stageFloor > 0 {
       // Launches go on beside moves and hosted attention; a straggler is slow in everything.
       let floor = Slowdown(straggle: slowdown.straggle).scale(costs.stageFloor)

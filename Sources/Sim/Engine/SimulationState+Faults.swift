@@ -9,7 +9,7 @@ extension SimulationState {
       metrics.events += 1
       let (fault, begins) = faults.takeNext()
       if begins { metrics.faults.faults += 1 }
-      observer?.faulted(FaultRecord(time: SimTime(picoseconds: now), fault: fault, begins: begins))
+      observer.faulted(FaultRecord(time: SimTime(picoseconds: now), fault: fault, begins: begins))
       switch fault {
       case .crash(let instance): refreshIsUp(instance.index)
       case .nodeLoss(let node):
@@ -30,7 +30,7 @@ extension SimulationState {
     placeFrontEnd()
     // Whoever waits for memory, of its own or of others, looks again, and whoever might steal.
     frees += 1
-    for i in 0..<instanceCount where policy.steals || !instances[i].queue.isEmpty { touch(i) }
+    for i in 0..<instanceCount where steals || !instances[i].queue.isEmpty { touch(i) }
   }
 
   // MARK: - Instances

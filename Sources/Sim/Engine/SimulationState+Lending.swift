@@ -273,7 +273,7 @@ extension SimulationState {
   /// Ends a round of admissions, or a theft: if less is held back than before, everybody who waits looks again.
   mutating func endAdmission(_ i: Int, heldBefore: Int) {
     guard holdingGiant > heldBefore else { return }
-    for j in 0..<instanceCount where j != i && (policy.steals || !instances[j].queue.isEmpty) { touch(j) }
+    for j in 0..<instanceCount where j != i && (steals || !instances[j].queue.isEmpty) { touch(j) }
   }
 
   /// The head of a queue found no memory, neither at home nor elsewhere. It looks again when some is freed; and if

@@ -54,7 +54,7 @@ extension SimulationState {
     requests[slot].phase = .queued
     requests[slot].queuedSince = now
     requests.insert(slot, into: &instances[requests[slot].home].queue)
-    if policy.steals { touchThieves(of: requests[slot].home) }
+    if steals { touchThieves(of: requests[slot].home) }
   }
 
   /// Takes the head of the queue of `i` out of it.
@@ -63,7 +63,7 @@ extension SimulationState {
     requests.remove(slot, from: &instances[i].queue)
     metrics.waited(from: requests[slot].queuedSince, to: now)
     if instances[i].queue.isEmpty, lending.mode != .off { spaceFreed(at: i) }
-    if policy.steals {
+    if steals {
       looksAgain = true
       touchThieves(of: i)
     }
@@ -218,9 +218,8 @@ extension SimulationState {
 
   /// The clock residue at which a decoding request needs a block.
   private func residue(of slot: Int) -> Int {
-    let size = Int64(blockSize)
-    let r = (requests[slot].joinClock - Int64(requests[slot].stored)) % size
-    return Int(r < 0 ? r + size : r)
+    // joinClock − stored, with −1 as size − 1: a negative number takes the processor's slow division.
+    (Int(requests[slot].joinClock) + requests[slot].stored * (blockSize - 1)) % blockSize
   }
 
   /// Stored tokens of a decoding request as of its instance's clock.
@@ -256,7 +255,9 @@ extension SimulationState {
   mutating func complete(_ slot: Int) {
     fold(.completed, slot, blocks: requests[slot].hostedBlocks)
     releaseHosted(slot)
-    metrics.completed(requests[slot], at: now)
+    metrics.completed(
+      prompt: requests[slot].prompt, output: requests[slot].output, arrival: requests[slot].arrival,
+      firstToken: requests[slot].firstToken, at: now)
     finish(slot, .completed)
   }
 
@@ -270,7 +271,7 @@ extension SimulationState {
 
   private mutating func finish(_ slot: Int, _ outcome: RequestOutcome) {
     if isClosedLoop { endedRequests.append(requests[slot].id) }
-    if let observer {
+    if isObserved {
       let r = requests[slot]
       observer.requestEnded(
         RequestRecord(
@@ -340,7 +341,7 @@ extension SimulationState {
     _ kind: DecisionRecord.Kind, _ slot: Int, from source: Int, to destination: Int, blocks: Int,
     grounds: MoveGrounds? = nil, _ reason: () -> String
   ) {
-    guard let observer else { return }
+    guard isObserved else { return }
     observer.decided(
       DecisionRecord(
         time: SimTime(picoseconds: now), kind: kind, request: RequestID(requests[slot].id),

@@ -85,7 +85,7 @@ extension SimulationState {
     isFirstPass = true
     while undecidedCount > 0 {
       decider = -1
-      while true {
+      while undecidedCount > 0 {
         let i = nextUndecided(after: decider)
         if i < 0 { break }
         decider = i
@@ -100,7 +100,7 @@ extension SimulationState {
 
   mutating func decide(_ i: Int) {
     looksAgain = false
-    if policy.steals { steal(into: i) }
+    if steals { steal(into: i) }
     if chunked { decideChunked(i) } else { decideVLLMv0(i) }
   }
 }

@@ -232,7 +232,7 @@ extension SimulationState {
   }
 
   private func refuse(_ order: MoveOrder, _ reason: String) {
-    observer?.decided(
+    observer.decided(
       DecisionRecord(
         time: SimTime(picoseconds: now), kind: .moveRefused, request: order.request, source: order.source,
         destination: order.destination, blocks: order.blocks.count, reason: reason, grounds: order.grounds))

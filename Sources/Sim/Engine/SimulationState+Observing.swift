@@ -2,7 +2,6 @@
 extension SimulationState {
   /// Tells the observer that `steps` steps of the run under way are over, before they are booked.
   func tellWork(_ i: Int, steps: Int64) {
-    guard let observer else { return }
     let run = instances[i].run
     var prompts = 0
     var tokens = 0
@@ -40,14 +39,14 @@ extension SimulationState {
     blocks: Int
   ) {
     metrics.managers[kind] += 1
-    observer?.managed(
+    observer.managed(
       ProtocolRecord(
         time: SimTime(picoseconds: now), kind: kind, move: number, request: RequestID(request),
         source: InstanceID(source), destination: InstanceID(destination), blocks: blocks))
   }
 
   func tellChange(_ kind: RequestChange.Kind, _ slot: Int, blocks: Int) {
-    observer?.changed(
+    observer.changed(
       RequestChange(
         time: SimTime(picoseconds: now), kind: kind, request: RequestID(requests[slot].id),
         instance: InstanceID(requests[slot].home), blocks: blocks))
@@ -57,7 +56,6 @@ extension SimulationState {
   ///
   /// How far a run under way has come is computed only for instances that may have the most free: a run only takes blocks.
   func tellArrival(_ slot: Int) {
-    guard let observer else { return }
     let home = requests[slot].home
     let freeAtHome = freeBlocks(of: home)
     var mostFree = freeAtHome
@@ -73,4 +71,9 @@ extension SimulationState {
         mostLoad: Int(-heaviest.earliestTime), queued: instances[home].queue.count, freeBlocks: freeAtHome,
         mostFreeBlocks: mostFree))
   }
+}
+
+/// Stands where there is no observer.
+final class Nobody: RunObserver {
+  func requestEnded(_ record: RequestRecord) {}
 }

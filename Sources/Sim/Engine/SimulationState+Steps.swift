@@ -5,19 +5,22 @@ extension SimulationState {
     precondition(run.first > 0 && run.count > 0, "a step lasts at least a picosecond")
     var run = run
     run.count = min(run.count, StepRun.mostSteps)
-    if !run.endsInRange { cut(&run) }
+    let end = run.endInRange ?? cut(&run)
     if prefixUnit > 0, run.decodes { evictIdle(i, used: bookedBlocks[i] + growth(of: i, steps: 1)) }
     instances[i].run = run
     instances[i].isBusy = true
-    timers.set(i, to: run.end)
+    timers.set(i, to: end)
   }
 
-  /// A run that would outlast the clock is cut; a step that does ends the simulation with an error.
-  private mutating func cut(_ run: inout StepRun) {
-    while run.count > 1, !run.endsInRange { run.count /= 2 }
-    guard !run.endsInRange else { return }
+  /// A run that would outlast the clock is cut; a step that does ends the simulation with an error. Returns its end.
+  private mutating func cut(_ run: inout StepRun) -> Int64 {
+    while run.count > 1 {
+      run.count /= 2
+      if let end = run.endInRange { return end }
+    }
     isBeyondRange = true
     run.first = 1
+    return run.end
   }
 
   /// Makes instance `i` decide again at the end of the step that is under way now, or now if it is idle.
@@ -94,7 +97,7 @@ extension SimulationState {
   /// The run of `i` is over: tokens appear, requests complete, finished prompts join the batch.
   mutating func endRun(_ i: Int) {
     let run = instances[i].run
-    precondition(run.end == now, "a run ends at its end")
+    assert(run.end == now, "a run ends at its end")
     instances[i].isBusy = false
     timers.set(i, to: .max)
     if run.chunk > 0 {

@@ -15,7 +15,9 @@ struct SimulationState: ~Copyable {
   let lending: LendingOptions
   let managers: ProtocolOptions
   let policy: any SchedulingPolicy
-  let observer: (any RunObserver)?
+  /// Not an optional: looking into one counts a reference.
+  let observer: any RunObserver
+  let isObserved: Bool
   /// The observer wants to be told of everything.
   let isWatched: Bool
   /// Shown every instant's end, for checkers outside the engine.
@@ -31,6 +33,7 @@ struct SimulationState: ~Copyable {
   let admissibleBlocks: Int
   let borrows: Bool
   let plans: Bool
+  let steals: Bool
   /// Instances keep their batches in order of length, because planners read them where they lie.
   let ordersByLength: Bool
   let chunked: Bool
@@ -128,7 +131,8 @@ struct SimulationState: ~Copyable {
     let plans = (lending.mode == .proactive || lending.mode == .plannerOnly) && count > 1
     self.configuration = configuration
     self.policy = policy
-    self.observer = observer
+    self.observer = observer ?? Nobody()
+    isObserved = observer != nil
     isWatched = observer?.watchesAll ?? false
     self.options = options
     self.lending = lending
@@ -138,6 +142,7 @@ struct SimulationState: ~Copyable {
     self.watermark = watermark
     self.borrows = borrows
     self.plans = plans
+    steals = policy.steals
     ordersByLength = plans && !managers.keepsMap
     instanceCount = count
     laneCount = configuration.costs.stages
@@ -194,23 +199,18 @@ struct SimulationState: ~Copyable {
   func growth(of i: Int, steps: Int64) -> Int {
     guard steps > 0, instances[i].growing > 0 else { return 0 }
     let size = Int64(blockSize)
-    let base = i * blockSize
     let cycles = steps / size
-    let rest = Int(steps - cycles * size)
-    let residue = Int(instances[i].clock % size)
-    var blocks = instances[i].growing * Int(cycles)
-    // The rest of a cycle, or the whole cycle without what is left of it.
-    if rest <= blockSize / 2 {
-      for r in residue..<(residue + rest) {
-        blocks += Int(growers[base + (r < blockSize ? r : r - blockSize)])
-      }
-    } else {
-      blocks += instances[i].growing
-      for r in (residue + rest)..<(residue + blockSize) {
-        blocks -= Int(growers[base + (r < blockSize ? r : r - blockSize)])
-      }
+    let rest = Int32(steps - cycles * size)
+    let residue = Int32(instances[i].clock % size)
+    let base = i * blockSize
+    var blocks: Int32 = 0
+    // The residues that the rest of a cycle meets. All are looked at, without a branch: the compiler takes several at once.
+    for r in 0..<blockSize {
+      let steps = Int32(truncatingIfNeeded: r) &- residue
+      let isMet = (steps < 0 ? steps &+ Int32(truncatingIfNeeded: blockSize) : steps) < rest
+      blocks &+= growers[base &+ r] & (isMet ? -1 : 0)
     }
-    return blocks
+    return instances[i].growing * Int(cycles) + Int(blocks)
   }
 
   /// Blocks at home that the next `steps` steps of the run under way take beyond what is booked: those of the first chunk

@@ -10,15 +10,15 @@
 /// it. The loop changes rows some twenty times per request, and such a check costs as much as most of the changes.
 ///
 /// Indices are checked in debug builds only: they come from the tables themselves, never from input.
-struct Slab<Row>: ~Copyable {
+struct Slab<Row: ~Copyable>: ~Copyable {
   private var rows: UnsafeMutablePointer<Row>
   private var capacity: Int
   private(set) var count = 0
 
-  init(repeating row: Row, count: Int) {
+  init(count: Int, _ make: () -> Row) {
     capacity = max(1, count)
     rows = Self.allocate(capacity)
-    rows.initialize(repeating: row, count: count)
+    for index in 0..<count { (rows + index).initialize(to: make()) }
     self.count = count
   }
 
@@ -52,6 +52,12 @@ struct Slab<Row>: ~Copyable {
       assert(UInt(bitPattern: index) < UInt(bitPattern: count), "a row of the slab")
       yield &rows[index]
     }
+  }
+}
+
+extension Slab {
+  init(repeating row: Row, count: Int) {
+    self.init(count: count) { row }
   }
 }
 

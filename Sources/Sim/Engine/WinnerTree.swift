@@ -3,8 +3,8 @@
 ///
 /// Law: `earliest` is the least (time, instance) over all instances; equal times go to the lowest instance.
 /// An instance has at most one pending event, so the queue's size is the number of instances, never the number
-/// of events. `set` is O(log instances) and stops where the winning time stays the same; `earliestInstance` is
-/// O(log instances), `earliestTime` O(1).
+/// of events. `set` and `earliestInstance` are O(log instances), `earliestTime` is O(1). `set` does not stop where the
+/// winning time stays the same: that branch is missed more often than the levels above it cost.
 struct WinnerTree: ~Copyable {
   private let leaves: Int
   /// The least time below every node: node 1 is the root, node n has children 2n and 2n + 1, and the leaf of instance
@@ -54,11 +54,11 @@ struct WinnerTree: ~Copyable {
 
   mutating func set(_ instance: Int, to time: Int64) {
     var node = leaves + instance
+    var least = time
     times[node] = time
     while node > 1 {
-      let least = min(times[node], times[node ^ 1])
-      node /= 2
-      if times[node] == least { return }
+      least = min(least, times[node ^ 1])
+      node >>= 1
       times[node] = least
     }
   }

@@ -2,15 +2,15 @@
 ///
 /// Each power of two is cut into 1,024 equal buckets and a value is reported as the middle of its bucket, so
 /// the error is at most 1/2,048. Values below 2,048 ps are exact. Pages of buckets are made when first used.
-struct LatencyHistogram {
+struct LatencyHistogram: ~Copyable {
   private static let bits = 10
   private static let pageSize = 1 << bits
   /// Pages for every Int64.
   private static let pageCount = 64 - bits
 
   /// Where a page begins in `counts`, −1 if it has not been used.
-  private var starts = ContiguousArray<Int32>(repeating: -1, count: pageCount)
-  private var counts: ContiguousArray<UInt32> = []
+  private var starts = Slab<Int32>(repeating: -1, count: pageCount)
+  private var counts = Slab<UInt32>()
   private(set) var count = 0
   private var sum: Int128 = 0
   private var maximum: Int64 = 0
@@ -27,12 +27,12 @@ struct LatencyHistogram {
 
   private mutating func addPage(_ page: Int) -> Int {
     let start = counts.count
-    counts.append(contentsOf: repeatElement(0, count: Self.pageSize))
+    for _ in 0..<Self.pageSize { counts.append(0) }
     starts[page] = Int32(start)
     return start
   }
 
-  mutating func merge(_ other: LatencyHistogram) {
+  mutating func merge(_ other: borrowing LatencyHistogram) {
     for page in 0..<Self.pageCount where other.starts[page] >= 0 {
       let mine = starts[page] >= 0 ? Int(starts[page]) : addPage(page)
       let theirs = Int(other.starts[page])

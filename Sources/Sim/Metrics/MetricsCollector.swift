@@ -9,6 +9,8 @@ struct MetricsCollector: ~Copyable {
   private let tpotBound: Int64
   /// The measurement window: from the arrival of the first tenth of the requests to the last arrival.
   private let windowStartIndex: Int
+  /// Of the arrival window.
+  private let third: Int64
   private var windowStart: Int64 = 0
   private var emittedAtWindowStart = 0
   private var emittedAtWindowEnd = 0
@@ -69,7 +71,8 @@ struct MetricsCollector: ~Copyable {
     ttftBound = slo.ttftSeconds.map { Int64(min($0 * 1e12, 9e18)) } ?? .max
     tpotBound = slo.tpotSeconds.map { Int64(min($0 * 1e12, 9e18)) } ?? .max
     windowStartIndex = source.count / 10
-    byClass = Slab(repeating: ClassMetrics(), count: LengthClass.allCases.count)
+    third = source.lastArrival.picoseconds / 3
+    byClass = Slab(count: LengthClass.allCases.count) { ClassMetrics() }
     sampling = SampleClock(span: source.lastArrival.picoseconds)
   }
 
@@ -91,23 +94,23 @@ struct MetricsCollector: ~Copyable {
     if arrivedCount == source.count { emittedAtWindowEnd = tokens }
   }
 
-  mutating func completed(_ request: RequestState, at now: Int64) {
+  mutating func completed(prompt: Int, output: Int, arrival: Int64, firstToken: Int64, at now: Int64) {
     completedCount += 1
     lastEnd = now
-    promptTokens += request.prompt
-    outputTokens += request.output
+    promptTokens += prompt
+    outputTokens += output
     lastCompletion = max(lastCompletion, now)
-    noteLongest(request)
-    if request.prompt > measuredPrompt || request.prompt + request.output > measuredContext {
+    noteLongest(prompt: prompt, output: output)
+    if prompt > measuredPrompt || prompt + output > measuredContext {
       extrapolated += 1
     }
-    let ttft = request.firstToken - request.arrival
-    let lengthClass = LengthClass(totalTokens: request.prompt + request.output).rawValue
+    let ttft = firstToken - arrival
+    let lengthClass = LengthClass(totalTokens: prompt + output).rawValue
     byClass[lengthClass].ttft.record(ttft)
-    byClass[lengthClass].e2e.record(now - request.arrival)
+    byClass[lengthClass].e2e.record(now - arrival)
     var isGood = ttft <= ttftBound
-    if request.output > 1 {
-      let tpot = (now - request.firstToken) / Int64(request.output - 1)
+    if output > 1 {
+      let tpot = (now - firstToken) / Int64(output - 1)
       byClass[lengthClass].tpot.record(tpot)
       isGood = isGood && tpot <= tpotBound
     }
@@ -118,14 +121,14 @@ struct MetricsCollector: ~Copyable {
     lastEnd = now
     rejectedCount[reason, default: 0] += 1
     rejectedIDs.append(request.id)
-    if request.firstAdmission >= 0 { noteLongest(request) }
+    if request.firstAdmission >= 0 { noteLongest(prompt: request.prompt, output: request.output) }
     byClass[LengthClass(totalTokens: request.prompt + request.output).rawValue].rejected += 1
     if request.firstToken >= 0 { wastedTokens += request.prompt + request.generated }
   }
 
-  private mutating func noteLongest(_ request: RequestState) {
-    longestPrompt = max(longestPrompt, request.prompt)
-    longestContext = max(longestContext, request.prompt + request.output)
+  private mutating func noteLongest(prompt: Int, output: Int) {
+    longestPrompt = max(longestPrompt, prompt)
+    longestContext = max(longestContext, prompt + output)
   }
 
   /// A request that lost its blocks is to compute `tokens` tokens again.
@@ -152,7 +155,6 @@ struct MetricsCollector: ~Copyable {
     let span = source.lastArrival.picoseconds
     guard start < end, start < span else { return }
     func overlap(_ low: Int64, _ high: Int64) -> Int64 { max(0, min(end, high) - max(start, low)) }
-    let third = span / 3
     waiting.0 += Int128(overlap(0, third))
     waiting.1 += Int128(overlap(third, 2 * third))
     waiting.2 += Int128(overlap(2 * third, 3 * third))
@@ -211,16 +213,15 @@ struct MetricsCollector: ~Copyable {
     var tpot = LatencyHistogram()
     var e2e = LatencyHistogram()
     for index in 0..<byClass.count {
-      let c = byClass[index]
-      ttft.merge(c.ttft)
-      tpot.merge(c.tpot)
-      e2e.merge(c.e2e)
-      s.classes[index].arrived = c.arrived
-      s.classes[index].completed = c.e2e.count
-      s.classes[index].rejected = c.rejected
-      s.classes[index].ttft = c.ttft.distribution
-      s.classes[index].tpot = c.tpot.distribution
-      s.classes[index].e2e = c.e2e.distribution
+      ttft.merge(byClass[index].ttft)
+      tpot.merge(byClass[index].tpot)
+      e2e.merge(byClass[index].e2e)
+      s.classes[index].arrived = byClass[index].arrived
+      s.classes[index].completed = byClass[index].e2e.count
+      s.classes[index].rejected = byClass[index].rejected
+      s.classes[index].ttft = byClass[index].ttft.distribution
+      s.classes[index].tpot = byClass[index].tpot.distribution
+      s.classes[index].e2e = byClass[index].e2e.distribution
     }
     s.ttft = ttft.distribution
     s.tpot = tpot.distribution
@@ -272,7 +273,7 @@ struct MetricsCollector: ~Copyable {
 }
 
 /// What is gathered for one length class.
-struct ClassMetrics {
+struct ClassMetrics: ~Copyable {
   var arrived = 0
   var rejected = 0
   var ttft = LatencyHistogram()
@@ -329,7 +330,7 @@ extension SimulationState {
         let count = running(on: i)
         if inWindow { metrics.sampledWindow(used: used, running: count) }
         guard isWatched else { continue }
-        observer?.sampled(
+        observer.sampled(
           InstanceSample(
             time: SimTime(picoseconds: now), instance: InstanceID(i), running: count,
             queued: instances[i].queue.count, usedBlocks: used, hostedBlocks: instances[i].hostedBlocks))
