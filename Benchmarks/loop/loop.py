@@ -1,7 +1,9 @@
-"""Builds the runner `main.swift` with the engine and the policies alone, and counts its instructions."""
+"""Builds the runner `main.swift` with the engine and the policies alone, and counts its instructions; and what else the
+benchmarks share."""
 import json
 import os
 import pathlib
+import platform
 import re
 import shutil
 import subprocess
@@ -106,3 +108,15 @@ def compiler():
     """The compiler's version, as it says it."""
     said = subprocess.run(["swift", "--version"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
     return re.search(r"Swift version [0-9.]+ \([^)]*\)", said.stdout).group(0)
+
+
+def released():
+    """Builds the program as it is released; its path."""
+    subprocess.run([ROOT / "scripts/release"], cwd=ROOT, stdout=sys.stderr, check=True)
+    return ROOT / ".build/released/infinite-sim"
+
+
+def machine():
+    """The processor in words."""
+    model = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return f"{model.group(1) if model else platform.machine()}, {os.cpu_count()} processors"

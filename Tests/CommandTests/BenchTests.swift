@@ -35,13 +35,38 @@ import Testing
     #expect(outcome.status == 0, "\(outcome.errors)")
     let measured = try #require(try JSON(parsing: outcome.output)["scenarios"]?.elements?.first)
     #expect(measured["samples"]?.integer == 3)
-    #expect(measured["step_by_step_equal_on"]?.string == "all requests")
     #expect(measured["requests"]?.integer == 1000)
     for key in ["loop_s", "process_s", "peak_rss_mb"] {
       let values = ["q1", "median", "q3"].compactMap { measured[key]?[$0]?.number }
       #expect(values.count == 3 && values == values.sorted() && values[0] > 0, "\(key)")
     }
     #expect((measured["version_peak_rss_mb"]?.number ?? 0) > 1)
+  }
+
+  /// What a build prints whose results are wrong: step by step, or in its third process only.
+  @Test(arguments: [
+    (
+      #"case "$*" in *step-by-step*) edit=s/fingerprint.*/fingerprint\":\"0\",/;; esac"#, "but 0 step by step"
+    ),
+    (
+      #"echo >>"$0.runs"; [ "$(wc -l <"$0.runs")" -ne 8 ] || edit=s/completed/finished/"#,
+      "sample 2 has another"
+    ),
+  ])
+  func `no time counts where results differ`(_ plant: String, _ said: String) throws {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let wrong = folder.appendingPathComponent("wrong").path
+    try "#!/bin/sh\nedit=\n\(plant)\n'\(Program.path)' \"$@\" | sed \"$edit\"\n".write(
+      toFile: wrong, atomically: true, encoding: .utf8)
+    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: wrong)
+    let outcome = try Program.run([
+      "bench", "run", "small-chat", "--samples", "3", "--quiet", "--recipes", Self.recipes, "--program",
+      wrong,
+    ])
+    #expect(
+      outcome.status == 1 && outcome.output.isEmpty && outcome.errors.contains(said), "\(outcome.errors)")
   }
 
   @Test func `a lending case that lends too little fails`() throws {

@@ -64,8 +64,8 @@ struct RequestState {
   /// Tokens to prefill: the prompt and, after a preemption, what was generated.
   var length: Int { prompt + generated }
   var isBorrower: Bool { hostedBlocks > 0 }
-  /// While decoding: stored tokens less the clock of its instance.
-  var head: Int64 { Int64(stored) - joinClock }
+  /// While decoding: stored tokens less the clock of its instance, the same at every step (`LengthOrder`).
+  var lengthKey: Int64 { Int64(stored) - joinClock }
 }
 
 /// Requests of one instance in order of age (id), linked through their slots.

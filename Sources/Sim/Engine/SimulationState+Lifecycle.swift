@@ -139,7 +139,7 @@ extension SimulationState {
     requests[slot].finishClock = clock + Int64(requests[slot].output - requests[slot].generated)
     instances[i].finishers.insert(ClockQueue.Entry(clock: requests[slot].finishClock, slot: slot))
     requests.insert(slot, into: &instances[i].batch)
-    if ordersByLength { instances[i].lengths.insert(slot, head: requests[slot].head) }
+    if ordersByLength { instances[i].lengths.insert(slot, key: requests[slot].lengthKey) }
     instances[i].oldestToken = min(instances[i].oldestToken, now)
     instances[i].epochDue = true
     if requests[slot].isBorrower {
@@ -160,7 +160,7 @@ extension SimulationState {
   mutating func leaveBatch(_ slot: Int) {
     let i = requests[slot].home
     countOut(slot)
-    if ordersByLength { instances[i].lengths.remove(slot, head: requests[slot].head) }
+    if ordersByLength { instances[i].lengths.remove(slot, key: requests[slot].lengthKey) }
     let steps = instances[i].clock - requests[slot].joinClock
     requests[slot].generated += Int(steps)
     requests[slot].stored += Int(steps)

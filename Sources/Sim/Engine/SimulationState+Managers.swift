@@ -248,7 +248,7 @@ extension SimulationState {
     var most = 0
     // Movable tokens are among those stored: the shorter ones cannot have as many.
     for rank in 0..<instances[i].lengths.count {
-      guard Int(instances[i].lengths.head(at: rank) + clock) >= max(1, most) * blockSize else { break }
+      guard Int(instances[i].lengths.key(at: rank) + clock) >= max(1, most) * blockSize else { break }
       let slot = instances[i].lengths.slot(at: rank)
       let movable = movableBlocks(of: slot, steps: done.completed)
       let id = requests[slot].id

@@ -2,7 +2,7 @@ import Foundation
 import Results
 import Synchronization
 
-/// A fresh process of this very program, as a user would start it.
+/// A fresh process of the program, as a user would start it.
 struct BenchProcess {
   /// Wall time from before its start until its end was seen, seconds.
   var seconds: Double
@@ -12,11 +12,11 @@ struct BenchProcess {
   var timing: JSON
 
   /// Runs the program with `arguments` to its end; throws what it said if it fails.
-  init(_ arguments: [String], in folder: URL) throws {
+  init(_ arguments: [String], of program: URL, in folder: URL) throws {
     let files = ["stdout", "stderr"].map { folder.appendingPathComponent($0) }
     for file in files { try Data().write(to: file) }
     let process = Process()
-    process.executableURL = try HostsDemonstration.thisProgram()
+    process.executableURL = program
     process.arguments = arguments
     process.standardInput = FileHandle.nullDevice
     // Files, not pipes: nobody need read while the program runs.
@@ -29,7 +29,9 @@ struct BenchProcess {
       signal.signal()
     }
     let begin = ContinuousClock.now
-    try process.run()
+    do { try process.run() } catch {
+      throw CommandFailure(.missingInput, "\(program.path) could not be started: \(error.localizedDescription)")
+    }
     signal.wait()
     seconds = ((ended.withLock(\.self) ?? .now) - begin).inSeconds
     output = try String(contentsOf: files[0], encoding: .utf8)
@@ -37,7 +39,8 @@ struct BenchProcess {
     guard process.terminationStatus == 0 else {
       throw CommandFailure(
         .runFailed,
-        "infinite-sim \(arguments.joined(separator: " ")): exit code \(process.terminationStatus): \(errors)")
+        "\(program.path) \(arguments.joined(separator: " ")): exit code \(process.terminationStatus): \(errors)"
+      )
     }
     timing = try errors.split(separator: "\n").last.map { try JSON(parsing: String($0)) } ?? [:]
   }

@@ -9,6 +9,7 @@ struct BenchReport {
   private func value(_ figure: BenchScenario.Figure, _ m: BenchMeasurement) -> Double? {
     switch figure {
     case .loop: m.loop.median
+    case .loopPerMillion: m.loop.median * 1e6 / Double(m.requests)
     case .process: m.process.median
     case .memory: m.peak.median
     case .memoryAboveVersion: m.peak.median - m.versionMB
@@ -20,6 +21,7 @@ struct BenchReport {
   private func key(_ figure: BenchScenario.Figure) -> String {
     switch figure {
     case .loop: "loop_s"
+    case .loopPerMillion: "loop_s per million requests"
     case .process: "process_s"
     case .memory: "peak_rss_mb"
     case .memoryAboveVersion: "peak_rss_above_version_mb"
@@ -39,7 +41,7 @@ struct BenchReport {
     [
       "name": .string(m.scenario.name), "summary": .string(m.scenario.summary),
       "arguments": .array(m.scenario.arguments.map(JSON.string)),
-      "fingerprint": m.result["fingerprint"] ?? .null, "step_by_step_equal_on": .string(m.checked),
+      "fingerprint": m.result["fingerprint"] ?? .null,
       "load": m.result["load"] ?? .null, "requests": .int(m.requests), "steps": m.result["steps"] ?? .null,
       "samples": .int(m.loops.count), "loop_s": m.loop.json, "process_s": m.process.json,
       "requests_per_s": .double(Double(m.requests) / m.loop.median), "peak_rss_mb": m.peak.json,
@@ -76,7 +78,7 @@ struct BenchReport {
     for m in measurements {
       text +=
         "\(m.scenario.name): \(m.scenario.summary); fingerprint \(m.result["fingerprint"]?.string ?? ""), "
-        + "equal step by step on \(m.checked)\n"
+        + "the same step by step\n"
       if let lending = m.lending {
         text +=
           "  \(grouped(lending.giants)) requests larger than an instance, \(grouped(lending.borrowedBlocks)) blocks "

@@ -12,8 +12,6 @@ struct BenchMeasurement {
   var versionMB: Double
   /// The result that all samples printed.
   var result: JSON
-  /// What was held against `--step-by-step`.
-  var checked: String
   var lending: BenchLending?
 
   var loop: Quartiles { Quartiles(loops) }
@@ -46,8 +44,9 @@ struct Quartiles {
 /// Checks and times scenarios.
 struct BenchRunner {
   var traces: BenchTrace
-  /// Fresh processes per scenario, instead of the scenario's own number.
-  var samples: Int?
+  var program: URL
+  /// Fresh processes per scenario.
+  var samples: Int
   var say: (String) -> Void
 
   /// Checks the scenario, then times it; `nil` if its data is not on this machine.
@@ -56,15 +55,8 @@ struct BenchRunner {
   func measure(_ scenario: BenchScenario, versionMB: Double) throws -> BenchMeasurement? {
     guard let trace = try traces.path(scenario.trace) else { return nil }
     let arguments = ["run", "--trace", trace] + scenario.arguments + ["--json", "--timing", "--quiet"]
-    let cut = scenario.checkedRequests.map { ["--limit", String($0)] } ?? []
-    let checked = scenario.checkedRequests.map { "first \(grouped($0)) requests" } ?? "all requests"
-    say("\(scenario.name): step by step, \(checked)")
-    let walked = try fingerprint(arguments + cut + ["--step-by-step"])
-    let skipped = try fingerprint(arguments + cut)
-    guard walked == skipped else {
-      throw CommandFailure(
-        .runFailed, "\(scenario.name): fingerprint \(skipped), but \(walked) step by step: no time counts")
-    }
+    say("\(scenario.name): step by step")
+    let walked = try fingerprint(arguments + ["--step-by-step"])
     var lending: BenchLending?
     if scenario.requiresLending {
       say("\(scenario.name): counting what is lent")
@@ -72,22 +64,24 @@ struct BenchRunner {
       try lending?.requireFloors(scenario.name)
     }
     var measured: BenchMeasurement?
-    let count = samples ?? scenario.samples
-    for number in 1...count {
-      say("\(scenario.name): sample \(number) of \(count)")
-      let process = try BenchProcess(arguments, in: traces.folder)
+    for number in 1...samples {
+      say("\(scenario.name): sample \(number) of \(samples)")
+      let process = try BenchProcess(arguments, of: program, in: traces.folder)
       let result = try process.result()
-      let expected = measured?.result ?? result
-      guard result == expected, lending.map({ $0.fingerprint == result["fingerprint"]?.string }) ?? true,
-        scenario.checkedRequests != nil || result["fingerprint"]?.string == walked
+      let found = result["fingerprint"]?.string ?? "none"
+      guard found == walked else {
+        throw CommandFailure(
+          .runFailed, "\(scenario.name): fingerprint \(found), but \(walked) step by step: no time counts")
+      }
+      guard result == measured?.result ?? result,
+        lending.map({ $0.fingerprint == found }) ?? true
       else {
         throw CommandFailure(
           .runFailed, "\(scenario.name): sample \(number) has another result: no time counts")
       }
       var next =
         measured
-        ?? BenchMeasurement(
-          scenario: scenario, versionMB: versionMB, result: result, checked: checked, lending: lending)
+        ?? BenchMeasurement(scenario: scenario, versionMB: versionMB, result: result, lending: lending)
       next.loops.append(try process.timed("loop_s"))
       next.peaks.append(try process.timed("peak_rss_mb"))
       next.processes.append(process.seconds)
@@ -99,12 +93,16 @@ struct BenchRunner {
   /// Median peak memory of the program that only starts and says its version, MB.
   func versionMemory() throws -> Double {
     Quartiles(
-      try (0..<5).map { _ in try BenchProcess(["bench", "start"], in: traces.folder).timed("peak_rss_mb") }
+      try (0..<5).map { _ in
+        try BenchProcess(["bench", "start"], of: program, in: traces.folder).timed("peak_rss_mb")
+      }
     ).median
   }
 
   private func fingerprint(_ arguments: [String]) throws -> String {
-    guard let found = try BenchProcess(arguments, in: traces.folder).result()["fingerprint"]?.string else {
+    guard
+      let found = try BenchProcess(arguments, of: program, in: traces.folder).result()["fingerprint"]?.string
+    else {
       throw CommandFailure(.runFailed, "run --json printed no fingerprint")
     }
     return found
