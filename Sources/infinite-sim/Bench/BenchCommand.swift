@@ -69,16 +69,13 @@ struct BenchRun: ParsableCommand {
       program: try program.map { URL(fileURLWithPath: $0) } ?? HostsDemonstration.thisProgram(),
       samples: samples,
       say: { if !quiet { writeToStandardError($0 + "\n") } })
-    var report = BenchReport(measurements: [], skipped: [])
-    let versionMB = try runner.versionMemory()
     var seen: Set<String> = []
-    for scenario in names.flatMap(BenchScenario.named) where seen.insert(scenario.name).inserted {
-      if let measured = try runner.measure(scenario, versionMB: versionMB) {
-        report.measurements.append(measured)
-      } else {
-        report.skipped.append("skipped: data not found: \(scenario.name): no trace in \(found)")
-      }
+    let scenarios = names.flatMap(BenchScenario.named).filter { seen.insert($0.name).inserted }
+    var skipped: [String] = []
+    let measurements = try runner.measure(scenarios) {
+      skipped.append("skipped: data not found: \($0.name): no trace in \(found)")
     }
+    let report = BenchReport(measurements: measurements, skipped: skipped)
     try writeToStandardOutput(json ? report.json.prettyText : report.text)
   }
 }

@@ -30,7 +30,8 @@ struct BenchProcess {
     }
     let begin = ContinuousClock.now
     do { try process.run() } catch {
-      throw CommandFailure(.missingInput, "\(program.path) could not be started: \(error.localizedDescription)")
+      throw CommandFailure(
+        .missingInput, "\(program.path) could not be started: \(error.localizedDescription)")
     }
     signal.wait()
     seconds = ((ended.withLock(\.self) ?? .now) - begin).inSeconds
@@ -47,6 +48,14 @@ struct BenchProcess {
 
   /// The result that `run --json` printed.
   func result() throws -> JSON { try JSON(parsing: output) }
+
+  /// The fingerprint in it.
+  func fingerprint() throws -> String {
+    guard let found = try result()["fingerprint"]?.string else {
+      throw CommandFailure(.runFailed, "run --json printed no fingerprint")
+    }
+    return found
+  }
 
   /// A key of the timing line.
   func timed(_ key: String) throws(CommandFailure) -> Double {

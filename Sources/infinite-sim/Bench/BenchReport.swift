@@ -14,7 +14,10 @@ struct BenchReport {
     case .memory: m.peak.median
     case .memoryAboveVersion: m.peak.median - m.versionMB
     case .loopRatio(let name):
-      measurements.first { $0.scenario.name == name }.map { m.loop.median / $0.loop.median }
+      // Of samples that were taken one soon after the other.
+      measurements.first { $0.scenario.name == name }.map { other in
+        Quartiles(zip(m.loops, other.loops).map { $0 / $1 }).median
+      }
     }
   }
 
@@ -43,7 +46,8 @@ struct BenchReport {
       "arguments": .array(m.scenario.arguments.map(JSON.string)),
       "fingerprint": m.result["fingerprint"] ?? .null,
       "load": m.result["load"] ?? .null, "requests": .int(m.requests), "steps": m.result["steps"] ?? .null,
-      "samples": .int(m.loops.count), "loop_s": m.loop.json, "process_s": m.process.json,
+      "samples": .int(m.loops.count), "loop_s": m.loop.json,
+      "loop_samples_s": .array(m.loops.map(JSON.double)), "process_s": m.process.json,
       "requests_per_s": .double(Double(m.requests) / m.loop.median), "peak_rss_mb": m.peak.json,
       "version_peak_rss_mb": .double(m.versionMB), "lending": m.lending?.json ?? .null,
       "targets": .array(

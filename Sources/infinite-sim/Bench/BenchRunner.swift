@@ -4,15 +4,19 @@ import Results
 /// What was measured of one scenario.
 struct BenchMeasurement {
   var scenario: BenchScenario
+  /// Path of its trace.
+  var trace: String
+  /// The fingerprint of `--step-by-step`.
+  var walked: String
+  var lending: BenchLending?
+  /// What the program needs to start and to say its version, MB.
+  var versionMB: Double
+  /// The result that all samples printed.
+  var result: JSON = [:]
   /// One per sample.
   var loops: [Double] = []
   var processes: [Double] = []
   var peaks: [Double] = []
-  /// What the program needs to start and to say its version, MB.
-  var versionMB: Double
-  /// The result that all samples printed.
-  var result: JSON
-  var lending: BenchLending?
 
   var loop: Quartiles { Quartiles(loops) }
   var process: Quartiles { Quartiles(processes) }
@@ -49,62 +53,75 @@ struct BenchRunner {
   var samples: Int
   var say: (String) -> Void
 
-  /// Checks the scenario, then times it; `nil` if its data is not on this machine.
+  /// Checks the scenarios, then times them in turn: a machine that changes its speed does so for all of them. `skipped` is
+  /// given those whose data is not on this machine.
   ///
   /// Throws `CommandFailure` if skip-ahead differs from step by step, samples differ, or a floor is missed.
-  func measure(_ scenario: BenchScenario, versionMB: Double) throws -> BenchMeasurement? {
-    guard let trace = try traces.path(scenario.trace) else { return nil }
-    let arguments = ["run", "--trace", trace] + scenario.arguments + ["--json", "--timing", "--quiet"]
+  func measure(_ scenarios: [BenchScenario], skipped: (BenchScenario) -> Void) throws -> [BenchMeasurement] {
+    let versionMB = try versionMemory()
+    var measurements: [BenchMeasurement] = []
+    for scenario in scenarios {
+      guard let trace = try traces.path(scenario.trace) else {
+        skipped(scenario)
+        continue
+      }
+      measurements.append(try check(scenario, trace, versionMB: versionMB))
+    }
+    for number in 1...samples {
+      // Another one first each time, and back in every second round: nobody always comes after the same one.
+      let order = measurements.indices.map { ($0 + number) % measurements.count }
+      for index in number % 2 == 0 ? order : order.reversed() { try sample(&measurements[index], number) }
+    }
+    return measurements
+  }
+
+  private func arguments(_ scenario: BenchScenario, _ trace: String) -> [String] {
+    ["run", "--trace", trace] + scenario.arguments + ["--json", "--timing", "--quiet"]
+  }
+
+  private func check(
+    _ scenario: BenchScenario, _ trace: String, versionMB: Double
+  ) throws -> BenchMeasurement {
+    let arguments = arguments(scenario, trace)
     say("\(scenario.name): step by step")
-    let walked = try fingerprint(arguments + ["--step-by-step"])
+    let walked = try BenchProcess(arguments + ["--step-by-step"], of: program, in: traces.folder)
+      .fingerprint()
     var lending: BenchLending?
     if scenario.requiresLending {
       say("\(scenario.name): counting what is lent")
       lending = try BenchLending.count(Array(arguments.dropFirst()))
       try lending?.requireFloors(scenario.name)
     }
-    var measured: BenchMeasurement?
-    for number in 1...samples {
-      say("\(scenario.name): sample \(number) of \(samples)")
-      let process = try BenchProcess(arguments, of: program, in: traces.folder)
-      let result = try process.result()
-      let found = result["fingerprint"]?.string ?? "none"
-      guard found == walked else {
-        throw CommandFailure(
-          .runFailed, "\(scenario.name): fingerprint \(found), but \(walked) step by step: no time counts")
-      }
-      guard result == measured?.result ?? result,
-        lending.map({ $0.fingerprint == found }) ?? true
-      else {
-        throw CommandFailure(
-          .runFailed, "\(scenario.name): sample \(number) has another result: no time counts")
-      }
-      var next =
-        measured
-        ?? BenchMeasurement(scenario: scenario, versionMB: versionMB, result: result, lending: lending)
-      next.loops.append(try process.timed("loop_s"))
-      next.peaks.append(try process.timed("peak_rss_mb"))
-      next.processes.append(process.seconds)
-      measured = next
+    return BenchMeasurement(
+      scenario: scenario, trace: trace, walked: walked, lending: lending, versionMB: versionMB)
+  }
+
+  private func sample(_ measured: inout BenchMeasurement, _ number: Int) throws {
+    let name = measured.scenario.name
+    say("\(name): sample \(number) of \(samples)")
+    let process = try BenchProcess(
+      arguments(measured.scenario, measured.trace), of: program, in: traces.folder)
+    let found = try process.fingerprint()
+    guard found == measured.walked else {
+      throw CommandFailure(
+        .runFailed, "\(name): fingerprint \(found), but \(measured.walked) step by step: no time counts")
     }
-    return measured
+    let result = try process.result()
+    if number == 1 { measured.result = result }
+    guard result == measured.result, measured.lending.map({ $0.fingerprint == found }) ?? true else {
+      throw CommandFailure(.runFailed, "\(name): sample \(number) has another result: no time counts")
+    }
+    measured.loops.append(try process.timed("loop_s"))
+    measured.peaks.append(try process.timed("peak_rss_mb"))
+    measured.processes.append(process.seconds)
   }
 
   /// Median peak memory of the program that only starts and says its version, MB.
-  func versionMemory() throws -> Double {
+  private func versionMemory() throws -> Double {
     Quartiles(
       try (0..<5).map { _ in
         try BenchProcess(["bench", "start"], of: program, in: traces.folder).timed("peak_rss_mb")
       }
     ).median
-  }
-
-  private func fingerprint(_ arguments: [String]) throws -> String {
-    guard
-      let found = try BenchProcess(arguments, of: program, in: traces.folder).result()["fingerprint"]?.string
-    else {
-      throw CommandFailure(.runFailed, "run --json printed no fingerprint")
-    }
-    return found
   }
 }

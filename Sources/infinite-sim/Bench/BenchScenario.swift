@@ -33,7 +33,7 @@ struct BenchScenario {
     case memoryAboveVersion
     /// Median peak memory, MB.
     case memory
-    /// Median loop time over that of another scenario.
+    /// Median of the loop time over that of another scenario, sample by sample.
     case loopRatio(to: String)
   }
 
