@@ -34,11 +34,15 @@ class Peers(unittest.TestCase):
         return [row.split("|")[4].strip() for row in rows if row.startswith(("| loop", "| whole", "| peak"))]
 
     def test_equal_completions_give_ratios(self):
-        found = self.ratios([self.sample()] * 3, [self.sample(loop=5.0)] * 3)
+        found = self.ratios([self.sample(), self.sample(loop=3.0)] * 3, [self.sample(loop=10.0)] * 3)
         self.assertEqual(found, ["5.0 [5.0–5.0]", "1.0 [1.0–1.0]", "1.0 [1.0–1.0]"])
 
     def test_other_completions_give_none(self):
-        found = self.ratios([self.sample()] * 3, [self.sample(completed=9)] * 3)
+        found = self.ratios([self.sample()] * 6, [self.sample(completed=9)] * 3)
+        self.assertEqual(found, ["refused: completions differ"] * 3)
+
+    def test_one_sample_that_completes_fewer_is_enough(self):
+        found = self.ratios([self.sample()] * 6, [self.sample(), self.sample(completed=9), self.sample()])
         self.assertEqual(found, ["refused: completions differ"] * 3)
 
     def test_our_results_must_not_differ(self):

@@ -6,6 +6,7 @@ import pathlib
 import platform
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -120,3 +121,23 @@ def machine():
     """The processor in words."""
     model = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return f"{model.group(1) if model else platform.machine()}, {os.cpu_count()} processors"
+
+
+def quartiles(values):
+    """[lower, median, upper], linear between order statistics."""
+    values = list(values)
+    return statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
+
+
+def put(file, name, command, text, check=False):
+    """Writes the part `name` of a Markdown file, which `command` keeps, between its two comments; with `check` it must be there."""
+    path = ROOT / file
+    old = path.read_text()
+    pattern = re.compile(f"(<!-- begin {name}: {command} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
+    new, count = pattern.subn(lambda found: f"{found.group(1)}\n{text}\n\n{found.group(2)}", old)
+    if count != 1:
+        sys.exit(f"error: {file} has {count} parts {name} of {command}, not one")
+    if check and new != old:
+        sys.exit(f"error: part {name} of {file} is not what Reports/speed says: {command}")
+    if not check:
+        path.write_text(new)

@@ -31,7 +31,7 @@ public struct DecodeLine: Hashable, Sendable {
   /// k, such that the mean context lies in 2^k ..< 2^(k+1); 0 below one token.
   static func octave(sequences: Int, context: Int64) -> Int {
     // Of numbers with as many bits, 2^k times the sequences and the context, the first may be the larger; no division.
-    let sequences = Int64(max(1, sequences))
+    let (sequences, context) = (Int64(max(1, sequences)), max(0, context))
     let k = sequences.leadingZeroBitCount - context.leadingZeroBitCount
     guard k > 0 else { return 0 }
     return min(last, sequences << Int64(k) > context ? k - 1 : k)

@@ -33,7 +33,7 @@ extension SimulationState {
   }
 
   /// Blocks that the decode tokens of this step will take at home.
-  private func decodeNeed(_ i: Int) -> Int { growth(of: i, steps: 1) }
+  private func decodeNeed(_ i: Int) -> Int { growth(of: i, at: instances[i].clock) }
 
   /// The next chunk of the partial prompt: its tokens, 0 if it found no blocks and was preempted itself. It is the
   /// youngest of its instance, but what is hosted there may be younger.

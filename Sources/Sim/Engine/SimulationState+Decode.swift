@@ -12,7 +12,7 @@ extension SimulationState {
 
   /// Whether the next step finds its blocks at home, borrowers aside (semantics.md 9).
   private func hasRoom(_ i: Int, free: Int, clock: Int64) -> Bool {
-    let need = Int(growers[i * blockSize + Int(clock % Int64(blockSize))])
+    let need = growth(of: i, at: clock)
     if chunked || options.appendCheck == .exact { return free >= need }
     // Visited oldest first, each must see a free block: the last block may go to the youngest only.
     return free > need || (free == need && youngestNeeds(i, at: clock))
@@ -191,7 +191,7 @@ extension SimulationState {
     var steps = cycles * size
     free -= Int(cycles) * perCycle
     while steps < limit, hasRoom(i, free: free, clock: instances[i].clock + steps) {
-      free -= Int(growers[i * blockSize + Int((instances[i].clock + steps) % size)])
+      free -= growth(of: i, at: instances[i].clock + steps)
       steps += 1
     }
     return max(1, steps)

@@ -37,7 +37,7 @@ extension SimulationState {
     // Everybody may lend to a giant: as long as nobody has freed a block, who refused it refuses again.
     if instances[i].refusedGiant == requests[slot].id, instances[i].refusedAtFrees == frees { return false }
     let need = blocks(for: requests[slot].length)
-    let free = usableBlocks - bookedBlocks[i] - (chunked ? growth(of: i, steps: 1) : 0)
+    let free = usableBlocks - bookedBlocks[i] - (chunked ? growth(of: i, at: instances[i].clock) : 0)
     let room = min(need, max(0, free - watermark))
     let least = spreads ? max(1, need - room) : need - room
     let most = spreads ? need - 1 : need - room
@@ -81,7 +81,7 @@ extension SimulationState {
     let i = requests[slot].home
     requests[slot].localBlocks += blocks
     bookedBlocks[i] += blocks
-    evictIdle(i, used: bookedBlocks[i] + (chunked ? growth(of: i, steps: 1) : 0))
+    evictIdle(i, used: bookedBlocks[i] + (chunked ? growth(of: i, at: instances[i].clock) : 0))
     metrics.noteUtilisation(used: bookedBlocks[i])
   }
 

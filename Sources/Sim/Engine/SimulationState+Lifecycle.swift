@@ -85,7 +85,7 @@ extension SimulationState {
       requests[slot].lostTo = nil
     }
     bookedBlocks[i] += localBlocks - sharedBlocks(hits)
-    evictIdle(i, used: bookedBlocks[i] + (chunked ? growth(of: i, steps: 1) : 0))
+    evictIdle(i, used: bookedBlocks[i] + (chunked ? growth(of: i, at: instances[i].clock) : 0))
     instances[i].prefilling += 1
     metrics.noteUtilisation(used: bookedBlocks[i])
     let lane = leastLoadedLane(of: i)

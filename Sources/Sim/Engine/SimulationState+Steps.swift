@@ -6,7 +6,9 @@ extension SimulationState {
     var run = run
     run.count = min(run.count, StepRun.mostSteps)
     let end = run.endInRange ?? cut(&run)
-    if prefixUnit > 0, run.decodes { evictIdle(i, used: bookedBlocks[i] + growth(of: i, steps: 1)) }
+    if prefixUnit > 0, run.decodes {
+      evictIdle(i, used: bookedBlocks[i] + growth(of: i, at: instances[i].clock))
+    }
     instances[i].run = run
     instances[i].isBusy = true
     timers.set(i, to: end)

@@ -195,6 +195,11 @@ struct SimulationState: ~Copyable {
     return (completed, atBoundary && !hasDecided(i) ? completed : completed + 1)
   }
 
+  /// Local blocks that the batch takes in the decode step at `clock`.
+  func growth(of i: Int, at clock: Int64) -> Int {
+    Int(growers[i * blockSize + Int(clock % Int64(blockSize))])
+  }
+
   /// Local blocks that the batch takes in the next `steps` decode steps.
   func growth(of i: Int, steps: Int64) -> Int {
     guard steps > 0, instances[i].growing > 0 else { return 0 }

@@ -49,14 +49,6 @@ struct BenchProcess {
   /// The result that `run --json` printed.
   func result() throws -> JSON { try JSON(parsing: output) }
 
-  /// The fingerprint in it.
-  func fingerprint() throws -> String {
-    guard let found = try result()["fingerprint"]?.string else {
-      throw CommandFailure(.runFailed, "run --json printed no fingerprint")
-    }
-    return found
-  }
-
   /// A key of the timing line.
   func timed(_ key: String) throws(CommandFailure) -> Double {
     guard let number = timing[key]?.number else {

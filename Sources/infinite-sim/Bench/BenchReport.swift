@@ -14,7 +14,7 @@ struct BenchReport {
     case .memory: m.peak.median
     case .memoryAboveVersion: m.peak.median - m.versionMB
     case .loopRatio(let name):
-      // Of samples that were taken one soon after the other.
+      // Of samples of the same round.
       measurements.first { $0.scenario.name == name }.map { other in
         Quartiles(zip(m.loops, other.loops).map { $0 / $1 }).median
       }

@@ -6,13 +6,13 @@ struct BenchMeasurement {
   var scenario: BenchScenario
   /// Path of its trace.
   var trace: String
-  /// The fingerprint of `--step-by-step`.
-  var walked: String
+  /// What `--step-by-step` printed, events aside: of these skipping ahead has fewer.
+  var walked: JSON
   var lending: BenchLending?
   /// What the program needs to start and to say its version, MB.
   var versionMB: Double
   /// The result that all samples printed.
-  var result: JSON = [:]
+  var result: JSON = .null
   /// One per sample.
   var loops: [Double] = []
   var processes: [Double] = []
@@ -84,8 +84,7 @@ struct BenchRunner {
   ) throws -> BenchMeasurement {
     let arguments = arguments(scenario, trace)
     say("\(scenario.name): step by step")
-    let walked = try BenchProcess(arguments + ["--step-by-step"], of: program, in: traces.folder)
-      .fingerprint()
+    let walked = try BenchProcess(arguments + ["--step-by-step"], of: program, in: traces.folder).result()
     var lending: BenchLending?
     if scenario.requiresLending {
       say("\(scenario.name): counting what is lent")
@@ -93,7 +92,8 @@ struct BenchRunner {
       try lending?.requireFloors(scenario.name)
     }
     return BenchMeasurement(
-      scenario: scenario, trace: trace, walked: walked, lending: lending, versionMB: versionMB)
+      scenario: scenario, trace: trace, walked: walked.without("events"), lending: lending,
+      versionMB: versionMB)
   }
 
   private func sample(_ measured: inout BenchMeasurement, _ number: Int) throws {
@@ -101,15 +101,23 @@ struct BenchRunner {
     say("\(name): sample \(number) of \(samples)")
     let process = try BenchProcess(
       arguments(measured.scenario, measured.trace), of: program, in: traces.folder)
-    let found = try process.fingerprint()
-    guard found == measured.walked else {
-      throw CommandFailure(
-        .runFailed, "\(name): fingerprint \(found), but \(measured.walked) step by step: no time counts")
-    }
     let result = try process.result()
     if number == 1 { measured.result = result }
-    guard result == measured.result, measured.lending.map({ $0.fingerprint == found }) ?? true else {
+    let fingerprint = result["fingerprint"]?.string
+    guard result.without("events") == measured.walked else {
+      throw CommandFailure(
+        .runFailed,
+        "\(name): another result than step by step (fingerprints \(fingerprint ?? "none") and "
+          + "\(measured.walked["fingerprint"]?.string ?? "none")): no time counts")
+    }
+    guard result == measured.result else {
       throw CommandFailure(.runFailed, "\(name): sample \(number) has another result: no time counts")
+    }
+    if let lending = measured.lending, lending.fingerprint != fingerprint {
+      throw CommandFailure(
+        .runFailed,
+        "\(name): fingerprint \(fingerprint ?? "none"), but \(lending.fingerprint) in the run in which loans were counted"
+      )
     }
     measured.loops.append(try process.timed("loop_s"))
     measured.peaks.append(try process.timed("peak_rss_mb"))
@@ -123,5 +131,13 @@ struct BenchRunner {
         try BenchProcess(["bench", "start"], of: program, in: traces.folder).timed("peak_rss_mb")
       }
     ).median
+  }
+}
+
+extension JSON {
+  /// The object without a key.
+  fileprivate func without(_ key: String) -> JSON {
+    guard case .object(let members) = self else { return self }
+    return .object(members.filter { $0.key != key })
   }
 }
