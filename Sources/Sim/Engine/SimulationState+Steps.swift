@@ -57,8 +57,9 @@ extension SimulationState {
     guard instances[i].isBusy, instances[i].run.repeats, instances[i].run.count > 1 else { return }
     let run = instances[i].run
     if run.chunk > 0 { bookChunks(i, steps: run.count - 1) }
-    advance(i, by: run.count - 1)
-    instances[i].run.start = run.start + run.elapsed(run.count - 1)
+    let elapsed = run.elapsed(run.count - 1)
+    advance(i, by: run.count - 1, lasting: elapsed)
+    instances[i].run.start = run.start + elapsed
     instances[i].run.first = run.duration(ofStep: run.count - 1)
     instances[i].run.count = 1
     if run.decodes {
@@ -68,12 +69,12 @@ extension SimulationState {
     evictIdle(i)
   }
 
-  /// Books `steps` completed steps of the run under way.
-  private mutating func advance(_ i: Int, by steps: Int64) {
+  /// Books `steps` completed steps of the run under way, which took `elapsed` ps.
+  private mutating func advance(_ i: Int, by steps: Int64, lasting elapsed: Int64) {
     guard steps > 0 else { return }
     if isWatched { tellWork(i, steps: steps) }
     metrics.steps += Int(steps)
-    metrics.busy += Int128(instances[i].run.elapsed(steps))
+    metrics.busy += Int128(elapsed)
     if instances[i].run.decodes { advanceBatch(i, by: steps) }
   }
 
@@ -107,7 +108,7 @@ extension SimulationState {
       metrics.chunkSteps += Int(run.count)
       bookChunks(i, steps: run.count - 1)
     }
-    advance(i, by: run.count)
+    advance(i, by: run.count, lasting: now - run.start)
     if run.decodes {
       metrics.runs += 1
       evictIdle(i)
