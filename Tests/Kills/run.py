@@ -140,7 +140,10 @@ class Lab:
     def check_after(self, name, before, kind):
         check(integrity(self.path(name)) == "ok", f"{kind}: the database is damaged after a kill: {integrity(self.path(name))}")
         after = self.points(name)
-        check(before == after, f"{kind}: {len(before - after)} points lost and {len(after - before)} gained by a kill")
+        # One more is no loss: a commit whose last frame was in the log, but not yet in the index by which others read the log, when
+        # the process was stopped. SQLite finds it when it recovers.
+        gained = len(after - before)
+        check(before <= after and gained <= 1, f"{kind}: {len(before - after)} points lost and {gained} gained by a kill")
         check(not doubled(self.path(name)), f"{kind}: runs are there twice")
 
     def check_equal(self, name, expected, what):
