@@ -29,6 +29,12 @@ let package = Package(
 """
 
 
+# Arguments of `run` for the scenario lending of `infinite-sim bench list`.
+LENDING = [
+    "--policy", "debtor-creditor", "--model", "llama2-7b", "--hardware", "a100-40gb", "--nodes", "4", "--gpus-per-node", "8",
+    "--router", "least-loaded", "--option", "period=0.5", "--option", "prefill-attention=distributed"]
+
+
 # Glibc's module leaves malloc.h out.
 MALLOC = {"module.modulemap": 'module CMalloc [system] { header "shim.h" export * }\n', "shim.h": "#include <malloc.h>\n"}
 

@@ -43,7 +43,7 @@ import Testing
     #expect((measured["version_peak_rss_mb"]?.number ?? 0) > 1)
   }
 
-  /// What a build prints whose results are wrong: step by step, or in its third process only.
+  /// What a build prints whose results are wrong: step by step, or in the second sample only.
   @Test(arguments: [
     (
       #"case "$*" in *step-by-step*) edit=s/fingerprint.*/fingerprint\":\"0\",/;; esac"#,
