@@ -53,8 +53,10 @@ public enum Torture {
     let recorder = Recorder()
     let policy = try scenario.makePolicy()
     if policy.lending.mode != .off {
-      _ = try Simulation(scenario.configuration, policy: policy, observer: recorder)
-        .run(SharingSource(scenario.requests, scenario.sharing))
+      let simulation = try Simulation(scenario.configuration, policy: policy, observer: recorder)
+      _ = try judged(scenario.seed) {
+        try simulation.run(SharingSource(scenario.requests, scenario.sharing))
+      }
     }
     return recorder.moments
   }
@@ -93,15 +95,17 @@ public enum Torture {
     var map = MapChecker(
       configuration.managers, period: policy.lending.period, blockSize: configuration.engine.blockSize)
     let simulation = try Simulation(configuration, policy: policy, observer: ledger)
-    let summary = try simulation.run(
-      SharingSource(scenario.requests, scenario.sharing),
-      onProgress: { progress in if progress.time > limit { onHang?(late(progress.time)) } },
-      inspect: keepsMap(scenario, policy)
-        ? { snapshot in
-          ledger.compare(with: snapshot)
-          map.outages = ledger.managerOutages
-          map.inspect(snapshot, hasOrdered: ledger.lastOrder == snapshot.time)
-        } : nil)
+    let summary = try judged(scenario.seed) {
+      try simulation.run(
+        SharingSource(scenario.requests, scenario.sharing),
+        onProgress: { progress in if progress.time > limit { onHang?(late(progress.time)) } },
+        inspect: keepsMap(scenario, policy)
+          ? { snapshot in
+            ledger.compare(with: snapshot)
+            map.outages = ledger.managerOutages
+            map.inspect(snapshot, hasOrdered: ledger.lastOrder == snapshot.time)
+          } : nil)
+    }
     ledger.finish(summary)
     if let (law, details) = ledger.violation ?? map.violation {
       throw TortureViolation(law: law, seed: scenario.seed, details: details)
@@ -111,6 +115,13 @@ public enum Torture {
     sights.lateness = ledger.lateness(limit)
     if ledger.lastEnd > limit { throw late(ledger.lastEnd) }
     return (summary, sights)
+  }
+
+  /// A wrong answer of the policy is a broken law like others.
+  private static func judged(_ seed: UInt64, _ run: () throws -> RunSummary) throws -> RunSummary {
+    do { return try run() } catch let error as PolicyError {
+      throw TortureViolation(law: error.law.rawValue, seed: seed, details: "\(error)")
+    }
   }
 
   /// Whether the gManager plans from a map of its own.

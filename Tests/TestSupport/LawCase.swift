@@ -7,8 +7,14 @@ public struct LawCase: Sendable {
   public let name: String
   /// Whether other seeds try other things.
   public let isRandom: Bool
-  /// Throws a `LawViolation` if the law is broken.
-  public let check: @Sendable (_ seed: UInt64) throws -> Void
+  let body: @Sendable (_ seed: UInt64) throws -> Void
+
+  /// Throws a `LawViolation` if the law is broken. A wrong answer of a policy is a broken law like others.
+  public func check(_ seed: UInt64) throws {
+    do { try body(seed) } catch let error as PolicyError {
+      throw LawViolation(law: error.law.rawValue, seed: seed, details: "\(error)")
+    }
+  }
 
   /// Conformance of every policy, agreement with the oracle, equivalences of policies, and worked examples.
   public static var all: [LawCase] {
@@ -95,6 +101,7 @@ public struct LawCase: Sendable {
           try Equivalence.scaling(engine: engine, lending: seed.isMultiple(of: 2), seed: seed)
         })
     }
+    cases.append(LawCase(name: "answers", isRandom: false) { _ in try AnswerLaw.check() })
     cases.append(
       LawCase(name: "by-hand", isRandom: false) { _ in
         func require(_ holds: Bool, _ law: String) throws {

@@ -8,11 +8,12 @@
 public struct Simulation {
   private let configuration: SimulationConfiguration
   private let policy: any SchedulingPolicy
-  private let observer: (any RunObserver)?
+  private let observer: (any RunEventHandler)?
 
   /// - Throws: `ConfigurationError` if the configuration cannot work.
   public init(
-    _ configuration: SimulationConfiguration, policy: any SchedulingPolicy, observer: (any RunObserver)? = nil
+    _ configuration: SimulationConfiguration, policy: any SchedulingPolicy,
+    observer: (any RunEventHandler)? = nil
   ) throws(ConfigurationError) {
     try configuration.validate()
     try configuration.managers.validate()

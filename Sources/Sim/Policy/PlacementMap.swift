@@ -165,6 +165,13 @@ public struct PlacementMap: ~Copyable {
     return false
   }
 
+  /// What an instance has of a decoding request of its own, or holds for another's; `nil` if nothing. O(batch + loans), from
+  /// heartbeats O(log rows).
+  public func row(of request: RequestID, on i: InstanceID) -> PlacementRow? {
+    guard !keepsMap else { return state.pointee.gManager.views[i.index].row(of: request) }
+    return state.pointee.row(of: request, on: i.index)
+  }
+
   /// Landed blocks that a host holds of a request.
   public func blocks(of request: RequestID, on host: InstanceID) -> Int {
     guard !keepsMap else {
