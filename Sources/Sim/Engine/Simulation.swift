@@ -29,7 +29,8 @@ public struct Simulation {
   }
 
   /// Replays `source` to its end.
-  /// - Throws: what reading the source throws, and `SimulationError` if a time leaves the clock's range.
+  /// - Throws: what reading the source throws, `SimulationError` if a time leaves the clock's range, and `PolicyError` if
+  ///   the policy returns what could never have been right.
   public func run<Source: RequestSource>(
     _ source: Source, onProgress: ((RunProgress) -> Void)? = nil
   ) throws -> RunSummary {
