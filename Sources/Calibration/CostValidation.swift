@@ -47,7 +47,7 @@ public struct CostValidation: Sendable {
       return found.map { figure, value, most in
         let known = isAsFitted ? target.knownMisses[figure] : nil
         return Judgement(
-          figure: figure, found: value, most: most, knownMost: known.map { $0 + CostTarget.knownMissSlack })
+          figure: figure, found: value, most: most, knownMost: known.map { $0 * CostTarget.knownMissSlack })
       }
     }
 
