@@ -134,10 +134,11 @@ public enum CostLaws {
         gpus: scenario.shape.gpus),
       costs: costs, blocksPerInstance: 1 << 20, engine: engine)
     let ends = EndOfRun()
-    _ = try Simulation(
-      configuration, policy: VLLMMultiple(router: .roundRobin, steals: false), observer: ends
-    ).run(
-      ArraySource(Array(repeating: TraceRequest(arrival: .zero, prompt: prompt, output: 2), count: requests)))
+    _ = try Trial.simulate(
+      configuration, policy: VLLMMultiple(router: .roundRobin, steals: false),
+      source: ArraySource(
+        Array(repeating: TraceRequest(arrival: .zero, prompt: prompt, output: 2), count: requests)),
+      observer: ends)
     try require(
       ends.last == prefill + decode, "a run charges what an iteration is said to take", scenario,
       "\(requests) prompts of \(prompt): \(ends.last) ps, expected \(prefill) + \(decode)")

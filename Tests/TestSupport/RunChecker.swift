@@ -1,5 +1,6 @@
 import Policies
 @_spi(Checking) import Sim
+import Torture
 
 /// Watches a run from outside and checks its laws at the end of every instant.
 ///
@@ -10,7 +11,7 @@ public final class RunChecker: RunObserver {
   public private(set) var violations: [(law: String, details: String)] = []
   /// What the run went through.
   public private(set) var decisions: [DecisionRecord.Kind: Int] = [:]
-  public private(set) var borrowersPreempted = 0
+  public private(set) var borrowersPreempted = 0, faultsInMoves = 0
   /// Instants at which two steps ended, or a request arrived as a step ended.
   public private(set) var coincidences = 0
   /// Requests that referred to a unit of shared prefix.
@@ -21,6 +22,7 @@ public final class RunChecker: RunObserver {
   private let configuration: SimulationConfiguration
   private let requests: [TraceRequest]
   private let lends: Bool
+  private let declared: PolicyDeeds
   private var time = SimTime(picoseconds: -1)
   private var arrived = 0
   private var ended: [RequestRecord?]
@@ -32,9 +34,12 @@ public final class RunChecker: RunObserver {
   /// Faults that last, and how many of each.
   private var faults: [Fault: Int] = [:]
 
+  /// - Parameter declared: what the policy is declared to do.
   public init(
-    _ configuration: SimulationConfiguration, requests: [TraceRequest], policy: any SchedulingPolicy
+    _ configuration: SimulationConfiguration, requests: [TraceRequest], policy: any SchedulingPolicy,
+    declared: PolicyDeeds
   ) {
+    self.declared = declared
     self.configuration = configuration
     self.requests = requests
     lends = policy.lending.mode != .off
@@ -80,6 +85,9 @@ public final class RunChecker: RunObserver {
   public func decided(_ decision: DecisionRecord) {
     decisions[decision.kind, default: 0] += 1
     moves.decided(decision)
+    check(
+      declared.isSuperset(of: PolicyDeeds(shownBy: decision.kind)), PolicyDeeds.law,
+      "\(decision.kind.rawValue) of request \(decision.request.index)")
     if decision.kind == .preempt {
       victims.append(decision.request.index)
       if decision.blocks > 0 { borrowersPreempted += 1 }
@@ -96,6 +104,7 @@ public final class RunChecker: RunObserver {
   public func faulted(_ record: FaultRecord) {
     if record.begins {
       faults[record.fault, default: 0] += 1
+      if !moves.isSettled { faultsInMoves += 1 }
     } else {
       faults[record.fault, default: 0] -= 1
     }
