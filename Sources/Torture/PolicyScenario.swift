@@ -17,6 +17,12 @@ public struct PolicyScenario: Sendable {
     try PolicyCatalog.make(policyName, request).policy
   }
 
+  /// Leaves the first requests: a fault or a message meets as much in a short run as in a long one.
+  package mutating func shorten() {
+    requests = Array(requests.prefix(30))
+    if !sharing.hashes.isEmpty { sharing.hashes = Array(sharing.hashes.prefix(30)) }
+  }
+
   /// What the policy is declared to do.
   public var deeds: PolicyDeeds { PolicyCatalog[policyName]?.does ?? [] }
 
@@ -108,6 +114,7 @@ public struct PolicyScenarios: Sendable {
         requests: scenario.requests, unit: blockSize * random.integer(1...3), &random)
     }
     if faults {
+      scenario.shorten()
       let faults = FaultGenerator(unit: generator.unit)
       scenario.configuration.managers = faults.managers(&random)
       scenario.configuration.faults = faults.plan(for: scenario, &random)

@@ -14,11 +14,7 @@ public enum Torture {
     var scenarios = PolicyScenarios(policyName: policy ?? drawn, engine: random.pick(EngineKind.allCases))
     scenarios.isTorture = true
     var scenario = try scenarios.scenario(seed: seed)
-    // Short runs: a fault meets as much in them as in long ones.
-    scenario.requests = Array(scenario.requests.prefix(mostRequests))
-    if !scenario.sharing.hashes.isEmpty {
-      scenario.sharing.hashes = Array(scenario.sharing.hashes.prefix(mostRequests))
-    }
+    scenario.shorten()
     let faults = FaultGenerator(unit: 10_000)
     scenario.configuration.managers = faults.managers(&random, late: 80)
     let moments = try moments(of: scenario)
@@ -27,8 +23,6 @@ public enum Torture {
     if !seed.isMultiple(of: 2) { scenario.configuration.managers.unreliableUntil = lastFault(of: scenario) }
     return scenario
   }
-
-  private static let mostRequests = 30
 
   /// When blocks are lent, and while they are moved, in a run without faults.
   private static func moments(of scenario: PolicyScenario) throws -> FaultMoments {

@@ -6,14 +6,16 @@ import Synchronization
 public final class Trial: Sendable {
   @TaskLocal static var current: Trial?
 
-  private let folded = Mutex(Digest())
+  private let ended = Mutex((runs: 0, fingerprint: Digest()))
   private let witness: TrialWitness?
 
   /// - Parameter witness: is told of every step of every run, which takes longer.
   init(witness: TrialWitness? = nil) { self.witness = witness }
 
   /// Over the fingerprints of its runs, in order.
-  var fingerprint: Digest { folded.withLock { $0 } }
+  var fingerprint: Digest { ended.withLock { $0.fingerprint } }
+  /// Runs that have ended.
+  var runs: Int { ended.withLock { $0.runs } }
 
   /// Runs `body` as this trial.
   func run<Result>(_ body: () throws -> Result) rethrows -> Result {
@@ -49,8 +51,11 @@ public final class Trial: Sendable {
       summary = try Simulation(configuration, policy: policy, observer: observer)
         .run(source, managerOutages: managerOutages, inspect: inspect)
     }
-    // Sixteen hexadecimal digits.
-    current?.folded.withLock { $0.fold(UInt64(summary.fingerprint, radix: 16)!) }
+    current?.ended.withLock {
+      $0.runs += 1
+      // Sixteen hexadecimal digits.
+      $0.fingerprint.fold(UInt64(summary.fingerprint, radix: 16)!)
+    }
     return summary
   }
 }

@@ -4,9 +4,9 @@ import Synchronization
 
 /// Tries suites on seeds, on several threads. What it reports does not depend on how many.
 ///
-/// A trial that takes longer than the limit is tried again under a witness for as long; if that one does not end either,
-/// what it was doing is printed and the program ends with status 1: a thread cannot be stopped. A trial that traps ends
-/// the program too, and says how it is replayed.
+/// A trial in which no run ends for as long as the limit is tried again under a witness; if it sticks again, what it is doing
+/// is printed and the program ends with status 1: a thread cannot be stopped. A trial that traps ends the program too, and
+/// says how it is replayed.
 public final class TrialRun: Sendable {
   /// What came of a suite.
   public struct Outcome: Sendable {
@@ -47,7 +47,7 @@ public final class TrialRun: Sendable {
   public struct Settings: Sendable {
     public var seeds: ClosedRange<UInt64>
     public var jobs = ProcessInfo.processInfo.activeProcessorCount
-    /// How long a trial may take, wall time.
+    /// How long a run of a trial may take, wall time.
     public var limit = Duration.seconds(10)
     /// When no further trial is begun.
     public var end: ContinuousClock.Instant?
@@ -74,9 +74,7 @@ public final class TrialRun: Sendable {
   private struct Watched {
     var suite: LawSuite
     var seed: UInt64
-    var start: ContinuousClock.Instant
-    /// It has taken too long once, and ended when it was tried again.
-    var isSlow = false
+    var trial: Trial
   }
 
   private let suites: [LawSuite]
@@ -104,7 +102,7 @@ public final class TrialRun: Sendable {
   /// Returns when everything is reported.
   public func run() -> Verdict {
     TrapReport.install(workers: settings.jobs + 1)
-    let watchdog = Thread { [self] in while true { watch() } }
+    let watchdog = Thread { [self] in watch() }
     watchdog.stackSize = 8 << 20
     watchdog.start()
     let workers = DispatchGroup()
@@ -132,8 +130,8 @@ public final class TrialRun: Sendable {
     var outcome = Outcome(suite: law)
     for seed in seeds where outcome.violations.count < Self.mostViolations {
       TrapReport.begin(settings.replay(law, seed), worker: worker)
-      watched.withLock { $0[worker] = Watched(suite: law, seed: seed, start: .now) }
       let trial = Trial()
+      watched.withLock { $0[worker] = Watched(suite: law, seed: seed, trial: trial) }
       do { outcome.coverage.add(try trial.run { try law.check(seed) }) } catch {
         outcome.violations.append(
           error as? LawViolation ?? LawViolation(law: "every scenario runs", seed: seed, details: "\(error)"))
@@ -193,46 +191,54 @@ public final class TrialRun: Sendable {
 
   // MARK: - The limit
 
-  /// Looks for a trial that has taken too long, and gives up if it does so when tried again.
+  /// Looks for trials in which no run ends, for ever.
   private func watch() {
-    Thread.sleep(forTimeInterval: 0.05)
-    let now = ContinuousClock.now
-    let late = watched.withLock { watched in
-      watched.firstIndex { slot in
-        slot.map { now - $0.start > settings.limit * ($0.isSlow ? 20 : 1) } ?? false
+    /// By worker: the trial, how many runs of it had ended, and when that was first seen.
+    var seen: [(trial: Trial, runs: Int, since: ContinuousClock.Instant)?] = Array(
+      repeating: nil, count: settings.jobs)
+    while true {
+      Thread.sleep(forTimeInterval: 0.02)
+      for (worker, slot) in watched.withLock({ $0 }).enumerated() {
+        guard let slot else { continue }
+        let runs = slot.trial.runs
+        if let last = seen[worker], last.trial === slot.trial, last.runs == runs {
+          if .now - last.since > settings.limit { lookCloser(slot) }
+        } else {
+          seen[worker] = (slot.trial, runs, .now)
+        }
       }
     }
-    guard let late, let trial = watched.withLock({ $0[late] }), now - trial.start > settings.limit else {
-      return
-    }
-    let witness = TrialWitness()
-    let isOver = DispatchSemaphore(value: 0)
-    let again = Thread { [settings] in
-      TrapReport.enter(settings.jobs)
-      TrapReport.begin(settings.replay(trial.suite, trial.seed), worker: settings.jobs)
-      _ = try? Trial(witness: witness).run { try trial.suite.check(trial.seed) }
-      isOver.signal()
-    }
-    again.stackSize = 8 << 20
-    if !trial.isSlow {
-      again.start()
-      let (seconds, attoseconds) = settings.limit.components
-      let limit = Double(seconds) + Double(attoseconds) * 1e-18
-      if isOver.wait(timeout: .now() + limit) == .success {
-        // A busy machine: it may take its time.
-        watched.withLock { if $0[late]?.seed == trial.seed { $0[late]?.isSlow = true } }
-        return
-      }
-    }
-    giveUp(trial, trial.isSlow ? "it ended when it was tried again\n" : witness.story)
   }
 
-  private func giveUp(_ trial: Watched, _ story: String) -> Never {
+  /// Tries a trial again under a witness, on a thread of its own. Gives up if it sticks; returns if it does not: then the
+  /// machine was busy.
+  private func lookCloser(_ stuck: Watched) {
+    let witness = TrialWitness()
+    let trial = Trial(witness: witness)
+    let isOver = DispatchSemaphore(value: 0)
+    let thread = Thread { [settings] in
+      TrapReport.enter(settings.jobs)
+      TrapReport.begin(settings.replay(stuck.suite, stuck.seed), worker: settings.jobs)
+      _ = try? trial.run { try stuck.suite.check(stuck.seed) }
+      isOver.signal()
+    }
+    thread.stackSize = 8 << 20
+    thread.start()
+    let (seconds, attoseconds) = settings.limit.components
+    let limit = Double(seconds) + Double(attoseconds) * 1e-18
+    var runs = -1
+    while isOver.wait(timeout: .now() + limit) == .timedOut {
+      if trial.runs == runs { giveUp(stuck, witness.story) }
+      runs = trial.runs
+    }
+  }
+
+  private func giveUp(_ stuck: Watched, _ story: String) -> Never {
     let violation = LawViolation(
-      law: "every run ends", seed: trial.seed,
+      law: "every run ends", seed: stuck.seed,
       details:
-        "\(trial.suite.name) has not ended within \(settings.limit), nor when tried again; it was here:")
-    print("\(violation)\n\(story)replay: \(settings.replay(trial.suite, trial.seed))")
+        "one of \(stuck.suite.name) has not within \(settings.limit), nor when tried again; it is here:")
+    print("\(violation)\n\(story)replay: \(settings.replay(stuck.suite, stuck.seed))")
     print("the run was given up, violations: 1")
     exit(1)
   }

@@ -11,10 +11,13 @@ public enum ProtocolLaw {
   public static func check(_ scenarios: PolicyScenarios, seed: UInt64) throws -> [Sight] {
     let (scenario, outages) = try scenario(of: scenarios, seed: seed)
     let skip = try watch(scenario, outages, stepByStep: false)
-    let step = try watch(scenario, outages, stepByStep: true)
-    if let field = ConformanceLaw.difference(skip.summary, step.summary) {
-      throw LawViolation(
-        law: "skip-ahead changes nothing", seed: seed, details: "\(field); \(scenario.replay)")
+    // Messages take longer than steps, so that a step has an instant of its own: the costliest part by far.
+    if seed.isMultiple(of: 4) {
+      let step = try watch(scenario, outages, stepByStep: true)
+      if let field = ConformanceLaw.difference(skip.summary, step.summary) {
+        throw LawViolation(
+          law: "skip-ahead changes nothing", seed: seed, details: "\(field); \(scenario.replay)")
+      }
     }
     try checkWithoutDelay(scenario, seed: seed)
     return sights(skip.summary, skip.checker, skip.map)
@@ -25,19 +28,20 @@ public enum ProtocolLaw {
     of scenarios: PolicyScenarios, seed: UInt64
   ) throws -> (PolicyScenario, outages: [Range<SimTime>]) {
     var random = SeededRandom(seed: seed &+ 1_000_003)
-    // The scenario of a seed is the first of its own draws that plans and orders a few moves.
+    // The scenario of a seed is the first of its own draws that plans, orders a few moves, and is soon over.
     let first = seed &* UInt64(mostDraws)
     for draw in 0..<UInt64(mostDraws) {
       var scenario = try scenarios.scenario(seed: first &+ draw)
       guard [.proactive, .plannerOnly].contains(try scenario.makePolicy().lending.mode) else { continue }
       scenario.seed = seed
+      scenario.shorten()
       let period = try scenario.makePolicy().lending.period
       scenario.configuration.managers = network(period: period, &random)
       let moves = MoveTimes()
-      _ = try Trial.simulate(
+      let summary = try Trial.simulate(
         scenario.configuration, policy: scenario.makePolicy(),
         source: SharingSource(scenario.requests, scenario.sharing), observer: moves)
-      guard moves.ordered >= 3 else { continue }
+      guard moves.ordered >= 3, summary.makespanSeconds < period.seconds * mostPeriods else { continue }
       return (scenario, random.chance(60) ? outages(during: moves.spans, period: period, &random) : [])
     }
     throw LawViolation(
@@ -47,6 +51,8 @@ public enum ProtocolLaw {
   }
 
   private static let mostDraws = 1_024
+  /// Thousands of heartbeats take long and show little that hundreds do not.
+  private static let mostPeriods = 200.0
 
   private static func network(period: SimDuration, _ random: inout SeededRandom) -> ProtocolOptions {
     var managers = ProtocolOptions()
