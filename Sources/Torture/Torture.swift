@@ -4,14 +4,20 @@ import Policies
 /// A random cluster, model, policy, workload, network of the managers and fault schedule per seed, run with a checker that
 /// rebuilds everything from the records (`EventLedger`), in the manner of TigerBeetle's simulator.
 public enum Torture {
+  /// The policy that `seed` draws from the catalogue, those that lend more often, as they have more to lose.
+  public static func policy(of seed: UInt64) -> String {
+    var random = SeededRandom(seed: seed ^ 0x70B7_1000_0000_0000)
+    return random.pick(
+      PolicyCatalog.all.flatMap { Array(repeating: $0.name, count: $0.does.contains(.lends) ? 4 : 1) })
+  }
+
   /// The scenario of `seed`: the same on every machine.
-  /// - Parameter policy: of the catalogue; one is drawn if `nil`, those that lend more often, as they have more to lose. A
-  ///   seed means the same with its policy named, whatever else the catalogue lists.
+  /// - Parameter policy: of the catalogue; drawn if `nil`. A seed means the same with its policy named, whatever else the
+  ///   catalogue lists.
   public static func scenario(seed: UInt64, policy: String? = nil) throws -> PolicyScenario {
     var random = SeededRandom(seed: seed ^ 0x70B7_0000_0000_0000)
-    let drawn = random.pick(
-      PolicyCatalog.all.flatMap { Array(repeating: $0.name, count: $0.does.contains(.lends) ? 4 : 1) })
-    var scenarios = PolicyScenarios(policyName: policy ?? drawn, engine: random.pick(EngineKind.allCases))
+    var scenarios = PolicyScenarios(
+      policyName: policy ?? Self.policy(of: seed), engine: random.pick(EngineKind.allCases))
     scenarios.isTorture = true
     var scenario = try scenarios.scenario(seed: seed)
     scenario.shorten()
@@ -110,7 +116,7 @@ public enum Torture {
   }
 
   /// What a scenario went through, and the least share of scenarios that must (docs/faults.md).
-  private static func sights(_ sights: TortureSights, of scenario: PolicyScenario) -> [Sight] {
+  public static func sights(_ sights: TortureSights, of scenario: PolicyScenario) -> [Sight] {
     func of(_ deed: PolicyDeeds, _ count: Int) -> Bool? { scenario.deeds.contains(deed) ? count > 0 : nil }
     let isOne = scenario.configuration.topology.count == 1
     return [

@@ -102,7 +102,8 @@ public final class TrialRun: Sendable {
   /// Returns when everything is reported.
   public func run() -> Verdict {
     TrapReport.install(workers: settings.jobs + 1)
-    let watchdog = Thread { [self] in watch() }
+    let isOver = DispatchSemaphore(value: 0)
+    let watchdog = Thread { [self] in watch(until: isOver) }
     watchdog.stackSize = 8 << 20
     watchdog.start()
     let workers = DispatchGroup()
@@ -117,6 +118,7 @@ public final class TrialRun: Sendable {
       thread.start()
     }
     workers.wait()
+    isOver.signal()
     return progress.withLock { progress in
       reportDone(&progress, all: true)
       return Verdict(progress.outcomes)
@@ -191,13 +193,12 @@ public final class TrialRun: Sendable {
 
   // MARK: - The limit
 
-  /// Looks for trials in which no run ends, for ever.
-  private func watch() {
+  /// Looks for trials in which no run ends.
+  private func watch(until isOver: DispatchSemaphore) {
     /// By worker: the trial, how many runs of it had ended, and when that was first seen.
     var seen: [(trial: Trial, runs: Int, since: ContinuousClock.Instant)?] = Array(
       repeating: nil, count: settings.jobs)
-    while true {
-      Thread.sleep(forTimeInterval: 0.02)
+    while isOver.wait(timeout: .now() + 0.02) == .timedOut {
       for (worker, slot) in watched.withLock({ $0 }).enumerated() {
         guard let slot else { continue }
         let runs = slot.trial.runs

@@ -79,10 +79,7 @@ extension LawSuite {
 
   private static var ofCosts: [LawSuite] {
     [
-      LawSuite("costs") {
-        try CostLaws.check(seed: $0)
-        return []
-      },
+      LawSuite("costs") { try CostLaws.check(seed: $0) },
       LawSuite("by-hand", isRandom: false) { _ in
         func require(_ holds: Bool, _ law: String) throws {
           if !holds { throw LawViolation(law: law, seed: 0, details: "see WorkedExamples.swift") }
