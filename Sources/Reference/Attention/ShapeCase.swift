@@ -35,7 +35,7 @@ public struct ShapeCase: Sendable {
       tokens
       ?? (chance(15)
         ? pick([0, 1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 255, 256, 257])
-        : random.integer(1...(limits == .small ? 600 : 1 << random.integer(1...17))))
+        : random.integer(1...(limits == .small ? 600 : 1 << random.integer(6...17))))
     let queries = rows != nil || chance(75) ? 1 : random.integer(2...5)
     let kvHeads = limits == .small ? random.integer(1...2) : pick([1, 1, 2, 3, 8])
     let group = rows ?? random.integer(1...(limits == .small || chance(50) ? 9 : 64))

@@ -107,8 +107,8 @@ public final class CUDABackend: AttentionBackend {
     (try? withDevice { device throws(CUDAError) in try device.synchronise() }) != nil
   }
 
-  /// Times decode calls of a model over one cache, at most three quarters of the free memory: `samples` times each, as long
-  /// as `next` says so of a call. `done` gets what was found, or nil for a call that does not fit.
+  /// Times decode calls of a model over one cache, of at most 48 GiB and three quarters of the free memory: `samples` times
+  /// each, as long as `next` says so of a call. `done` gets what was found, or nil for a call that does not fit.
   public func decode(
     _ heads: AttentionShape, _ element: ElementType, _ calls: [DecodeCall], samples: Int,
     next: (DecodeCall) -> Bool, done: (DecodeCall, DecodeTiming?) -> Void
@@ -116,7 +116,7 @@ public final class CUDABackend: AttentionBackend {
     try withDevice { device throws(CUDAError) in
       let wanted = calls.map { $0.sequences * heads.kvBytes(element, tokens: ($0.tokens + 15) / 16 * 16) }
       let bench = try DecodeBench(
-        heads, element, bytes: min(wanted.max() ?? 0, device.freeMemory() / 4 * 3), on: device)
+        heads, element, bytes: min(wanted.max() ?? 0, 48 << 30, device.freeMemory() / 4 * 3), on: device)
       for call in calls where next(call) {
         done(call, bench.fits(call) ? try bench.timing(call, samples: samples) : nil)
       }

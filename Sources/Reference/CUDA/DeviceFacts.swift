@@ -18,7 +18,8 @@ public struct DeviceFacts: Hashable, Sendable, Codable {
   public var l2: Int?
   /// Bits.
   public var memoryBus: Int?
-  public var hasECC: Bool?
+  /// Whether memory errors are corrected.
+  public var ecc: Bool?
   /// Of the multiprocessors, at most, MHz.
   public var clock: Int?
   /// At most, MHz.
@@ -32,7 +33,7 @@ extension CUDADevice {
       name: name, computeCapability: "\(capability.major).\(capability.minor)", cuda: cuda,
       driver: management?.driverVersion, isStandIn: driver.isStandIn, multiprocessors: multiprocessors,
       memory: memory, freeMemory: try freeMemory(), l2: attribute(38), memoryBus: attribute(37),
-      hasECC: attribute(32).map { $0 != 0 },
+      ecc: attribute(32).map { $0 != 0 },
       clock: management?.maxMultiprocessorClock ?? attribute(13).map { $0 / 1000 },
       memoryClock: management?.maxMemoryClock ?? attribute(36).map { $0 / 1000 })
   }

@@ -95,6 +95,7 @@ struct GPUReport: Codable, Hashable {
 
   func json() throws -> String {
     let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     // An output that is no number has an infinite error.
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
@@ -107,6 +108,7 @@ struct GPUReport: Codable, Hashable {
       throw CommandFailure(.missingInput, "\(path): cannot be read")
     }
     let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
     decoder.nonConformingFloatDecodingStrategy = .convertFromString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
     do { self = try decoder.decode(GPUReport.self, from: data) } catch {
@@ -159,7 +161,7 @@ extension GPUReport {
         + (device.memoryClock.map { clock in
           " at \(clock) MHz\(device.memoryBus.map { ", \($0) bits" } ?? "")"
         } ?? ""),
-      device.l2.map { "L2 \(grouped($0 >> 20)) MiB" }, device.hasECC.map { $0 ? "ECC" : "no ECC" },
+      device.l2.map { "L2 \(grouped($0 >> 20)) MiB" }, device.ecc.map { $0 ? "ECC" : "no ECC" },
       "driver \(device.driver ?? "of unknown version") for CUDA \(device.cuda)",
     ]
     return """

@@ -18,7 +18,7 @@ struct ValidateGPUCommand: ParsableCommand {
 
   @Option(help: "Only this part: accuracy, speed or checker; may be repeated. (default: all)")
   var only: [GPUCheck.Part] = []
-  @Option(help: "Random shapes. (default: 200; 12 with --quick)")
+  @Option(help: "Random shapes. (default: 300; 12 with --quick)")
   var shapes: Int?
   @Option(help: "Seed of the first shape; each of the others has the next one.")
   var seed = 0
@@ -70,7 +70,7 @@ struct ValidateGPUCommand: ParsableCommand {
     }
     let check = try GPUCheck(
       GPUCheck.Options(
-        parts: only.isEmpty ? GPUCheck.Part.allCases : only, shapes: shapes ?? (quick ? 12 : 200), seed: seed,
+        parts: only.isEmpty ? GPUCheck.Part.allCases : only, shapes: shapes ?? (quick ? 12 : 300), seed: seed,
         isQuick: quick, limit: limit
       ) { report in
         try files?.json.write(report.json())
