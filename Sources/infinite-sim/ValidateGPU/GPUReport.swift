@@ -79,9 +79,10 @@ struct GPUReport: Codable, Hashable {
     var failures: [String] = []
     let above = accuracy.filter { !$0.isGood && !$0.isNotRun }
     if let first = above.first {
+      let found = first.failure ?? "error \(first.maxError ?? .nan), bound \(first.bound ?? .nan)"
       failures.append(
-        "\(above.count) of \(accuracy.count) shapes failed or are above their bounds; the first: --seed \(first.seed): "
-          + "\(first.shape ?? "–")\(first.failure.map { ": " + $0 } ?? "")")
+        "\(above.count) of \(accuracy.count) shapes failed or are above their bounds; the first: --seed \(first.seed)"
+          + "\(isQuick ? " --quick" : ""): \(first.shape ?? "–"): \(found)")
     }
     failures += broken
     failures += speed.filter { !$0.isGood }.map {
@@ -150,7 +151,7 @@ extension GPUReport {
     }
     if !broken.isEmpty { parts.append("**Failed:**\n" + broken.map { "\n- \($0)" }.joined()) }
     if !leftOut.isEmpty { parts.append("Left out:\n" + leftOut.map { "\n- \($0)" }.joined()) }
-    return parts.joined(separator: "\n\n") + "\n"
+    return parts.map { $0.trimmingCharacters(in: .newlines) }.joined(separator: "\n\n") + "\n"
   }
 
   private var deviceText: String {
