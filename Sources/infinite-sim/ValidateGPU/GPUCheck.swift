@@ -74,7 +74,7 @@ final class GPUCheck: Sendable {
   /// Ends the process when the limit is reached, with what was found so far.
   private func watch() {
     Thread.detachNewThread { [self] in
-      Thread.sleep(forTimeInterval: options.limit)
+      Thread.sleep(forTimeInterval: max(0, options.limit - elapsed))
       state.withLock { state in
         if state.isOver { return }
         let words = "did not end within the limit of \(figure(options.limit)) s"

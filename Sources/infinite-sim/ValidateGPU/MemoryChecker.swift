@@ -33,11 +33,12 @@ struct MemoryChecker {
     defer { for file in files { try? FileManager.default.removeItem(at: file) } }
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    // The program looks at every code itself, and one call fails by design: see `CUDADevice.parameters`.
-    let quiet = tool == "memcheck" ? ["--report-api-errors", "no"] : []
     process.arguments =
-      ["timeout", "-k", "5", "\(limit)", path, "--tool", tool, "--error-exitcode", "\(Self.found)"] + quiet
-      + ["--log-file", files[0].path, program] + arguments
+      [
+        "timeout", "-k", "5", "\(limit)", path, "--tool", tool, "--error-exitcode", "\(Self.found)",
+        // The program looks at every code itself, and one call fails by design: see `CUDADevice.parameters`.
+        "--report-api-errors", "no", "--log-file", files[0].path, program,
+      ] + arguments
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = FileHandle.nullDevice
     process.standardError = try FileHandle(forWritingTo: files[1])
