@@ -26,6 +26,7 @@ struct CUDADriver: @unchecked Sendable {
   let deviceName: @convention(c) (UnsafeMutablePointer<CChar>, Int32, Int32) -> Int32
   let deviceAttribute: @convention(c) (UnsafeMutablePointer<Int32>, Int32, Int32) -> Int32
   let totalMemory: @convention(c) (UnsafeMutablePointer<Int>, Int32) -> Int32
+  let memoryInfo: @convention(c) (UnsafeMutablePointer<Int>, UnsafeMutablePointer<Int>) -> Int32
   let retainContext: @convention(c) (UnsafeMutablePointer<Handle?>, Int32) -> Int32
   let releaseContext: @convention(c) (Int32) -> Int32
   let setContext: @convention(c) (Handle?) -> Int32
@@ -40,7 +41,7 @@ struct CUDADriver: @unchecked Sendable {
   let free: @convention(c) (Address) -> Int32
   let copyToDevice: @convention(c) (Address, UnsafeRawPointer, Int) -> Int32
   let copyToHost: @convention(c) (UnsafeMutableRawPointer, Address, Int) -> Int32
-  let set8: @convention(c) (Address, UInt8, Int) -> Int32
+  let copyOnDevice: @convention(c) (Address, Address, Int) -> Int32
   let launch:
     @convention(c) (
       Handle?, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, Handle?,
@@ -57,6 +58,11 @@ struct CUDADriver: @unchecked Sendable {
   /// Since CUDA 12.4: the offset and size of a kernel's parameter. Nil in an older driver.
   let parameterInfo:
     (@convention(c) (Handle?, Int, UnsafeMutablePointer<Int>, UnsafeMutablePointer<Int>?) -> Int32)?
+
+  /// "0000:1b:00.0", by which other libraries of the driver know the device. Nil in the stand-in.
+  let busID: (@convention(c) (UnsafeMutablePointer<CChar>, Int32, Int32) -> Int32)?
+  /// Whether it is `Tests/StandInDriver`, whose times say nothing of a GPU.
+  let isStandIn: Bool
 
   /// The library's name where nothing else is said.
   static let defaultLibrary = "libcuda.so.1"
@@ -79,6 +85,7 @@ struct CUDADriver: @unchecked Sendable {
     deviceName = try find("cuDeviceGetName")
     deviceAttribute = try find("cuDeviceGetAttribute")
     totalMemory = try find("cuDeviceTotalMem_v2")
+    memoryInfo = try find("cuMemGetInfo_v2")
     retainContext = try find("cuDevicePrimaryCtxRetain")
     releaseContext = try find("cuDevicePrimaryCtxRelease_v2")
     setContext = try find("cuCtxSetCurrent")
@@ -89,7 +96,7 @@ struct CUDADriver: @unchecked Sendable {
     free = try find("cuMemFree_v2")
     copyToDevice = try find("cuMemcpyHtoD_v2")
     copyToHost = try find("cuMemcpyDtoH_v2")
-    set8 = try find("cuMemsetD8_v2")
+    copyOnDevice = try find("cuMemcpyDtoD_v2")
     launch = try find("cuLaunchKernel")
     synchronise = try find("cuCtxSynchronize")
     createEvent = try find("cuEventCreate")
@@ -100,6 +107,8 @@ struct CUDADriver: @unchecked Sendable {
     errorName = try find("cuGetErrorName")
     errorString = try find("cuGetErrorString")
     parameterInfo = try? find("cuFuncGetParamInfo")
+    busID = try? find("cuDeviceGetPCIBusId")
+    isStandIn = dlsym(handle, "standInStatistics") != nil
   }
 
   /// Throws what `call` returned unless it is success.
