@@ -119,7 +119,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["infinite-sim", "Calibration", "Reference", "Results", "Sim", "Studies", "Workloads"],
+      dependencies: [
+        "infinite-sim", "Calibration", "Reference", "Results", "Sim", "Studies", "Torture", "Workloads",
+      ],
       swiftSettings: strict),
     .testTarget(name: "StudiesTests", dependencies: ["Studies", "Results"], swiftSettings: strict),
   ]

@@ -17,7 +17,7 @@ extension Torture {
         _ = try check(candidate, alsoStepByStep: law == "skip-ahead changes nothing")
         return false
       } catch {
-        return (error as? LawViolation)?.law == law
+        return LawViolation(error, seed: candidate.seed).law == law
       }
     }
     var changed = true

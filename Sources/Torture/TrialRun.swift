@@ -135,8 +135,7 @@ public final class TrialRun: Sendable {
       let trial = Trial()
       watched.withLock { $0[worker] = Watched(suite: law, seed: seed, trial: trial) }
       do { outcome.coverage.add(try trial.run { try law.check(seed) }) } catch {
-        outcome.violations.append(
-          error as? LawViolation ?? LawViolation(law: "every scenario runs", seed: seed, details: "\(error)"))
+        outcome.violations.append(LawViolation(error, seed: seed))
       }
       outcome.trials += 1
       outcome.fingerprint.fold(trial.fingerprint)

@@ -78,7 +78,7 @@ final class RunExecutor {
     let source = try workload.open()
     let bound = BoundCollector(plan, arrivalsAreFixed: !source.isClosedLoop)
     let present = observers.compactMap(\.self) + [bound]
-    let observer: (any RunObserver)? = present.count > 1 ? ObserverList(present) : present.first
+    let observer: (any RunEventHandler)? = present.count > 1 ? ObserverList(present) : present.first
     let begin = ContinuousClock.now
     let summary = try plan.simulate(source, observer, progress.start(plan.policy))
     timing.add(loop: ContinuousClock.now - begin, requests: summary.arrived)
@@ -93,15 +93,15 @@ final class RunExecutor {
   private func now() -> String { Date.now.ISO8601Format() }
 }
 
-/// Passes what it sees to several observers.
+/// Passes all that it is told to several observers: what only some watch, to those alone.
 ///
 /// A chain, not an array: the event loop calls it for every change, and elements of an array are retained for each call.
-final class ObserverList: RunObserver {
-  private let first, rest: any RunObserver
+final class ObserverList: RunEventHandler {
+  private let first, rest: any RunEventHandler
   private let firstWatches, restWatches: Bool
 
   /// Of at least two observers.
-  init(_ observers: [any RunObserver]) {
+  init(_ observers: [any RunEventHandler]) {
     first = observers[0]
     rest = observers.count > 2 ? ObserverList(Array(observers.dropFirst())) : observers[1]
     (firstWatches, restWatches) = (first.watchesAll, rest.watchesAll)
@@ -118,6 +118,14 @@ final class ObserverList: RunObserver {
   func decided(_ decision: DecisionRecord) {
     first.decided(decision)
     rest.decided(decision)
+  }
+  func managed(_ record: ProtocolRecord) {
+    first.managed(record)
+    rest.managed(record)
+  }
+  func faulted(_ fault: FaultRecord) {
+    first.faulted(fault)
+    rest.faulted(fault)
   }
   var watchesAll: Bool { firstWatches || restWatches }
   func arrived(_ arrival: ArrivalRecord) {

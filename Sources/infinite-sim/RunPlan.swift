@@ -37,7 +37,7 @@ struct RunPlan {
   var simulateSound: Simulate?
 
   typealias Simulate = (
-    _ source: any RequestSource, _ observer: (any RunObserver)?, _ onProgress: ((RunProgress) -> Void)?
+    _ source: any RequestSource, _ observer: (any RunEventHandler)?, _ onProgress: ((RunProgress) -> Void)?
   ) throws -> RunSummary
 
   /// The metadata of a run's timeline.

@@ -80,6 +80,10 @@ extension LawSuite {
   private static var ofCosts: [LawSuite] {
     [
       LawSuite("costs") { try CostLaws.check(seed: $0) },
+      LawSuite("answers", isRandom: false) { _ in
+        try AnswerLaw.check()
+        return []
+      },
       LawSuite("by-hand", isRandom: false) { _ in
         func require(_ holds: Bool, _ law: String) throws {
           if !holds { throw LawViolation(law: law, seed: 0, details: "see WorkedExamples.swift") }
