@@ -111,7 +111,10 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["infinite-sim", "Calibration", "Reference", "Results", "Sim", "Studies", "Workloads"],
+      dependencies: [
+        "infinite-sim", "Calibration", "Policies", "Reference", "Reporting", "Results", "Sim", "Studies",
+        "Workloads",
+      ],
       swiftSettings: strict),
     .testTarget(name: "StudiesTests", dependencies: ["Studies", "Results"], swiftSettings: strict),
   ]
