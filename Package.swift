@@ -120,7 +120,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "infinite-sim", "Calibration", "Reference", "Results", "Sim", "Studies", "Torture", "Workloads",
+        "infinite-sim", "Calibration", "Policies", "Reference", "Reporting", "Results", "Sim", "Studies",
+        "Torture", "Workloads",
       ],
       swiftSettings: strict),
     .testTarget(name: "StudiesTests", dependencies: ["Studies", "Results"], swiftSettings: strict),

@@ -4,30 +4,30 @@ import Sim
 import Studies
 
 /// What one run gave.
-struct ExecutedRun {
-  var result: RunResult
+package struct ExecutedRun {
+  package var result: RunResult
   /// Ids of the rejected requests, ascending.
-  var rejected: [Int]
+  package var rejected: [Int]
   /// The longest requests that were served: they say whether costs were extrapolated.
-  var longest = LongestRequests()
+  package var longest = LongestRequests()
   /// Its row in the database, if there is one.
   var storedRun: Int64?
   /// It was found in the database and not run.
-  var isReused = false
+  package var isReused = false
 
-  var summary: RunSummary { result.summary }
+  package var summary: RunSummary { result.summary }
   var served: Served { Served(rejected: rejected, unfinished: summary.unfinished) }
 }
 
 /// Runs plans: takes from the database what it holds already, keeps in it what is new.
-final class RunExecutor {
+package final class RunExecutor {
   private let store: ResultStore?
   private let force: Bool
   private let progress: ProgressLine
   /// Wall time of the event loops and the requests that they replayed.
   private(set) var timing = LoopTiming()
 
-  init(store: ResultStore?, force: Bool, progress: ProgressLine) {
+  package init(store: ResultStore?, force: Bool, progress: ProgressLine) {
     self.store = store
     self.force = force
     self.progress = progress
@@ -35,7 +35,7 @@ final class RunExecutor {
 
   /// The run of `plan` on `workload`; `observer` sees its requests, of a stored run as well. A `watcher` sees everything,
   /// for which a stored run is made again, and must have the same fingerprint.
-  func execute(
+  package func execute(
     _ plan: RunPlan, on workload: Workload, observer: (any RunObserver)? = nil,
     watcher: (any RunObserver)? = nil
   ) throws -> ExecutedRun {

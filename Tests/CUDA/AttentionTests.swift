@@ -3,7 +3,7 @@ import PTXInterpreter
 import Reference
 import Testing
 
-@testable import ReferenceCUDA
+import ReferenceCUDA
 
 @Suite struct AttentionTests {
   /// INFINITE_SIM_CUDA_SHAPES sets how many. `./test` is in release; in debug the interpreter is slow.

@@ -4,8 +4,6 @@ import Results
 import Sim
 import Testing
 
-@testable import infinite_sim
-
 @Suite struct EndToEndTests {
   let folder: String
 

@@ -4,7 +4,7 @@ import Sim
 import Studies
 import Testing
 
-@testable import infinite_sim
+import infinite_sim
 
 @Suite struct SweepCommandTests {
   let folder: String

@@ -3,7 +3,7 @@ import GRDB
 import Sim
 import Testing
 
-@testable import Results
+import Results
 
 @Suite struct ResultStoreTests {
   let folder: TemporaryFolder

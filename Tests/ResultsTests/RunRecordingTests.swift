@@ -1,8 +1,8 @@
 import GRDB
 import Testing
 
-@testable import Results
-@testable import Sim
+import Results
+import Sim
 
 @Suite("A run is written on a thread of its own")
 struct RunRecordingTests {

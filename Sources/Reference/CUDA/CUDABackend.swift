@@ -27,7 +27,7 @@ public final class CUDABackend: AttentionBackend {
   public convenience init(library: String? = nil) { self.init(library: library, ptx: nil) }
 
   /// The same with kernels of another text, whose names `symbol` gives.
-  init(library: String?, ptx: String?, symbol: @escaping @Sendable (String) -> String = { $0 }) {
+  package init(library: String?, ptx: String?, symbol: @escaping @Sendable (String) -> String = { $0 }) {
     let fromEnvironment = getenv("INFINITE_SIM_LIBCUDA").map { String(cString: $0) }
     open = { () throws(CUDAError) in
       try CUDADevice(

@@ -7,8 +7,8 @@ import CUDAKernels
 #endif
 
 /// The first GPU with our kernels loaded: memory, launches, times. Not for several threads at once.
-final class CUDADevice {
-  let driver: CUDADriver
+package final class CUDADevice {
+  package let driver: CUDADriver
   /// "NVIDIA A100-SXM4-40GB, sm_80, driver for CUDA 12.4".
   let description: String
   let name: String
@@ -39,7 +39,7 @@ final class CUDADevice {
   private let symbol: @Sendable (String) -> String
 
   /// The kernels are those of `ptx`, or the embedded ones; `symbol` gives a kernel's name in it.
-  init(
+  package init(
     _ driver: CUDADriver, ptx: String? = nil, symbol: @escaping @Sendable (String) -> String = { $0 }
   ) throws(CUDAError) {
     self.driver = driver
@@ -108,7 +108,7 @@ final class CUDADevice {
   // MARK: - Memory
 
   /// Device memory that is freed with the object.
-  final class Buffer {
+  package final class Buffer {
     let address: CUDADriver.Address
     let bytes: Int
     private let driver: CUDADriver
@@ -124,10 +124,10 @@ final class CUDADevice {
     deinit { _ = driver.free(address) }
   }
 
-  func buffer(bytes: Int) throws(CUDAError) -> Buffer { try Buffer(driver, bytes: bytes) }
+  package func buffer(bytes: Int) throws(CUDAError) -> Buffer { try Buffer(driver, bytes: bytes) }
 
   /// A buffer with a copy of `values`.
-  func buffer<T: BitwiseCopyable>(_ values: [T]) throws(CUDAError) -> Buffer {
+  package func buffer<T: BitwiseCopyable>(_ values: [T]) throws(CUDAError) -> Buffer {
     let buffer = try self.buffer(bytes: values.count * MemoryLayout<T>.stride)
     let code = values.withUnsafeBytes { bytes in
       bytes.baseAddress.map { bytes.isEmpty ? 0 : driver.copyToDevice(buffer.address, $0, bytes.count) } ?? 0
@@ -155,14 +155,14 @@ final class CUDADevice {
     return free
   }
 
-  func copy(_ bytes: UnsafeRawBufferPointer, to buffer: Buffer, at offset: Int) throws(CUDAError) {
+  package func copy(_ bytes: UnsafeRawBufferPointer, to buffer: Buffer, at offset: Int) throws(CUDAError) {
     precondition(offset + bytes.count <= buffer.bytes, "a copy fits its buffer")
     guard let base = bytes.baseAddress, !bytes.isEmpty else { return }
     try driver.check(driver.copyToDevice(buffer.address + UInt64(offset), base, bytes.count), "cuMemcpyHtoD")
   }
 
   /// `count` floats from the start of a buffer.
-  func floats(_ buffer: Buffer, count: Int) throws(CUDAError) -> [Float] {
+  package func floats(_ buffer: Buffer, count: Int) throws(CUDAError) -> [Float] {
     var values = [Float](repeating: .nan, count: count)
     let code = values.withUnsafeMutableBytes { bytes in
       bytes.baseAddress.map { driver.copyToHost($0, buffer.address, bytes.count) } ?? 0
@@ -174,7 +174,7 @@ final class CUDADevice {
   // MARK: - Launches
 
   /// Queues a kernel. Throws if its parameters are not those given.
-  func launch(
+  package func launch(
     _ name: String, grid: (x: Int, y: Int, z: Int), threads: Int, _ arguments: KernelArguments
   ) throws(CUDAError) {
     let function = try self.function(name)
@@ -199,7 +199,7 @@ final class CUDADevice {
     try driver.check(code, "cuLaunchKernel of \(name)")
   }
 
-  func synchronise() throws(CUDAError) {
+  package func synchronise() throws(CUDAError) {
     try driver.check(driver.synchronise(), "cuCtxSynchronize")
   }
 
@@ -262,11 +262,13 @@ struct ParameterPlace: Hashable, CustomStringConvertible {
 }
 
 /// A kernel's arguments, laid out as C lays out its parameters.
-struct KernelArguments {
+package struct KernelArguments {
   private(set) var bytes: [UInt8] = []
   private(set) var layout: [ParameterPlace] = []
 
-  mutating func append<T: BitwiseCopyable>(_ value: T) {
+  package init() {}
+
+  package mutating func append<T: BitwiseCopyable>(_ value: T) {
     let alignment = MemoryLayout<T>.alignment
     bytes += Array(repeating: 0, count: (alignment - bytes.count % alignment) % alignment)
     layout.append(ParameterPlace(offset: bytes.count, size: MemoryLayout<T>.size))
@@ -274,5 +276,5 @@ struct KernelArguments {
   }
 
   /// A buffer's address; 0 for none.
-  mutating func append(_ buffer: CUDADevice.Buffer?) { append(buffer?.address ?? 0) }
+  package mutating func append(_ buffer: CUDADevice.Buffer?) { append(buffer?.address ?? 0) }
 }

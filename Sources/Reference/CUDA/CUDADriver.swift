@@ -15,16 +15,16 @@ public struct CUDAError: Error, Hashable, CustomStringConvertible {
 /// NVIDIA's driver, found at run time: the functions of its library that we call, by their names in `cuda.h`.
 ///
 /// Nothing of CUDA is needed to build. The library is `libcuda.so.1`, or the file that `INFINITE_SIM_LIBCUDA` names.
-struct CUDADriver: @unchecked Sendable {
-  typealias Handle = OpaquePointer
-  typealias Address = UInt64
+package struct CUDADriver: @unchecked Sendable {
+  package typealias Handle = OpaquePointer
+  package typealias Address = UInt64
 
   let initialise: @convention(c) (UInt32) -> Int32
   let driverVersion: @convention(c) (UnsafeMutablePointer<Int32>) -> Int32
   let deviceCount: @convention(c) (UnsafeMutablePointer<Int32>) -> Int32
-  let device: @convention(c) (UnsafeMutablePointer<Int32>, Int32) -> Int32
+  package let device: @convention(c) (UnsafeMutablePointer<Int32>, Int32) -> Int32
   let deviceName: @convention(c) (UnsafeMutablePointer<CChar>, Int32, Int32) -> Int32
-  let deviceAttribute: @convention(c) (UnsafeMutablePointer<Int32>, Int32, Int32) -> Int32
+  package let deviceAttribute: @convention(c) (UnsafeMutablePointer<Int32>, Int32, Int32) -> Int32
   let totalMemory: @convention(c) (UnsafeMutablePointer<Int>, Int32) -> Int32
   let memoryInfo: @convention(c) (UnsafeMutablePointer<Int>, UnsafeMutablePointer<Int>) -> Int32
   let retainContext: @convention(c) (UnsafeMutablePointer<Handle?>, Int32) -> Int32
@@ -36,20 +36,20 @@ struct CUDADriver: @unchecked Sendable {
       UnsafeMutablePointer<UnsafeMutableRawPointer?>?
     ) -> Int32
   let unloadModule: @convention(c) (Handle?) -> Int32
-  let function: @convention(c) (UnsafeMutablePointer<Handle?>, Handle?, UnsafePointer<CChar>) -> Int32
+  package let function: @convention(c) (UnsafeMutablePointer<Handle?>, Handle?, UnsafePointer<CChar>) -> Int32
   let allocate: @convention(c) (UnsafeMutablePointer<Address>, Int) -> Int32
-  let free: @convention(c) (Address) -> Int32
-  let copyToDevice: @convention(c) (Address, UnsafeRawPointer, Int) -> Int32
+  package let free: @convention(c) (Address) -> Int32
+  package let copyToDevice: @convention(c) (Address, UnsafeRawPointer, Int) -> Int32
   let copyToHost: @convention(c) (UnsafeMutableRawPointer, Address, Int) -> Int32
   let copyOnDevice: @convention(c) (Address, Address, Int) -> Int32
-  let launch:
+  package let launch:
     @convention(c) (
       Handle?, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, Handle?,
       UnsafeMutablePointer<UnsafeMutableRawPointer?>?, UnsafeMutablePointer<UnsafeMutableRawPointer?>?
     ) -> Int32
   let synchronise: @convention(c) () -> Int32
   let createEvent: @convention(c) (UnsafeMutablePointer<Handle?>, UInt32) -> Int32
-  let recordEvent: @convention(c) (Handle?, Handle?) -> Int32
+  package let recordEvent: @convention(c) (Handle?, Handle?) -> Int32
   let synchroniseEvent: @convention(c) (Handle?) -> Int32
   let elapsed: @convention(c) (UnsafeMutablePointer<Float>, Handle?, Handle?) -> Int32
   let destroyEvent: @convention(c) (Handle?) -> Int32
@@ -68,7 +68,7 @@ struct CUDADriver: @unchecked Sendable {
   static let defaultLibrary = "libcuda.so.1"
 
   /// Opens the library; throws what is missing. Never closed: a driver does not survive it.
-  init(library: String) throws(CUDAError) {
+  package init(library: String) throws(CUDAError) {
     guard let handle = dlopen(library, RTLD_NOW | RTLD_LOCAL) else {
       throw CUDAError(
         "no CUDA driver: \(String(cString: dlerror())) (install NVIDIA's driver, or name its library in "

@@ -1,15 +1,15 @@
 import Reference
 
 /// States in device memory: `parts` of them, each `(rows, headDim)` and `(rows)`.
-struct StateBuffers {
+package struct StateBuffers {
   let parts: Int
   let rows: Int
   let headDim: Int
-  let output: CUDADevice.Buffer
-  let maximum: CUDADevice.Buffer
-  let sum: CUDADevice.Buffer
+  package let output: CUDADevice.Buffer
+  package let maximum: CUDADevice.Buffer
+  package let sum: CUDADevice.Buffer
 
-  init(parts: Int, rows: Int, headDim: Int, on device: CUDADevice) throws(CUDAError) {
+  package init(parts: Int, rows: Int, headDim: Int, on device: CUDADevice) throws(CUDAError) {
     self.parts = parts
     self.rows = rows
     self.headDim = headDim
@@ -19,7 +19,7 @@ struct StateBuffers {
   }
 
   /// The first of them, once the device is done.
-  func state(on device: CUDADevice) throws(CUDAError) -> AttentionState<Float> {
+  package func state(on device: CUDADevice) throws(CUDAError) -> AttentionState<Float> {
     try device.synchronise()
     var state = AttentionState<Float>(identity: rows, headDim: headDim)
     state.output = try device.floats(output, count: rows * headDim)
@@ -112,7 +112,7 @@ struct PartialInputs {
 }
 
 /// One call of partial attention with all it needs in device memory.
-struct PartialCall {
+package struct PartialCall {
   private let device: CUDADevice
   private let plan: LaunchPlan
   private let arguments: KernelArguments
@@ -121,7 +121,7 @@ struct PartialCall {
   private let splits: StateBuffers
   private let merged: StateBuffers
 
-  init(_ query: AttentionQuery, over part: KVPart, on device: CUDADevice) throws(CUDAError) {
+  package init(_ query: AttentionQuery, over part: KVPart, on device: CUDADevice) throws(CUDAError) {
     if let refusal = LaunchPlan.refusal(query, over: part) { throw CUDAError(refusal) }
     try self.init(
       LaunchPlan(query, over: part, multiprocessors: device.multiprocessors), query.shape,
@@ -154,7 +154,7 @@ struct PartialCall {
   }
 
   /// Queues the partial attention of the splits and, if there are several, their merge.
-  func launch() throws(CUDAError) {
+  package func launch() throws(CUDAError) {
     try device.launch(plan.kernel, grid: plan.grid, threads: LaunchPlan.threads, arguments)
     guard plan.splits > 1 else { return }
     let merge = MergeCall(

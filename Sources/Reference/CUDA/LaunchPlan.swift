@@ -1,13 +1,13 @@
 import Reference
 
 /// `Shape` of distattention.cu: the same fields in the same order.
-struct LaunchShape: BitwiseCopyable {
+package struct LaunchShape: BitwiseCopyable {
   var blockStride: UInt64
   var tokenStride: UInt64
   var headStride: UInt64
   var blockTokens: UInt32
-  var tableStride: UInt32
-  var splitTokens: UInt32
+  package var tableStride: UInt32
+  package var splitTokens: UInt32
   var kvHeads: UInt32
   var group: UInt32
   var queries: UInt32
@@ -18,25 +18,25 @@ struct LaunchShape: BitwiseCopyable {
 }
 
 /// How partial attention is launched: which kernel, on what grid.
-struct LaunchPlan {
-  var kernel: String
-  var shape: LaunchShape
+package struct LaunchPlan {
+  package var kernel: String
+  package var shape: LaunchShape
   /// Rows of a tile, tiles of a KV head, splits of a sequence's part, sequences.
   var tileRows: Int
   var tiles: Int
-  var splits: Int
+  package var splits: Int
   var sequences: Int
 
-  var grid: (x: Int, y: Int, z: Int) { (Int(shape.kvHeads) * tiles, splits, sequences) }
+  package var grid: (x: Int, y: Int, z: Int) { (Int(shape.kvHeads) * tiles, splits, sequences) }
   /// Four warps, as the kernels are written.
-  static let threads = 128
+  package static let threads = 128
   /// Rows that there are kernels for.
   static let tileSizes = [1, 4, 8]
 
   /// `query` over the part of each of `sequences` sequences, which have blocks and lengths like `part`.
   ///
   /// Enough blocks for `multiprocessors` to be busy, none with less than a few tiles for each of its warps.
-  init(_ query: AttentionQuery, over part: KVPart, sequences: Int = 1, multiprocessors: Int) {
+  package init(_ query: AttentionQuery, over part: KVPart, sequences: Int = 1, multiprocessors: Int) {
     let layout = part.store.layout
     let rows = query.shape.group * query.shape.queries
     tileRows = Self.tileSizes.first { $0 >= rows } ?? 8
