@@ -127,3 +127,13 @@ let package = Package(
     .testTarget(name: "StudiesTests", dependencies: ["Studies", "Results"], swiftSettings: strict),
   ]
 )
+
+#if os(Linux)
+  // The event loop alone, which is counted and timed (Benchmarks/README.md); it asks glibc for the size of the heap.
+  package.targets += [
+    .systemLibrary(name: "CMalloc", path: "Benchmarks/loop/CMalloc"),
+    .executableTarget(
+      name: "loop", dependencies: ["Sim", "Policies", "CMalloc"], path: "Benchmarks/loop",
+      exclude: ["loop.py", "CMalloc"], swiftSettings: strict),
+  ]
+#endif
