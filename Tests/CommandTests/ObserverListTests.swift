@@ -2,7 +2,7 @@ import Sim
 import Testing
 import Torture
 
-@testable import infinite_sim
+import infinite_sim
 
 /// `ObserverList` conforms to a protocol without defaults, and so does the spy: a requirement that is added later compiles in
 /// neither until it is written down.

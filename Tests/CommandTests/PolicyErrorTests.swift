@@ -3,7 +3,7 @@ import Results
 import Sim
 import Testing
 
-@testable import infinite_sim
+import infinite_sim
 
 /// A wrong answer of a policy travels as the error of its run.
 @Suite struct PolicyErrorTests {
