@@ -37,6 +37,9 @@ public struct Coverage: Sendable, Equatable, CustomStringConvertible {
 
   public init() {}
 
+  /// Whether nothing is looked for.
+  public var isEmpty: Bool { shares.isEmpty }
+
   /// Adds what one scenario went through. All scenarios of one coverage have the same sights in the same order.
   public mutating func add(_ sights: [Sight]) {
     var one = Coverage()

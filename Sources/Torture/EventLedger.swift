@@ -72,6 +72,8 @@ public final class EventLedger: RunObserver {
   /// When a fault last began or ended, and when the gManager last ordered a move.
   private(set) var lastFault = SimTime.zero
   private(set) var lastOrder: SimTime?
+  /// Requests that were preempted since the last fault, each time counted.
+  private(set) var restartsSinceFault = 0
   /// When the gManager was down; the last one may have no end yet.
   private(set) var managerOutages: [Range<SimTime>] = []
   /// Used blocks can be compared where prompts share nothing.
@@ -155,6 +157,7 @@ public final class EventLedger: RunObserver {
     case .preempted:
       leave(id)
       sights.restarts += 1
+      restartsSinceFault += 1
       requests[id].phase = .queued
     case .placed, .moved, .landed: break
     case .completed, .rejected: leave(id)
@@ -376,6 +379,7 @@ public final class EventLedger: RunObserver {
   public func faulted(_ record: FaultRecord) {
     enter(record.time)
     lastFault = record.time
+    restartsSinceFault = 0
     if record.begins {
       lastFaults.append(record.fault)
       sights.faults += 1

@@ -93,7 +93,7 @@ struct Laws: ParsableCommand {
   /// What came of a suite, in the order in which it should be read.
   private static func report(_ outcome: TrialRun.Outcome) -> String {
     var lines = ["\(outcome.suite.name): \(outcome.trials) trials"]
-    if outcome.coverage.scenarios > 0 { lines.append("\(outcome.coverage)") }
+    if !outcome.coverage.isEmpty { lines.append("\(outcome.coverage)") }
     for violation in outcome.violations {
       lines.append("\(violation)\nreplay: \(replay(outcome.suite, violation.seed))")
     }

@@ -68,7 +68,11 @@ public enum Equivalence {
       scenario.configuration.topology.withinNode.bytesPerSecond = .infinity
       scenario.configuration.topology.acrossNodes.bytesPerSecond = .infinity
       // A free prefill lasts a picosecond, whatever the unit.
-      if scenario.configuration.engine.prefillAttention == .free {
+      // Waiting for a host is divided by the stages, rounded up to a picosecond: into thirds of no unit.
+      let rounds =
+        scenario.configuration.engine.prefillAttention == .distributed
+        && scenario.configuration.costs.stages == 3
+      if scenario.configuration.engine.prefillAttention == .free || rounds {
         scenario.configuration.engine.prefillAttention = .home
       }
       return try ScenarioRun(scenario).results
