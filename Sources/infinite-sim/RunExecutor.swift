@@ -1,3 +1,4 @@
+import Runs
 import Foundation
 import Results
 import Sim
@@ -91,45 +92,4 @@ package final class RunExecutor {
 
   /// The wall time as the database keeps it: ISO 8601, UTC.
   private func now() -> String { Date.now.ISO8601Format() }
-}
-
-/// Passes what it sees to several observers.
-///
-/// A chain, not an array: the event loop calls it for every change, and elements of an array are retained for each call.
-final class ObserverList: RunObserver {
-  private let first, rest: any RunObserver
-  private let firstWatches, restWatches: Bool
-
-  /// Of at least two observers.
-  init(_ observers: [any RunObserver]) {
-    first = observers[0]
-    rest = observers.count > 2 ? ObserverList(Array(observers.dropFirst())) : observers[1]
-    (firstWatches, restWatches) = (first.watchesAll, rest.watchesAll)
-  }
-
-  func requestEnded(_ record: RequestRecord) {
-    first.requestEnded(record)
-    rest.requestEnded(record)
-  }
-  func sampled(_ sample: InstanceSample) {
-    if firstWatches { first.sampled(sample) }
-    if restWatches { rest.sampled(sample) }
-  }
-  func decided(_ decision: DecisionRecord) {
-    first.decided(decision)
-    rest.decided(decision)
-  }
-  var watchesAll: Bool { firstWatches || restWatches }
-  func arrived(_ arrival: ArrivalRecord) {
-    if firstWatches { first.arrived(arrival) }
-    if restWatches { rest.arrived(arrival) }
-  }
-  func changed(_ change: RequestChange) {
-    if firstWatches { first.changed(change) }
-    if restWatches { rest.changed(change) }
-  }
-  func worked(_ work: WorkRecord) {
-    if firstWatches { first.worked(work) }
-    if restWatches { rest.worked(work) }
-  }
 }
