@@ -47,9 +47,12 @@ let package = Package(
         .product(name: "GRDBSQLite", package: "GRDB.swift"),
       ],
       swiftSettings: strict),
+    .target(name: "Formatting", swiftSettings: strict),
     .target(
       name: "Reporting",
-      dependencies: ["Results", "Sim", "Studies", .product(name: "GRDB", package: "GRDB.swift")],
+      dependencies: [
+        "Formatting", "Results", "Sim", "Studies", .product(name: "GRDB", package: "GRDB.swift"),
+      ],
       swiftSettings: strict),
     .target(name: "CDistAttention", path: "Sources/Reference/CPUKernel"),
     .target(
@@ -67,12 +70,28 @@ let package = Package(
     .target(
       name: "Studies", dependencies: ["Results", "Sim", .product(name: "Yams", package: "Yams")],
       swiftSettings: strict),
+    // What `run` is told and what is to be run: no database, so that it and `Workbench` are compiled beside GRDB.
+    .target(
+      name: "Runs",
+      dependencies: [
+        "Calibration", "Formatting", "Policies", "Results", "Sim", "Studies", "Workloads",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "Workbench",
+      dependencies: [
+        "Calibration", "Formatting", "Policies", "Reference", "ReferenceCUDA", "Results", "Runs", "Sim",
+        "Studies",
+        "Torture", "Workloads", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
     .executableTarget(
       name: "infinite-sim",
       dependencies: [
-        "Sim", "Policies", "Workloads", "Results", "Studies", "Reporting", "Calibration", "Reference",
-        "ReferenceCUDA", "Torture",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Runs", "Workbench", "Calibration", "Formatting", "Policies", "Reporting", "Results", "Sim",
+        "Studies",
+        "Workloads", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
     .target(name: "PTXInterpreter", path: "Tests/PTX", swiftSettings: strict),
@@ -104,7 +123,8 @@ let package = Package(
     .testTarget(
       name: "ReportingTests",
       dependencies: [
-        .product(name: "GRDB", package: "GRDB.swift"), "Policies", "Reporting", "Results", "Sim", "Studies",
+        .product(name: "GRDB", package: "GRDB.swift"), "Formatting", "Policies", "Reporting", "Results",
+        "Sim", "Studies",
         "TestSupport", "Torture",
       ],
       swiftSettings: strict),

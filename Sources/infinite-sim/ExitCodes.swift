@@ -2,17 +2,12 @@ import Calibration
 import Policies
 import Reporting
 import Results
+import Runs
 import Sim
 import Studies
 import Workloads
 
-/// The exit codes of the program (sysexits.h where it has a word).
-package enum FailureStatus: Int32 {
-  case runFailed = 1
-  case usage = 64
-  case badData = 65
-  case missingInput = 66
-
+extension FailureStatus {
   /// The code for what went wrong in a command.
   package init(_ error: any Error) {
     switch error {
@@ -57,16 +52,5 @@ package enum FailureStatus: Int32 {
     case is MergeError: self = .badData
     default: self = .runFailed
     }
-  }
-}
-
-/// An error that a command reports in its own words.
-package struct CommandFailure: Error, Hashable, CustomStringConvertible {
-  package var status: FailureStatus
-  package var description: String
-
-  package init(_ status: FailureStatus, _ description: String) {
-    self.status = status
-    self.description = description
   }
 }

@@ -1,3 +1,4 @@
+import Runs
 import Foundation
 import Results
 import Sim
@@ -91,53 +92,4 @@ package final class RunExecutor {
 
   /// The wall time as the database keeps it: ISO 8601, UTC.
   private func now() -> String { Date.now.ISO8601Format() }
-}
-
-/// Passes all that it is told to several observers: what only some watch, to those alone.
-///
-/// A chain, not an array: the event loop calls it for every change, and elements of an array are retained for each call.
-final class ObserverList: RunEventHandler {
-  private let first, rest: any RunEventHandler
-  private let firstWatches, restWatches: Bool
-
-  /// Of at least two observers.
-  init(_ observers: [any RunEventHandler]) {
-    first = observers[0]
-    rest = observers.count > 2 ? ObserverList(Array(observers.dropFirst())) : observers[1]
-    (firstWatches, restWatches) = (first.watchesAll, rest.watchesAll)
-  }
-
-  func requestEnded(_ record: RequestRecord) {
-    first.requestEnded(record)
-    rest.requestEnded(record)
-  }
-  func sampled(_ sample: InstanceSample) {
-    if firstWatches { first.sampled(sample) }
-    if restWatches { rest.sampled(sample) }
-  }
-  func decided(_ decision: DecisionRecord) {
-    first.decided(decision)
-    rest.decided(decision)
-  }
-  func managed(_ record: ProtocolRecord) {
-    first.managed(record)
-    rest.managed(record)
-  }
-  func faulted(_ fault: FaultRecord) {
-    first.faulted(fault)
-    rest.faulted(fault)
-  }
-  var watchesAll: Bool { firstWatches || restWatches }
-  func arrived(_ arrival: ArrivalRecord) {
-    if firstWatches { first.arrived(arrival) }
-    if restWatches { rest.arrived(arrival) }
-  }
-  func changed(_ change: RequestChange) {
-    if firstWatches { first.changed(change) }
-    if restWatches { rest.changed(change) }
-  }
-  func worked(_ work: WorkRecord) {
-    if firstWatches { first.worked(work) }
-    if restWatches { rest.worked(work) }
-  }
 }

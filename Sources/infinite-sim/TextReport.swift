@@ -1,3 +1,5 @@
+import Runs
+import Formatting
 import Reporting
 import Results
 import Sim

@@ -1,8 +1,8 @@
+import Workbench
+import Runs
 import Foundation
 import Results
 import Testing
-
-import infinite_sim
 
 @Suite struct BenchTests {
   private static let recipes = URL(fileURLWithPath: #filePath).deletingLastPathComponent()

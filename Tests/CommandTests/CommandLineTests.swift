@@ -1,11 +1,10 @@
+import Runs
 import ArgumentParser
 import Results
 import Sim
 import Studies
 import Testing
 import Workloads
-
-import infinite_sim
 
 @Suite struct CommandLineTests {
   private func options(_ arguments: String...) throws -> RunOptions {

@@ -1,9 +1,9 @@
+import infinite_sim
+import Runs
 import Results
 import Sim
 import Studies
 import Testing
-
-import infinite_sim
 
 @Suite struct FairComparisonTests {
   private func compare(

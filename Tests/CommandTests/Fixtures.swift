@@ -1,7 +1,7 @@
+import infinite_sim
+import Runs
 import Results
 import Sim
-
-import infinite_sim
 
 /// A plan without an engine: it rejects the requests whose prompts are longer than `longestPrompt`, completes
 /// the rest, and emits `rate` output tokens per second.

@@ -1,10 +1,11 @@
+import infinite_sim
+import Runs
+import Formatting
 import Foundation
 import Reporting
 import Results
 import Sim
 import Testing
-
-import infinite_sim
 
 @Suite struct ReportTests {
   /// Every key that a script may rely on: the fixed form of `run --json`.

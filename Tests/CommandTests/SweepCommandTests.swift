@@ -1,10 +1,9 @@
+import Runs
 import Foundation
 import Results
 import Sim
 import Studies
 import Testing
-
-import infinite_sim
 
 @Suite struct SweepCommandTests {
   let folder: String

@@ -1,9 +1,10 @@
+import Workbench
+import Runs
 import Foundation
 import Results
 import Testing
 
 import Reference
-import infinite_sim
 
 @Suite struct ValidateKernelTests {
   @Test func `Every call, format and partition of a small model is within its bound, and the JSON says so`()

@@ -1,3 +1,5 @@
+import Runs
+import Formatting
 import Foundation
 import Reporting
 import Results
@@ -111,7 +113,7 @@ struct SlurmSweep {
           ["--array=\(list)", "--job-name=\(name)", "--cpus-per-task=\(jobs)"] + sbatchOptions + [
             // Lost tasks are submitted from here, where they are counted.
             "--no-requeue", "--chdir=\(folder.path)", "--output=chunk-%a.log", "--open-mode=append",
-            folder.appendingPathComponent("chunk.sh").path, try HostsDemonstration.thisProgram().path,
+            folder.appendingPathComponent("chunk.sh").path, try ThisProgram.location().path,
             URL(fileURLWithPath: study).path, "\(chunks)", "\(jobs)", folder.path,
           ])
         log("job \(job): chunks \(list) of \(chunks)")

@@ -1,3 +1,4 @@
+import Runs
 import Foundation
 import Results
 import Sim
@@ -27,7 +28,7 @@ final class SweepRunner {
     results = StudyResults(study: plan.study)
     sweep = try store.openSweep(
       name: plan.study.name, question: plan.study.question, study: plan.study.text,
-      programVersion: InfiniteSim.programVersion, startedAt: Date.now.ISO8601Format())
+      programVersion: ThisProgram.version, startedAt: Date.now.ISO8601Format())
     let sweep = sweep
     keys = Set(
       plan.elsewhere.flatMap { point in
