@@ -39,16 +39,17 @@ let package = Package(
       name: "Workloads",
       dependencies: ["Sim", "CZlib", "CZstd", .product(name: "Yams", package: "Yams")],
       swiftSettings: strict),
+    .target(name: "Results", dependencies: ["Sim"], swiftSettings: strict),
     .target(
-      name: "Results",
+      name: "Storage",
       dependencies: [
-        "Sim", .product(name: "GRDB", package: "GRDB.swift"),
+        "Results", "Sim", .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "GRDBSQLite", package: "GRDB.swift"),
       ],
       swiftSettings: strict),
     .target(
       name: "Reporting",
-      dependencies: ["Results", "Sim", "Studies", .product(name: "GRDB", package: "GRDB.swift")],
+      dependencies: ["Results", "Sim", "Storage", "Studies", .product(name: "GRDB", package: "GRDB.swift")],
       swiftSettings: strict),
     .target(name: "CDistAttention", path: "Sources/Reference/CPUKernel"),
     .target(
@@ -69,7 +70,8 @@ let package = Package(
     .executableTarget(
       name: "infinite-sim",
       dependencies: [
-        "Sim", "Policies", "Workloads", "Results", "Studies", "Reporting", "Calibration", "Reference",
+        "Sim", "Policies", "Workloads", "Results", "Storage", "Studies", "Reporting", "Calibration",
+        "Reference",
         "ReferenceCUDA", "Torture",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -89,14 +91,15 @@ let package = Package(
     .testTarget(
       name: "WorkloadsTests", dependencies: ["Workloads", "Sim", "CZlib", "CZstd"], swiftSettings: strict),
     .target(
-      name: "FuzzTargets", dependencies: ["Calibration", "Results", "Studies", "Workloads"],
+      name: "FuzzTargets", dependencies: ["Calibration", "Results", "Storage", "Studies", "Workloads"],
       path: "Fuzz/Targets", swiftSettings: strict),
     .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], swiftSettings: strict),
-    .testTarget(name: "ResultsTests", dependencies: ["Results"], swiftSettings: strict),
+    .testTarget(name: "ResultsTests", dependencies: ["Results", "Storage"], swiftSettings: strict),
     .testTarget(
       name: "ReportingTests",
       dependencies: [
-        .product(name: "GRDB", package: "GRDB.swift"), "Policies", "Reporting", "Results", "Sim", "Studies",
+        .product(name: "GRDB", package: "GRDB.swift"), "Policies", "Reporting", "Results", "Sim", "Storage",
+        "Studies",
         "TestSupport", "Torture",
       ],
       swiftSettings: strict),
@@ -111,7 +114,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["infinite-sim", "Calibration", "Reference", "Results", "Sim", "Studies", "Workloads"],
+      dependencies: [
+        "infinite-sim", "Calibration", "Reference", "Results", "Sim", "Storage", "Studies", "Workloads",
+      ],
       swiftSettings: strict),
     .testTarget(name: "StudiesTests", dependencies: ["Studies", "Results"], swiftSettings: strict),
   ]

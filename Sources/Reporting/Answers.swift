@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import Results
+import Storage
 import Studies
 
 /// Answers a template's expressions, conditions and tables from the database.

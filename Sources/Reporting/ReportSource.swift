@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import Results
+import Storage
 import Studies
 
 /// A database that reports are made of: its study, or its runs.

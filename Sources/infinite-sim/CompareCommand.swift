@@ -1,6 +1,7 @@
 import ArgumentParser
 import Results
 import Sim
+import Storage
 import Studies
 
 extension OnReject: ExpressibleByArgument {}

@@ -3,6 +3,7 @@ import Policies
 import Reporting
 import Results
 import Sim
+import Storage
 import Studies
 import Workloads
 

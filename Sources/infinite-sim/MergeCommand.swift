@@ -1,5 +1,6 @@
 import ArgumentParser
 import Results
+import Storage
 import Studies
 
 /// `infinite-sim merge`: the shards of a study become one database.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Reporting
 import Results
+import Storage
 
 /// `infinite-sim show`: why one thing happened in a stored run.
 struct ShowCommand: ParsableCommand {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Results
+import Storage
 import Studies
 
 /// Who runs the points of a sweep.

@@ -1,5 +1,6 @@
 import Results
 import Sim
+import Storage
 
 @testable import infinite_sim
 

@@ -4,6 +4,7 @@ import Sim
 import Testing
 
 @testable import Results
+@testable import Storage
 
 @Suite struct ResultStoreTests {
   let folder: TemporaryFolder

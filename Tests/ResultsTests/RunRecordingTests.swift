@@ -2,6 +2,7 @@ import GRDB
 import Testing
 
 @testable import Results
+@testable import Storage
 @testable import Sim
 
 @Suite("A run is written on a thread of its own")
