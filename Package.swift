@@ -12,6 +12,7 @@ let package = Package(
   platforms: [.macOS(.v15)],
   products: [
     .executable(name: "infinite-sim", targets: ["infinite-sim"]),
+    .executable(name: "laws", targets: ["laws"]),
     .library(name: "Sim", targets: ["Sim"]),
     .library(name: "Policies", targets: ["Policies"]),
     .library(name: "Workloads", targets: ["Workloads"]),
@@ -83,6 +84,13 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Sim", "Policies", "Torture"], path: "Tests/TestSupport",
       swiftSettings: strict),
+    .executableTarget(
+      name: "laws",
+      dependencies: [
+        "Sim", "Policies", "TestSupport", "Torture",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
     .testTarget(
       name: "SimTests", dependencies: ["Sim", "TestSupport", "Torture", "Workloads"], swiftSettings: strict),
     .testTarget(
@@ -115,9 +123,20 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "infinite-sim", "Calibration", "Reference", "Results", "Sim", "Storage", "Studies", "Workloads",
+        "infinite-sim", "Calibration", "Policies", "Reference", "Reporting", "Results", "Sim", "Storage",
+        "Studies", "Torture", "Workloads",
       ],
       swiftSettings: strict),
     .testTarget(name: "StudiesTests", dependencies: ["Studies", "Results"], swiftSettings: strict),
   ]
 )
+
+#if os(Linux)
+  // The event loop alone, which is counted and timed (Benchmarks/README.md); it asks glibc for the size of the heap.
+  package.targets += [
+    .systemLibrary(name: "CMalloc", path: "Benchmarks/loop/CMalloc"),
+    .executableTarget(
+      name: "loop", dependencies: ["Sim", "Policies", "CMalloc"], path: "Benchmarks/loop",
+      exclude: ["loop.py", "CMalloc"], swiftSettings: strict),
+  ]
+#endif

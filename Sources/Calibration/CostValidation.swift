@@ -31,21 +31,62 @@ public struct CostValidation: Sendable {
     /// Constants that are fitted.
     public var parameters: Int
 
-    /// Whether the errors over all rows are within the target.
-    public var isMet: Bool {
-      all.engine.mape <= target.mape && all.engine.p90 <= (target.p90 ?? .infinity)
-        && worst.engine.mape <= (target.groupMAPE ?? .infinity)
+    /// Whether the known misses of the target count: the profile and the data are those that they were found with.
+    var isAsFitted: Bool
+
+    /// Every figure of the target beside its limit.
+    public var judgements: [Judgement] {
+      var found: [(CostTarget.Figure, Double, Double)] = [
+        (.mape, all.engine.mape, target.mape), (.p90, all.engine.p90, target.p90),
+        (.worstGroup, worst.engine.mape, target.groupMAPE),
+      ]
+      for (fold, _, errors) in heldOut {
+        found.append((.heldOutMAPE(fold), errors.mape, mostHeldOut))
+        found.append((.heldOutP90(fold), errors.p90, mostHeldOutP90))
+      }
+      return found.map { figure, value, most in
+        let known = isAsFitted ? target.knownMisses[figure] : nil
+        return Judgement(
+          figure: figure, found: value, most: most, knownMost: known.map { $0 * CostTarget.knownMissSlack })
+      }
     }
 
-    /// Whether held-out errors are close enough to those of all rows; extrapolation is shown, not judged.
-    public var holdsOut: Bool {
-      heldOut.allSatisfy { $0.fold == .longer || $0.errors.mape <= mostHeldOut }
+    /// Whether the errors over all rows are within the target.
+    public var isMet: Bool {
+      judgements.allSatisfy { judgement in
+        switch judgement.figure {
+        case .mape, .p90, .worstGroup: judgement.isMet
+        case .heldOutMAPE, .heldOutP90: true
+        }
+      }
     }
 
     /// The largest mean error that held-out rows may have.
     public var mostHeldOut: Double {
       min(all.engine.mape + CostTarget.heldOutSlack, target.heldOutMAPE ?? .infinity)
     }
+
+    /// The largest p90 that held-out rows may have.
+    public var mostHeldOutP90: Double { all.engine.p90 + 2 * CostTarget.heldOutSlack }
+  }
+
+  /// A figure of a target beside its limit.
+  public struct Judgement: Sendable {
+    public var figure: CostTarget.Figure
+    public var found: Double
+    public var most: Double
+    /// The most that it may be if it is a known miss; `nil` if it is none.
+    public var knownMost: Double?
+
+    public init(figure: CostTarget.Figure, found: Double, most: Double, knownMost: Double? = nil) {
+      (self.figure, self.found, self.most, self.knownMost) = (figure, found, most, knownMost)
+    }
+
+    /// Whether it is within its limit.
+    public var isMet: Bool { found <= most }
+    /// Whether it is as it is known to be: within its limit, or a known miss that is no worse than when it was found. A
+    /// known miss that is met is none any more, and must go from the list.
+    public var isAsKnown: Bool { knownMost.map { !isMet && found <= $0 } ?? isMet }
   }
 
   /// The profile.
@@ -75,7 +116,8 @@ public struct CostValidation: Sendable {
           target: target, all: all, worst: worst,
           above: groups.filter { $0.engine.mape > 2 * target.mape },
           heldOut: folds ? try Self.heldOut(target, measurements, hardware) : [],
-          parameters: target.stages.reduce(0) { $0 + $1.fields(of: hardware).count }))
+          parameters: target.stages.reduce(0) { $0 + $1.fields(of: hardware).count },
+          isAsFitted: !all.heldOut))
     }
   }
 

@@ -16,7 +16,7 @@ public final class ResultStore: StoredStudies, Sendable {
   public static let schemaVersion = Schema.steps.count
 
   public let path: String
-  let queue: DatabaseQueue
+  package let queue: DatabaseQueue
 
   private init(path: String, queue: DatabaseQueue) {
     self.path = path
@@ -31,7 +31,7 @@ public final class ResultStore: StoredStudies, Sendable {
     try open(path, steps: Schema.steps)
   }
 
-  static func open(_ path: String, steps: [SchemaStep]) throws(StoreError) -> ResultStore {
+  package static func open(_ path: String, steps: [SchemaStep]) throws(StoreError) -> ResultStore {
     try translating(path) {
       let version = try version(of: path, supported: steps.count)
       var configuration = Configuration()
@@ -173,7 +173,7 @@ public final class ResultStore: StoredStudies, Sendable {
       manifest, startedAt: startedAt, batchSize: Self.batchSize, batchesWaiting: Self.batchesWaiting, body)
   }
 
-  func record(
+  package func record(
     _ manifest: Manifest, startedAt: String, batchSize: Int, batchesWaiting: Int,
     _ body: (RunRecorder) throws -> (result: RunResult, finishedAt: String)
   ) throws -> Int64 {

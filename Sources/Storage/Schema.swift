@@ -1,25 +1,30 @@
 import GRDB
 
 /// One step of the database's history. Steps are only ever appended, never changed.
-struct SchemaStep: Sendable {
-  var name: String
-  var migrate: @Sendable (Database) throws -> Void
+package struct SchemaStep: Sendable {
+  package var name: String
+  package var migrate: @Sendable (Database) throws -> Void
+
+  package init(name: String, migrate: @escaping @Sendable (Database) throws -> Void) {
+    self.name = name
+    self.migrate = migrate
+  }
 }
 
 /// The database's schema: version N is what the first N steps make.
-enum Schema {
+package enum Schema {
   /// "iSim" in ASCII: tells our databases from those of other programs (`PRAGMA application_id`).
   static let applicationID: Int32 = 0x6953_696d
 
   /// The tables whose rows belong to one run by a column `run_id`, a table before those that refer to it, and what
   /// puts a run's rows in order. `move_grounds` hangs on `decision`.
-  static let tablesOfRuns = [
+  package static let tablesOfRuns = [
     (name: "request", key: "request_id"), (name: "request_account", key: "request_id"),
     (name: "instance_work", key: "instance"), (name: "instance_sample", key: "id"),
     (name: "decision", key: "id"),
   ]
 
-  static let steps = [
+  package static let steps = [
     SchemaStep(name: "run, request, instance_sample, decision") { db in
       try db.execute(
         sql: """

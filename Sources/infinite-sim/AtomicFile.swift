@@ -1,11 +1,11 @@
 import Foundation
 
 /// A file that appears whole or not at all.
-struct AtomicFile {
-  let path: String
+package struct AtomicFile {
+  package let path: String
 
   /// Makes sure, before anything is computed, that the file can be made; changes nothing.
-  init(_ path: String, option: String) throws(CommandFailure) {
+  package init(_ path: String, option: String) throws(CommandFailure) {
     self.path = path
     // Not NSString's deletingLastPathComponent: it traps on a name of one letter (Swift 6.3, Linux).
     let slash = path.lastIndex(of: "/")
@@ -22,7 +22,7 @@ struct AtomicFile {
   }
 
   /// Puts `text` there in one step, in place of what was there.
-  func write(_ text: String) throws(CommandFailure) {
+  package func write(_ text: String) throws(CommandFailure) {
     do {
       try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
     } catch {

@@ -4,19 +4,26 @@ import Sim
 import Studies
 
 /// What `compare` prints, and writes with `--report`.
-struct CompareReport {
+package struct CompareReport {
   var plans: [RunPlan]
   var baseline: Int
   var onReject: OnReject
   /// One per seed, the first seed first.
   var comparisons: [FairComparison]
 
+  package init(plans: [RunPlan], baseline: Int, onReject: OnReject, comparisons: [FairComparison]) {
+    self.plans = plans
+    self.baseline = baseline
+    self.onReject = onReject
+    self.comparisons = comparisons
+  }
+
   /// The ratios that are reported, each with its reading (semantics.md 30).
   static var readings: [(name: String, rate: KeyPath<RunSummary, Double>)] {
     [("makespan", \.outputTokensPerSecond), ("window", \.windowOutputTokensPerSecond)]
   }
 
-  var text: String {
+  package var text: String {
     guard let first = comparisons.first else { return "" }
     return ([setUp] + heats(first) + [replication, definitions]).joined(separator: "\n")
   }
@@ -106,7 +113,7 @@ struct CompareReport {
   // MARK: - JSON
 
   /// The same as one JSON object: a ratio that is not comparable is null.
-  var json: JSON {
+  package var json: JSON {
     [
       "baseline": .string(plans[baseline].policy),
       "on_reject": .string(onReject.rawValue),

@@ -8,14 +8,14 @@ import Studies
 import Workloads
 
 /// The exit codes of the program (sysexits.h where it has a word).
-enum FailureStatus: Int32 {
+package enum FailureStatus: Int32 {
   case runFailed = 1
   case usage = 64
   case badData = 65
   case missingInput = 66
 
   /// The code for what went wrong in a command.
-  init(_ error: any Error) {
+  package init(_ error: any Error) {
     switch error {
     case let failure as CommandFailure: self = failure.status
     case let error as TraceError:
@@ -62,11 +62,11 @@ enum FailureStatus: Int32 {
 }
 
 /// An error that a command reports in its own words.
-struct CommandFailure: Error, Hashable, CustomStringConvertible {
-  var status: FailureStatus
-  var description: String
+package struct CommandFailure: Error, Hashable, CustomStringConvertible {
+  package var status: FailureStatus
+  package var description: String
 
-  init(_ status: FailureStatus, _ description: String) {
+  package init(_ status: FailureStatus, _ description: String) {
     self.status = status
     self.description = description
   }

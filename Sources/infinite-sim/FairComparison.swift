@@ -2,10 +2,10 @@ import Sim
 import Studies
 
 /// All contenders on one workload.
-struct Heat {
-  var workload: Workload
+package struct Heat {
+  package var workload: Workload
   /// In the order of the contenders.
-  var runs: [ExecutedRun]
+  package var runs: [ExecutedRun]
 
   /// Whether all contenders completed the same requests.
   var isFair: Bool { runs.allSatisfy { comparable($0, runs[0]) } }
@@ -15,7 +15,7 @@ struct Heat {
 
   /// The ratio of a contender's `rate` to the baseline's; `nil` (n/c) unless both completed the same requests
   /// and the baseline's rate is above zero.
-  func ratio(_ contender: Int, to baseline: Int, _ rate: KeyPath<RunSummary, Double>) -> Double? {
+  package func ratio(_ contender: Int, to baseline: Int, _ rate: KeyPath<RunSummary, Double>) -> Double? {
     let base = runs[baseline].summary[keyPath: rate]
     guard comparable(runs[contender], runs[baseline]), base > 0 else { return nil }
     return runs[contender].summary[keyPath: rate] / base
@@ -28,19 +28,19 @@ struct Heat {
 
 /// All contenders on one seed: on the whole trace and, where they did not complete the same requests, on the
 /// requests that all of them complete.
-struct FairComparison {
-  var whole: Heat
+package struct FairComparison {
+  package var whole: Heat
   /// `nil` if the whole trace is a fair comparison, or none was asked for or found.
-  var common: Heat?
+  package var common: Heat?
 
   /// The heat whose ratios count.
-  var judged: Heat { common ?? whole }
+  package var judged: Heat { common ?? whole }
 
   /// Rounds of leaving out requests before giving up: with fewer requests a contender may reject others.
   static let mostRounds = 4
 
   /// Runs every contender on `workload` with `run` and, as `onReject` says, again on the common trace.
-  static func make(
+  package static func make(
     policies: [String], workload: Workload, onReject: OnReject,
     run: (_ contender: Int, _ workload: Workload) throws -> ExecutedRun
   ) throws -> FairComparison {

@@ -2,21 +2,21 @@ import Reference
 import Results
 
 /// The result of `validate kernel`, as text and JSON.
-struct KernelReport {
+package struct KernelReport {
   var model: String
   var validation: KernelValidation
   /// The backends that ran: on what, and its read bandwidth in bytes/s.
   var devices: [(name: String, device: String, bandwidth: Double)] = []
   /// The backends that could not, and why.
-  var missing: [(name: String, reason: String)] = []
-  var rows: [KernelValidation.Row] = []
+  package var missing: [(name: String, reason: String)] = []
+  package var rows: [KernelValidation.Row] = []
 
-  init(model: String, validation: KernelValidation) {
+  package init(model: String, validation: KernelValidation) {
     self.model = model
     self.validation = validation
   }
 
-  var json: JSON {
+  package var json: JSON {
     [
       "rows": .array(rows.map(Self.json)),
       "unavailable": .array(
@@ -56,7 +56,7 @@ struct KernelReport {
     return worst
   }
 
-  var text: String {
+  package var text: String {
     let heads = validation.heads
     var text = """
       One layer of \(model): \(heads.queryHeads) query heads, \(heads.kvHeads) KV heads of \(heads.headDim) elements; \

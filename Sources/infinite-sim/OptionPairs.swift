@@ -2,7 +2,7 @@ import Sim
 import Studies
 
 /// An option whose value cannot be used.
-enum OptionError: Error, Hashable, CustomStringConvertible {
+package enum OptionError: Error, Hashable, CustomStringConvertible {
   case notAPair(String)
   case twice(key: String)
   case unknown(key: String, valid: [String])
@@ -10,7 +10,7 @@ enum OptionError: Error, Hashable, CustomStringConvertible {
   /// Of an option with a name of its own, such as `--model`.
   case unknownName(option: String, found: String, valid: [String])
 
-  var description: String {
+  package var description: String {
     switch self {
     case .notAPair(let text): return "--option \(text): expected key=value"
     case .twice(let key): return "--option \(key) is given twice"
@@ -32,10 +32,10 @@ enum OptionError: Error, Hashable, CustomStringConvertible {
 }
 
 /// The `key=value` pairs of the command line.
-struct OptionPairs: Hashable {
-  private(set) var values: [String: String] = [:]
+package struct OptionPairs: Hashable {
+  package private(set) var values: [String: String] = [:]
 
-  init(_ arguments: [String]) throws(OptionError) {
+  package init(_ arguments: [String]) throws(OptionError) {
     for argument in arguments {
       guard let equals = argument.firstIndex(of: "="), equals != argument.startIndex else {
         throw .notAPair(argument)
@@ -47,7 +47,7 @@ struct OptionPairs: Hashable {
   }
 
   /// Throws unless every key is one of `valid`.
-  func requireKnown(_ valid: [String]) throws(OptionError) {
+  package func requireKnown(_ valid: [String]) throws(OptionError) {
     for key in values.keys.sorted() where !valid.contains(key) {
       throw .unknown(key: key, valid: valid.sorted())
     }
@@ -58,15 +58,16 @@ struct OptionPairs: Hashable {
 }
 
 /// A setting of every run that is given as `--option`, and how its value is put into `Settings`.
-struct RunSetting<Settings>: Sendable {
-  var key: String
+package struct RunSetting<Settings>: Sendable {
+  package var key: String
   /// What its value may be.
-  var values: String
+  package var values: String
   var help: String
-  var apply: @Sendable (_ value: String, _ settings: inout Settings) -> Bool
+  package var apply: @Sendable (_ value: String, _ settings: inout Settings) -> Bool
 
   /// Sets what `pairs` says of `options`.
-  static func apply(_ options: [Self], _ pairs: OptionPairs, to settings: inout Settings) throws(OptionError)
+  package static func apply(_ options: [Self], _ pairs: OptionPairs, to settings: inout Settings)
+    throws(OptionError)
   {
     for option in options {
       guard let value = pairs.values[option.key] else { continue }
@@ -114,10 +115,10 @@ struct RunSetting<Settings>: Sendable {
 }
 
 /// A setting of the local engine.
-typealias EngineOption = RunSetting<EngineOptions>
+package typealias EngineOption = RunSetting<EngineOptions>
 
 extension EngineOption {
-  static var all: [Self] {
+  package static var all: [Self] {
     [
       Self(
         key: "prefill-attention", values: "distributed, home or free",
@@ -154,7 +155,7 @@ extension EngineOption {
   }
 
   /// Sets what `pairs` says of the engine.
-  static func apply(_ pairs: OptionPairs, to options: inout EngineOptions) throws(OptionError) {
+  package static func apply(_ pairs: OptionPairs, to options: inout EngineOptions) throws(OptionError) {
     try apply(all, pairs, to: &options)
   }
 }

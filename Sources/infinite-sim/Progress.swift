@@ -3,12 +3,12 @@ import Results
 import Sim
 
 /// One line on stderr that says how far a run has come; silent unless stderr is a terminal.
-final class ProgressLine {
+package final class ProgressLine {
   private let isShown: Bool
   private var lastShown = ContinuousClock.now
   private var width = 0
 
-  init(quiet: Bool) { isShown = !quiet && isatty(STDERR_FILENO) == 1 }
+  package init(quiet: Bool) { isShown = !quiet && isatty(STDERR_FILENO) == 1 }
 
   /// A callback for the run of `policy`, or `nil` if nothing is to be shown.
   func start(_ policy: String) -> ((RunProgress) -> Void)? {
@@ -23,7 +23,7 @@ final class ProgressLine {
   }
 
   /// "vllm-m  1,200 of 19,366 requests (6 %), 2.1 M requests/s, 3 s left".
-  static func text(_ policy: String, ended: Int, total: Int, elapsed: Double) -> String {
+  package static func text(_ policy: String, ended: Int, total: Int, elapsed: Double) -> String {
     let rate = elapsed > 0 ? Double(ended) / elapsed : 0
     let share = total > 0 ? ended * 100 / total : 0
     var text = "\(policy)  \(grouped(ended)) of \(grouped(total)) requests (\(share) %)"

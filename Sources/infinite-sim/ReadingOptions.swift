@@ -3,7 +3,7 @@ import Results
 import Workloads
 
 /// How a trace is read.
-struct ReadingOptions: ParsableArguments, Sendable {
+package struct ReadingOptions: ParsableArguments, Sendable {
   @Option(help: "Format by name; see `infinite-sim trace formats`. (default: found from the content)")
   var format: String?
   @Flag(help: "Count and leave out rows that cannot be read, and say how many.")
@@ -23,6 +23,8 @@ struct ReadingOptions: ParsableArguments, Sendable {
   var poolSpan: String?
   @Flag(help: "Take rows in any order of time and sort them in memory.")
   var sort = false
+
+  package init() {}
 
   /// `options` with these in it.
   func apply(to options: TraceOptions) throws(TraceError) -> TraceOptions {

@@ -4,13 +4,13 @@ import Sim
 /// it, so memory follows the longest lives, not the run.
 ///
 /// Times are exact: picoseconds since the first arrival; empty where the request never got that far.
-final class RequestCSV: RunObserver {
+package final class RequestCSV: RunObserver {
   private let file: AtomicFileStream
   /// The number of the next request to write, and those after it that have ended, by number modulo the ring's size.
   private var next = 0
   private var ring: [RequestRecord?] = Array(repeating: nil, count: 1_024)
 
-  init(_ target: AtomicFile) throws(CommandFailure) {
+  package init(_ target: AtomicFile) throws(CommandFailure) {
     file = try AtomicFileStream(target)
     file.write(
       """
@@ -20,7 +20,7 @@ final class RequestCSV: RunObserver {
     file.endLine()
   }
 
-  func requestEnded(_ record: RequestRecord) {
+  package func requestEnded(_ record: RequestRecord) {
     guard record.id.index == next else {
       while record.id.index - next >= ring.count { growRing() }
       ring[record.id.index & (ring.count - 1)] = record
@@ -36,7 +36,7 @@ final class RequestCSV: RunObserver {
   }
 
   /// The file appears. Every request must have ended.
-  func commit() throws(CommandFailure) { try file.commit() }
+  package func commit() throws(CommandFailure) { try file.commit() }
 
   private func growRing() {
     var larger: [RequestRecord?] = Array(repeating: nil, count: 2 * ring.count)

@@ -5,30 +5,30 @@ import Storage
 import Studies
 
 /// What one run gave.
-struct ExecutedRun {
-  var result: RunResult
+package struct ExecutedRun {
+  package var result: RunResult
   /// Ids of the rejected requests, ascending.
-  var rejected: [Int]
+  package var rejected: [Int]
   /// The longest requests that were served: they say whether costs were extrapolated.
-  var longest = LongestRequests()
+  package var longest = LongestRequests()
   /// Its row in the database, if there is one.
   var storedRun: Int64?
   /// It was found in the database and not run.
-  var isReused = false
+  package var isReused = false
 
-  var summary: RunSummary { result.summary }
+  package var summary: RunSummary { result.summary }
   var served: Served { Served(rejected: rejected, unfinished: summary.unfinished) }
 }
 
 /// Runs plans: takes from the database what it holds already, keeps in it what is new.
-final class RunExecutor {
+package final class RunExecutor {
   private let store: ResultStore?
   private let force: Bool
   private let progress: ProgressLine
   /// Wall time of the event loops and the requests that they replayed.
   private(set) var timing = LoopTiming()
 
-  init(store: ResultStore?, force: Bool, progress: ProgressLine) {
+  package init(store: ResultStore?, force: Bool, progress: ProgressLine) {
     self.store = store
     self.force = force
     self.progress = progress
@@ -36,7 +36,7 @@ final class RunExecutor {
 
   /// The run of `plan` on `workload`; `observer` sees its requests, of a stored run as well. A `watcher` sees everything,
   /// for which a stored run is made again, and must have the same fingerprint.
-  func execute(
+  package func execute(
     _ plan: RunPlan, on workload: Workload, observer: (any RunObserver)? = nil,
     watcher: (any RunObserver)? = nil
   ) throws -> ExecutedRun {
@@ -79,7 +79,7 @@ final class RunExecutor {
     let source = try workload.open()
     let bound = BoundCollector(plan, arrivalsAreFixed: !source.isClosedLoop)
     let present = observers.compactMap(\.self) + [bound]
-    let observer: (any RunObserver)? = present.count > 1 ? ObserverList(present) : present.first
+    let observer: (any RunEventHandler)? = present.count > 1 ? ObserverList(present) : present.first
     let begin = ContinuousClock.now
     let summary = try plan.simulate(source, observer, progress.start(plan.policy))
     timing.add(loop: ContinuousClock.now - begin, requests: summary.arrived)
@@ -94,15 +94,15 @@ final class RunExecutor {
   private func now() -> String { Date.now.ISO8601Format() }
 }
 
-/// Passes what it sees to several observers.
+/// Passes all that it is told to several observers: what only some watch, to those alone.
 ///
 /// A chain, not an array: the event loop calls it for every change, and elements of an array are retained for each call.
-final class ObserverList: RunObserver {
-  private let first, rest: any RunObserver
+final class ObserverList: RunEventHandler {
+  private let first, rest: any RunEventHandler
   private let firstWatches, restWatches: Bool
 
   /// Of at least two observers.
-  init(_ observers: [any RunObserver]) {
+  init(_ observers: [any RunEventHandler]) {
     first = observers[0]
     rest = observers.count > 2 ? ObserverList(Array(observers.dropFirst())) : observers[1]
     (firstWatches, restWatches) = (first.watchesAll, rest.watchesAll)
@@ -119,6 +119,14 @@ final class ObserverList: RunObserver {
   func decided(_ decision: DecisionRecord) {
     first.decided(decision)
     rest.decided(decision)
+  }
+  func managed(_ record: ProtocolRecord) {
+    first.managed(record)
+    rest.managed(record)
+  }
+  func faulted(_ fault: FaultRecord) {
+    first.faulted(fault)
+    rest.faulted(fault)
   }
   var watchesAll: Bool { firstWatches || restWatches }
   func arrived(_ arrival: ArrivalRecord) {

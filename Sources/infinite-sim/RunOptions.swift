@@ -10,7 +10,7 @@ extension Router: ExpressibleByArgument {}
 extension DecodeKernel: ExpressibleByArgument {}
 
 /// What an element of the KV cache is stored as.
-enum KVType: String, CaseIterable, ExpressibleByArgument {
+package enum KVType: String, CaseIterable, ExpressibleByArgument {
   /// Like weights and activations.
   case model
   case fp8
@@ -18,101 +18,103 @@ enum KVType: String, CaseIterable, ExpressibleByArgument {
 }
 
 /// What `run` and `compare` have in common.
-struct RunOptions: ParsableArguments, Sendable {
+package struct RunOptions: ParsableArguments, Sendable {
   @Option(
     help: ArgumentHelp(
       "Trace in any format that `infinite-sim trace formats` lists, also .gz or .zst; or a generator (.yaml), or paper:N."
     ))
-  var trace: String
+  package var trace: String
   @Option(help: "Model preset, or the path of a Hugging Face config.json.")
-  var model = "llama2-7b"
+  package var model = "llama2-7b"
   @Option(help: "Hardware profile, or the path of a YAML file; see `infinite-sim hardware`.")
-  var hardware = "a100-measured"
+  package var hardware = "a100-measured"
   @Option(help: ArgumentHelp("Engine profile; see `infinite-sim engines`. (default: the hardware's)"))
-  var engineProfile: String?
+  package var engineProfile: String?
   @Option(
     help: ArgumentHelp("Decode attention: flashinfer, flash-attention or no-split. (default: the profile's)"))
-  var decodeKernel: DecodeKernel?
+  package var decodeKernel: DecodeKernel?
   @Option(help: "Element of the KV cache: model (as the weights), fp8 or int8 (half the bytes, unvalidated).")
-  var kvDtype = KVType.model
+  package var kvDtype = KVType.model
   @Flag(help: "Ranks of a TP group hold whole experts, 1 / TP of them, instead of a slice of each.")
-  var expertParallel = false
+  package var expertParallel = false
   @Option(help: "Nodes of the cluster.")
-  var nodes = 1
+  package var nodes = 1
   @Option(help: "GPUs of a node.")
-  var gpusPerNode = 8
+  package var gpusPerNode = 8
   @Option(help: ArgumentHelp("Link between nodes; see `infinite-sim hardware`. (default: the profile's)"))
-  var interNode: String?
+  package var interNode: String?
   @Option(help: "Share of GPU memory that the engine uses, above 0 and at most 1.")
-  var gpuMemoryUtilization = 0.9
+  package var gpuMemoryUtilization = 0.9
 
   @Option(help: "Ranks of a tensor-parallel group. (default: 1)")
-  var tp: Int?
+  package var tp: Int?
   @Option(help: "Pipeline stages of an instance. (default: 1)")
-  var pp: Int?
+  package var pp: Int?
   @Option(help: "Instances. (default: as many as the GPUs allow)")
-  var instances: Int?
+  package var instances: Int?
 
   @Option(help: "Local engine: vllm-v0 or chunked.")
-  var engine = EngineKind.vllmV0
+  package var engine = EngineKind.vllmV0
   @Option(help: "Sequences that an instance runs at once. (default: 256)")
-  var maxNumSeqs: Int?
+  package var maxNumSeqs: Int?
   @Option(help: "Token budget of a step. (default: the model's context, at least 2048; chunked: 2048)")
-  var maxNumBatchedTokens: Int?
+  package var maxNumBatchedTokens: Int?
   @Option(help: "KV blocks of an instance, instead of what its memory holds.")
-  var kvBlocks: Int?
+  package var kvBlocks: Int?
   @Option(help: "Router: round-robin, least-loaded or most-free-kv.")
-  var router = Router.leastLoaded
+  package var router = Router.leastLoaded
   @Option(
     name: .customLong("option"),
     help: ArgumentHelp(
       "Setting of a policy or of the engine; see `infinite-sim policies`. May be repeated.",
       valueName: "key=value"))
-  var optionArguments: [String] = []
+  package var optionArguments: [String] = []
 
   @Option(help: "Divide all arrival times by this.")
-  var rateScale = "1"
+  package var rateScale = "1"
   @Option(help: "Take the first N requests of the trace.")
-  var limit: Int?
+  package var limit: Int?
   @Option(help: "Shorten prompts until prompt + output is at most N tokens.")
-  var clipTotal: Int?
+  package var clipTotal: Int?
   @Flag(help: "All requests arrive at time 0.")
-  var atOnce = false
+  package var atOnce = false
   @Option(help: "Goodput counts requests with a time to first token up to this, seconds.")
-  var sloTtft: Double?
+  package var sloTtft: Double?
   @Option(help: "Goodput counts requests with a time per output token up to this, seconds.")
-  var sloTpot: Double?
+  package var sloTpot: Double?
   @Option(
     help:
       "0 replays the trace; k > 0 its k-th redraw (arrivals and blocks of lengths; a generated trace anew).")
-  var seed = 0
+  package var seed = 0
 
   @Flag(
     help: "Share leading blocks of prompts that the trace says are alike (hash_ids, or a session's prefix).")
-  var prefixCaching = false
+  package var prefixCaching = false
   @Flag(help: "A session's next request arrives its think time after the simulated end of the one before.")
-  var closedLoop = false
+  package var closedLoop = false
 
   @Option(
     help: ArgumentHelp("Faults of the simulated cluster, a YAML file (docs/faults.md).", valueName: "file"))
-  var faults: String?
+  package var faults: String?
 
-  @OptionGroup(title: "Reading the trace") var reading: ReadingOptions
+  @OptionGroup(title: "Reading the trace") package var reading: ReadingOptions
 
   @Option(help: "SQLite database in which runs are kept. A run that is in it is not run again.")
-  var db: String?
+  package var db: String?
   @Flag(help: "Run again what the database holds already.")
-  var force = false
+  package var force = false
   @Flag(help: "Print JSON.")
-  var json = false
+  package var json = false
   @Flag(help: "Print one JSON line on stderr: loop_s, requests_per_s, peak_rss_mb. The bound is left out.")
-  var timing = false
+  package var timing = false
   @Flag(help: "Walk every decode step instead of skipping ahead: the same result, slowly.")
-  var stepByStep = false
+  package var stepByStep = false
   @Flag(help: "No progress and no warnings.")
-  var quiet = false
+  package var quiet = false
 
-  mutating func validate() throws {
+  package init() {}
+
+  package mutating func validate() throws {
     try requirePositive("--nodes", nodes)
     try requirePositive("--gpus-per-node", gpusPerNode)
     try requirePositive("--tp", tp)
@@ -158,7 +160,7 @@ struct RunOptions: ParsableArguments, Sendable {
   var runsAgain: Bool { force || stepByStep }
 
   /// The bounds that goodput counts by.
-  var slo: SLO { SLO(ttftSeconds: sloTtft, tpotSeconds: sloTpot) }
+  package var slo: SLO { SLO(ttftSeconds: sloTtft, tpotSeconds: sloTpot) }
 
   /// How the trace is changed while it is read.
   func traceOptions() throws(TraceError) -> TraceOptions {

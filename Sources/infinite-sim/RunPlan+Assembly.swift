@@ -5,7 +5,7 @@ import Studies
 import Workloads
 
 /// What the layout options of the command line describe.
-enum LayoutScope {
+package enum LayoutScope {
   /// The instance of the policy itself (`run`).
   case itself
   /// The instance of vllm-m, from which others derive theirs (`compare`, semantics.md 33).
@@ -239,12 +239,12 @@ extension RunPlan {
 
   /// The most sequences whose logits live at once: a step computes no more tokens than its budget, and the
   /// pipeline's micro-batches share the sequences of the instance.
-  static func sequencesPerStep(_ engine: EngineOptions, _ shape: InstanceShape) -> Int {
+  package static func sequencesPerStep(_ engine: EngineOptions, _ shape: InstanceShape) -> Int {
     (min(engine.maxNumSeqs, engine.maxNumBatchedTokens) + shape.pp - 1) / shape.pp
   }
 
   /// A number for each instance, equal exactly for those all of whose stages are, pairwise, in the same node.
-  static func nodeClasses(_ layout: ClusterLayout) -> [Int] {
+  package static func nodeClasses(_ layout: ClusterLayout) -> [Int] {
     // Equal stages have equal first nodes: only those are compared.
     var classesByHome: [Int: [(number: Int, member: InstanceID)]] = [:]
     var count = 0

@@ -15,7 +15,7 @@ extension RunPlan {
   }
 
   /// The plan of `policy` under the options of the command line.
-  static func make(policy: String, options: RunOptions, pairs: OptionPairs, scope: LayoutScope) throws
+  package static func make(policy: String, options: RunOptions, pairs: OptionPairs, scope: LayoutScope) throws
     -> RunPlan
   {
     let machine = try Machine(options)

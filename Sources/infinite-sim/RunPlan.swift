@@ -2,20 +2,20 @@ import Results
 import Sim
 
 /// One contender on one cluster: resolved from the options, checked, ready to run.
-struct RunPlan {
+package struct RunPlan {
   /// The policy's name in the catalogue.
-  var policy: String
+  package var policy: String
   var model: String
   var hardware: String
   /// Nodes, GPUs, links, in words.
   var cluster: String
   /// "TP1 × PP1 × 8".
-  var layout: String
-  var instances: Int
+  package var layout: String
+  package var instances: Int
   var maxNumSeqs: Int
   /// Token budget of a step.
-  var maxNumBatchedTokens: Int
-  var blocksPerInstance: Int
+  package var maxNumBatchedTokens: Int
+  package var blocksPerInstance: Int
   /// Where the KV blocks come from, line by line.
   var account: [String]
   /// Choices that decide results, each with its value.
@@ -32,12 +32,40 @@ struct RunPlan {
   /// and in full where that is another.
   var bounds: (_ arrivalsAreFixed: Bool) -> [ThroughputBound]
   /// Replays the requests; a fresh policy each time.
-  var simulate: Simulate
+  package var simulate: Simulate
   /// The same without faults, if there are any.
   var simulateSound: Simulate?
 
-  typealias Simulate = (
-    _ source: any RequestSource, _ observer: (any RunObserver)?, _ onProgress: ((RunProgress) -> Void)?
+  package init(
+    policy: String, model: String, hardware: String, cluster: String, layout: String, instances: Int,
+    maxNumSeqs: Int, maxNumBatchedTokens: Int, blocksPerInstance: Int, account: [String],
+    assumptions: [String], warnings: [String] = [], unvalidated: [String] = [], measured: MeasuredRange,
+    manifest: @escaping @Sendable (_ workload: Workload) -> Manifest,
+    bounds: @escaping (_ arrivalsAreFixed: Bool) -> [ThroughputBound], simulate: @escaping Simulate,
+    simulateSound: Simulate? = nil
+  ) {
+    self.policy = policy
+    self.model = model
+    self.hardware = hardware
+    self.cluster = cluster
+    self.layout = layout
+    self.instances = instances
+    self.maxNumSeqs = maxNumSeqs
+    self.maxNumBatchedTokens = maxNumBatchedTokens
+    self.blocksPerInstance = blocksPerInstance
+    self.account = account
+    self.assumptions = assumptions
+    self.warnings = warnings
+    self.unvalidated = unvalidated
+    self.measured = measured
+    self.manifest = manifest
+    self.bounds = bounds
+    self.simulate = simulate
+    self.simulateSound = simulateSound
+  }
+
+  package typealias Simulate = (
+    _ source: any RequestSource, _ observer: (any RunEventHandler)?, _ onProgress: ((RunProgress) -> Void)?
   ) throws -> RunSummary
 
   /// The metadata of a run's timeline.
@@ -61,7 +89,7 @@ struct RunPlan {
   ///
   /// `nil` where it is not to be had: no such prompt, a run that fails, or one of more than `mostChunkHosts`.
   /// Found once for a plan and kept.
-  func maxContextTTFT(tokens: Int) -> Double? {
+  package func maxContextTTFT(tokens: Int) -> Double? {
     if let known = probe.found[tokens] { return known }
     let found = runMaxContext(tokens: tokens)
     probe.found.updateValue(found, forKey: tokens)
@@ -70,7 +98,7 @@ struct RunPlan {
 
   /// The most chunks of a prompt times instances that may attend to each: beyond, the probe takes longer than
   /// most runs that it would accompany.
-  static let mostChunkHosts = 2_000_000
+  package static let mostChunkHosts = 2_000_000
 
   private func runMaxContext(tokens: Int) -> Double? {
     guard tokens >= 2, maxNumBatchedTokens >= 1 else { return nil }

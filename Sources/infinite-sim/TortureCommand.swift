@@ -1,6 +1,5 @@
 import ArgumentParser
-import Foundation
-import Sim
+import Policies
 import Synchronization
 import Torture
 
@@ -23,6 +22,15 @@ struct TortureCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Threads. (default: one for each processor)", valueName: "n"))
   var jobs: Int?
   @Option(
+    help: ArgumentHelp("Give up on a seed whose run takes longer, and say where it is.", valueName: "seconds")
+  )
+  var limit = 10.0
+  @Option(
+    help: ArgumentHelp(
+      "Torture this policy alone. (default: all of the catalogue, those that lend more often)",
+      valueName: "policy"))
+  var policy: String?
+  @Option(
     help: ArgumentHelp("Try this seed alone, step by step as well, and say what it is.", valueName: "seed"))
   var replay: UInt64?
 
@@ -34,6 +42,13 @@ struct TortureCommand: ParsableCommand {
     if let jobs, !(1...256).contains(jobs) {
       throw ValidationError("--jobs is \(jobs), expected 1 to 256")
     }
+    if !(limit > 0 && limit < 1e6) {
+      throw ValidationError("--limit is \(limit), expected more than 0 and less than a million seconds")
+    }
+    if let policy, PolicyCatalog[policy] == nil {
+      let all = PolicyCatalog.all.map(\.name)
+      throw ValidationError("--policy is \(policy), expected one of \(all.joined(separator: ", "))")
+    }
     if from.addingReportingOverflow(seeds).overflow {
       throw ValidationError("--from is \(from), expected at most 2^64 less --seeds")
     }
@@ -44,174 +59,66 @@ struct TortureCommand: ParsableCommand {
       try replayAlone(replay)
       return
     }
-    let end = minutes.map { Date(timeIntervalSinceNow: $0 * 60) }
-    let jobs = jobs ?? ProcessInfo.processInfo.activeProcessorCount
-    let outcome = TortureRun(next: from, last: from + seeds - 1, end: end)
-    TrapReport.install(workers: jobs)
-    try forEachInParallel(Array(0..<jobs), jobs: jobs) { worker in
-      TrapReport.enter(worker)
-      outcome.work(worker)
+    var settings = settings(from...(from + seeds - 1))
+    settings.end = minutes.map { .now + .seconds($0 * 60) }
+    let outcomes = Mutex<[TrialRun.Outcome]>([])
+    _ = TrialRun([Torture.suite(policy: policy)], settings) { outcome in
+      outcomes.withLock { $0.append(outcome) }
     }
-    let (coverage, violations) = outcome.result
-    for violation in violations { try Self.report(violation) }
-    try writeToStandardOutput("\(coverage)\n")
-    // A single seed or a few say nothing about shares.
-    let shortfalls = coverage.scenarios < 1_000 ? [] : coverage.shortfalls
+    .run()
+    let outcome = outcomes.withLock { $0[0] }
+    for violation in outcome.violations { try report(violation) }
+    try writeToStandardOutput("\(outcome.coverage)\n")
+    let shortfalls = outcome.coverage.shortfalls
     for shortfall in shortfalls { try writeToStandardOutput("too little coverage: \(shortfall)\n") }
-    try writeToStandardOutput("scenarios: \(coverage.scenarios), violations: \(violations.count)\n")
-    guard violations.isEmpty, shortfalls.isEmpty else {
+    try writeToStandardOutput("scenarios: \(outcome.trials), violations: \(outcome.violations.count)\n")
+    guard outcome.violations.isEmpty, shortfalls.isEmpty else {
       throw CommandFailure(
-        .runFailed, violations.isEmpty ? "too little coverage" : "\(violations.count) laws broken")
+        .runFailed,
+        outcome.violations.isEmpty ? "too little coverage" : "\(outcome.violations.count) laws broken")
     }
   }
 
+  private func settings(_ seeds: ClosedRange<UInt64>) -> TrialRun.Settings {
+    var settings = TrialRun.Settings(seeds: seeds) { [policy] _, seed in Self.replay(policy, seed) }
+    settings.limit = .seconds(limit)
+    if let jobs { settings.jobs = jobs }
+    return settings
+  }
+
+  /// The command that tries a seed alone. It names the policy: the policy that a seed draws changes with the catalogue.
+  private static func replay(_ policy: String?, _ seed: UInt64) -> String {
+    let policy = policy ?? Torture.policy(of: seed)
+    return "infinite-sim torture --policy \(policy) --replay \(seed)"
+  }
+
+  /// Tries a seed step by step as well; what it is is said before.
   private func replayAlone(_ seed: UInt64) throws {
-    TrapReport.install(workers: 1)
-    TrapReport.enter(0)
-    TrapReport.begin(seed, worker: 0)
-    let scenario = try Torture.scenario(seed: seed)
+    let scenario = try Torture.scenario(seed: seed, policy: policy)
     try writeToStandardOutput("\(scenario.replay)\n\(scenario.story)")
-    do {
-      var coverage = TortureCoverage()
-      coverage.add(try Torture.check(scenario, alsoStepByStep: true, onHang: TortureRun.giveUp))
-      try writeToStandardOutput("\(coverage)\nscenarios: 1, violations: 0\n")
-    } catch let violation as TortureViolation {
-      try Self.report(violation)
-      try writeToStandardOutput("scenarios: 1, violations: 1\n")
-      throw CommandFailure(.runFailed, "1 law broken")
+    let suite = LawSuite("torture/\(scenario.policyName)") { _ in
+      Torture.sights(try Torture.check(scenario, alsoStepByStep: true), of: scenario)
     }
+    let outcomes = Mutex<[TrialRun.Outcome]>([])
+    _ = TrialRun([suite], settings(seed...seed)) { outcome in outcomes.withLock { $0.append(outcome) } }.run()
+    let outcome = outcomes.withLock { $0[0] }
+    for violation in outcome.violations { try report(violation) }
+    try writeToStandardOutput("\(outcome.coverage)\nscenarios: 1, violations: \(outcome.violations.count)\n")
+    if !outcome.violations.isEmpty { throw CommandFailure(.runFailed, "1 law broken") }
   }
 
   /// Writes a violation and how to see it again; then the smallest scenario found that breaks the same law, if the search
   /// for it ends.
-  private static func report(_ violation: TortureViolation) throws {
-    try writeToStandardOutput("\(violation)\nreplay: \(TrapReport.replayCommand) \(violation.seed)\n")
-    TrapReport.begin(violation.seed, worker: 0)
+  private func report(_ violation: LawViolation) throws {
+    try writeToStandardOutput("\(violation)\nreplay: \(Self.replay(policy, violation.seed))\n")
     // What broke may be the drawing of the scenario itself.
-    guard let scenario = try? Torture.scenario(seed: violation.seed) else { return }
-    let smaller = Torture.shrink(scenario, law: violation.law, onHang: TortureRun.giveUp)
-    try writeToStandardOutput("shrunk to: \(smaller.replay)\n\(smaller.story)")
-  }
-}
-
-/// Seeds that threads take one by one, and what came of them.
-private final class TortureRun: Sendable {
-  private struct State {
-    var next: UInt64
-    var isOver = false
-    var coverage = TortureCoverage()
-    var violations: [TortureViolation] = []
-  }
-  private let state: Mutex<State>
-  private let last: UInt64
-  private let end: Date?
-  /// After so many broken laws there is enough to look at.
-  private static let mostViolations = 8
-  private static let chunk: UInt64 = 64
-
-  init(next: UInt64, last: UInt64, end: Date?) {
-    state = Mutex(State(next: next))
-    self.last = last
-    self.end = end
-  }
-
-  var result: (TortureCoverage, [TortureViolation]) {
-    state.withLock { ($0.coverage, $0.violations.sorted { $0.seed < $1.seed }) }
-  }
-
-  func work(_ worker: Int) {
-    while let seeds = take() {
-      var coverage = TortureCoverage()
-      var violations: [TortureViolation] = []
-      for seed in seeds {
-        TrapReport.begin(seed, worker: worker)
-        do {
-          let scenario = try Torture.scenario(seed: seed)
-          coverage.add(
-            try Torture.check(scenario, alsoStepByStep: seed.isMultiple(of: 8), onHang: Self.giveUp))
-        } catch {
-          coverage.addFailed()
-          violations.append(
-            error as? TortureViolation
-              ?? TortureViolation(law: "every scenario runs", seed: seed, details: "\(error)"))
-        }
-      }
-      state.withLock { state in
-        state.coverage.add(coverage)
-        state.violations += violations
-        if state.violations.count >= Self.mostViolations { state.isOver = true }
-      }
+    guard let scenario = try? Torture.scenario(seed: violation.seed, policy: policy) else { return }
+    let search = LawSuite("the search for a smaller scenario") { _ in
+      let smaller = Torture.shrink(scenario, law: violation.law)
+      try writeToStandardOutput("shrunk to: \(smaller.replay)\n\(smaller.story)")
+      return []
     }
-  }
-
-  private func take() -> ClosedRange<UInt64>? {
-    state.withLock { state in
-      if let end, Date() >= end { state.isOver = true }
-      guard !state.isOver else { return nil }
-      let first = state.next
-      let upTo = last - first < Self.chunk ? last : first + Self.chunk - 1
-      state.isOver = upTo == last
-      state.next = upTo &+ 1
-      return first...upTo
-    }
-  }
-
-  /// A run that does not end cannot be left: the program says which, and ends.
-  static func giveUp(_ violation: TortureViolation) {
-    print("\(violation)\nreplay: \(TrapReport.replayCommand) \(violation.seed)")
-    print("scenarios: the run was given up, violations: 1")
-    exit(FailureStatus.runFailed.rawValue)
-  }
-}
-
-/// Names the seed of a thread that traps: a precondition of the engine is a law as well. What a signal handler reads is
-/// laid out before, and it calls nothing but what may be called there.
-private enum TrapReport {
-  static let replayCommand: StaticString = "infinite-sim torture --replay"
-
-  private nonisolated(unsafe) static var threads: UnsafeMutablePointer<pthread_t> = .allocate(capacity: 256)
-  private nonisolated(unsafe) static var seeds: UnsafeMutablePointer<UInt64> = .allocate(capacity: 256)
-  private nonisolated(unsafe) static var count = 0
-
-  static func install(workers: Int) {
-    threads.initialize(repeating: pthread_self(), count: 256)
-    seeds.initialize(repeating: 0, count: 256)
-    count = workers
-    for number in [SIGILL, SIGTRAP, SIGSEGV, SIGABRT] {
-      signal(number) { number in
-        TrapReport.tell()
-        signal(number, SIG_DFL)
-        raise(number)
-      }
-    }
-  }
-
-  static func enter(_ worker: Int) { threads[worker] = pthread_self() }
-  static func begin(_ seed: UInt64, worker: Int) { seeds[worker] = seed }
-
-  private static func tell() {
-    for worker in 0..<count where pthread_equal(threads[worker], pthread_self()) != 0 {
-      write("law violated: a precondition of the engine, seed ")
-      writeNumber(seeds[worker])
-      write("\nreplay: ")
-      write(replayCommand)
-      write(" ")
-      writeNumber(seeds[worker])
-      write("\nscenarios: the run was given up, violations: 1\n")
-    }
-  }
-
-  private static func write(_ text: StaticString) {
-    _ = Foundation.write(1, text.utf8Start, text.utf8CodeUnitCount)
-  }
-
-  private static func writeNumber(_ number: UInt64) {
-    var power: UInt64 = 1
-    while number / power >= 10 { power *= 10 }
-    while power > 0 {
-      var digit = UInt8(48 + number / power % 10)
-      _ = Foundation.write(1, &digit, 1)
-      power /= 10
-    }
+    // Under its limit: a smaller scenario may not end.
+    _ = TrialRun([search], settings(violation.seed...violation.seed)) { _ in }.run()
   }
 }

@@ -4,5 +4,7 @@ import ArgumentParser
 struct ValidateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "validate", abstract: "Check what the simulator rests on.",
-    subcommands: [ValidateCosts.self, ValidateEngineCommand.self, ValidateKernelCommand.self])
+    subcommands: [
+      ValidateCosts.self, ValidateEngineCommand.self, ValidateKernelCommand.self, ValidateGPUCommand.self,
+    ])
 }

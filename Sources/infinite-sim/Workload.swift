@@ -3,20 +3,33 @@ import Sim
 import Workloads
 
 /// The requests that a run replays: a trace or its redraw, perhaps without some of its requests.
-struct Workload {
+package struct Workload {
   /// The trace's file name, without its folder.
-  var name: String
+  package var name: String
   /// 0 is the trace as it is.
-  var seed: Int
+  package var seed: Int
   /// Digest and transformations, for the manifest.
-  var manifest: JSON
-  var requests: Int
+  package var manifest: JSON
+  package var requests: Int
   /// Whether requests wait for others, so that which come when depends on the run.
   var isClosedLoop = false
   /// The requests left out, by their ids in the whole trace, ascending.
-  var dropped: [Int] = []
+  package var dropped: [Int] = []
   /// Opens the requests from the first.
-  var open: () throws -> any RequestSource
+  package var open: () throws -> any RequestSource
+
+  package init(
+    name: String, seed: Int, manifest: JSON, requests: Int, isClosedLoop: Bool = false, dropped: [Int] = [],
+    open: @escaping () throws -> any RequestSource
+  ) {
+    self.name = name
+    self.seed = seed
+    self.manifest = manifest
+    self.requests = requests
+    self.isClosedLoop = isClosedLoop
+    self.dropped = dropped
+    self.open = open
+  }
 
   /// The trace that `options` names, validated as a whole; `recipe` is what it stands for, if that is known already.
   static func load(_ options: RunOptions, seed: Int, recipe: WorkloadSpec? = nil) throws -> Workload {
@@ -76,7 +89,7 @@ struct Workload {
   }
 
   /// The same requests without those of `ids`, which are ids of this workload; `nil` if none would be left.
-  func dropping(_ ids: [Int]) throws -> Workload? {
+  package func dropping(_ ids: [Int]) throws -> Workload? {
     guard ids.count < requests else { return nil }
     guard !isClosedLoop else {
       throw CommandFailure(
@@ -99,7 +112,7 @@ struct Workload {
 
   /// The ids in the whole trace of the requests that were dropped first (`earlier`) and, numbered in what was
   /// left, dropped then (`later`). Both ascending; so is the result.
-  static func merge(_ earlier: [Int], later: [Int]) -> [Int] {
+  package static func merge(_ earlier: [Int], later: [Int]) -> [Int] {
     var all: [Int] = []
     var position = 0
     for id in later {

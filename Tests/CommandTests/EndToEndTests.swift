@@ -5,8 +5,6 @@ import Sim
 import Storage
 import Testing
 
-@testable import infinite_sim
-
 @Suite struct EndToEndTests {
   let folder: String
 

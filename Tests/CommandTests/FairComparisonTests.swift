@@ -3,7 +3,7 @@ import Sim
 import Studies
 import Testing
 
-@testable import infinite_sim
+import infinite_sim
 
 @Suite struct FairComparisonTests {
   private func compare(

@@ -2,7 +2,7 @@ import Results
 import Sim
 import Storage
 
-@testable import infinite_sim
+import infinite_sim
 
 /// A plan without an engine: it rejects the requests whose prompts are longer than `longestPrompt`, completes
 /// the rest, and emits `rate` output tokens per second.

@@ -1,7 +1,7 @@
 import Sim
 import Testing
 
-@testable import infinite_sim
+import infinite_sim
 
 @Suite struct RunPlanTests {
   private func plan(

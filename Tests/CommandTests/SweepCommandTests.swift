@@ -5,7 +5,7 @@ import Storage
 import Studies
 import Testing
 
-@testable import infinite_sim
+import infinite_sim
 
 @Suite struct SweepCommandTests {
   let folder: String

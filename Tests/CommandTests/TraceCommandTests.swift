@@ -2,7 +2,7 @@ import Foundation
 import Results
 import Testing
 
-@testable import infinite_sim
+import infinite_sim
 
 @Suite struct TraceCommandTests {
   let folder: String

@@ -3,7 +3,7 @@ import Results
 import Sim
 import Testing
 
-@testable import infinite_sim
+import infinite_sim
 
 @Suite struct ValidateEngineTests {
   /// The folder of measurements: INFINITE_SIM_DATA, or `shared/data` beside the package; `nil` when it is not there.

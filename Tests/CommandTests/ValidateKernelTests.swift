@@ -2,8 +2,8 @@ import Foundation
 import Results
 import Testing
 
-@testable import Reference
-@testable import infinite_sim
+import Reference
+import infinite_sim
 
 @Suite struct ValidateKernelTests {
   @Test func `Every call, format and partition of a small model is within its bound, and the JSON says so`()

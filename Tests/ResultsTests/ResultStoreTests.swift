@@ -3,8 +3,8 @@ import GRDB
 import Sim
 import Testing
 
-@testable import Results
-@testable import Storage
+import Results
+import Storage
 
 @Suite struct ResultStoreTests {
   let folder: TemporaryFolder

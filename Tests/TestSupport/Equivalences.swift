@@ -87,7 +87,8 @@ public enum Equivalence {
   private static func requireEqual(
     _ a: ScenarioRun, _ b: ScenarioRun, but free: Set<String>, law: String, seed: UInt64
   ) throws {
-    if let field = LawSuite.difference(a.summary, b.summary, but: free.union(["events", "decodeRuns"])) {
+    if let field = ConformanceLaw.difference(a.summary, b.summary, but: free.union(["events", "decodeRuns"]))
+    {
       throw LawViolation(law: law, seed: seed, details: field)
     }
     if let index = a.results.indices.first(where: { a.results[$0] != b.results[$0] }) {

@@ -8,11 +8,12 @@
 public struct Simulation {
   private let configuration: SimulationConfiguration
   private let policy: any SchedulingPolicy
-  private let observer: (any RunObserver)?
+  private let observer: (any RunEventHandler)?
 
   /// - Throws: `ConfigurationError` if the configuration cannot work.
   public init(
-    _ configuration: SimulationConfiguration, policy: any SchedulingPolicy, observer: (any RunObserver)? = nil
+    _ configuration: SimulationConfiguration, policy: any SchedulingPolicy,
+    observer: (any RunEventHandler)? = nil
   ) throws(ConfigurationError) {
     try configuration.validate()
     try configuration.managers.validate()
@@ -28,7 +29,8 @@ public struct Simulation {
   }
 
   /// Replays `source` to its end.
-  /// - Throws: what reading the source throws, and `SimulationError` if a time leaves the clock's range.
+  /// - Throws: what reading the source throws, `SimulationError` if a time leaves the clock's range, and `PolicyError` if
+  ///   the policy returns what could never have been right.
   public func run<Source: RequestSource>(
     _ source: Source, onProgress: ((RunProgress) -> Void)? = nil
   ) throws -> RunSummary {

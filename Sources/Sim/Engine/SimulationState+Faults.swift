@@ -174,7 +174,7 @@ extension SimulationState {
     touch(home)
   }
 
-  private func liveHome(for slot: Int) -> Int? {
+  private mutating func liveHome(for slot: Int) -> Int? {
     guard loads.earliestTime < .max else { return nil }
     let choice = route(slot)
     for offset in 0..<instanceCount {

@@ -101,7 +101,7 @@ extension SimulationState {
     return true
   }
 
-  private func askForLoan(_ slot: Int, blocks: Int, minimum: Int, isGrowth: Bool) -> [LoanPiece]? {
+  private mutating func askForLoan(_ slot: Int, blocks: Int, minimum: Int, isGrowth: Bool) -> [LoanPiece]? {
     var held: [LoanPiece] = []
     var loan = requests[slot].firstLoan
     while loan >= 0 {
@@ -109,26 +109,10 @@ extension SimulationState {
         LoanPiece(host: InstanceID(loans[Int(loan)].host), blocks: KVBlocks(loans[Int(loan)].blocks)))
       loan = loans[Int(loan)].next
     }
-    let ask = LoanRequest(
-      request: requestView(slot), home: InstanceID(requests[slot].home), blocks: KVBlocks(blocks),
-      minimum: KVBlocks(minimum), held: held, isGiant: isGiant(slot), isGrowth: isGrowth)
-    guard let pieces = withClusterView({ policy.lend(ask, $0) }) else { return nil }
-    var total = 0
-    var last = -1
-    for piece in pieces.sorted(by: { $0.host < $1.host }) {
-      precondition(
-        piece.host.index > last && piece.host.index != requests[slot].home
-          && piece.host.index < instanceCount,
-        "a loan names each host once, and never the home")
-      precondition(
-        piece.blocks.count > 0 && piece.blocks.count <= freeBlocks(of: piece.host.index),
-        "a host lends only blocks that it has")
-      precondition(reaches(requests[slot].home, piece.host.index), "a host lends over a link that works")
-      last = piece.host.index
-      total += piece.blocks.count
-    }
-    precondition(total >= minimum && total <= blocks, "a loan is between the least and the most asked for")
-    return pieces
+    return lend(
+      LoanRequest(
+        request: requestView(slot), home: InstanceID(requests[slot].home), blocks: KVBlocks(blocks),
+        minimum: KVBlocks(minimum), held: held, isGiant: isGiant(slot), isGrowth: isGrowth))
   }
 
   /// Reserves `blocks` blocks of `host` for a request. Hosts are charged from their next step on.

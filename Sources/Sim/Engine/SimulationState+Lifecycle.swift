@@ -41,15 +41,6 @@ extension SimulationState {
     enqueue(slot)
   }
 
-  func route(_ slot: Int) -> Int {
-    let view = requestView(slot)
-    let home = withClusterView { policy.route(view, $0) }
-    precondition(
-      home.index >= 0 && home.index < instanceCount,
-      "policy \(policy.name) routed request \(view.id.index) to instance \(home.index) of \(instanceCount)")
-    return home.index
-  }
-
   mutating func enqueue(_ slot: Int) {
     requests[slot].phase = .queued
     requests[slot].queuedSince = now

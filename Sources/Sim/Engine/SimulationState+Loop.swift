@@ -50,7 +50,7 @@ extension SimulationState {
         if let request = pending { source.putBack(request) }
         pending = try source.next()
       }
-      if isBeyondRange { throw SimulationError.beyondRange(after: SimTime(picoseconds: now)) }
+      if let failure { throw failure }
       if let inspect {
         isFirstPass = false
         inspect(snapshot())

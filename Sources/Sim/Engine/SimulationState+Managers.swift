@@ -96,6 +96,23 @@ extension SimulationState {
       blocks: KVBlocks(loan.blocks), movable: KVBlocks(recallableBlocks(of: slot, loan)))
   }
 
+  /// The one of those rows that is of a request.
+  func row(of request: RequestID, on i: Int) -> PlacementRow? {
+    var slot = instances[i].batch.head
+    while slot >= 0 {
+      if requests[Int(slot)].id == request.index {
+        let row = localRow(of: Int(slot), progress(of: i))
+        return row.blocks > .zero ? row : nil
+      }
+      slot = requests[Int(slot)].next
+    }
+    for index in instances[i].loans {
+      let loan = loans[Int(index)]
+      if loan.blocks > 0, requests[Int(loan.slot)].id == request.index { return hostedRow(of: loan) }
+    }
+    return nil
+  }
+
   /// The waiting requests that the sequences of an instance, and its memory twice over, could take.
   private func waiting(at i: Int) -> ContiguousArray<WaitingRequest> {
     var waiting = ContiguousArray<WaitingRequest>()
@@ -150,8 +167,7 @@ extension SimulationState {
 
   private mutating func plan() {
     guard !gManager.isDown, mayPlan() else { return }
-    let orders = withPlacementMap { policy.plan($0) }
-    for order in orders {
+    for order in planMoves() {
       gManager.orders += 1
       let move = Move(epoch: gManager.epoch, ordinal: gManager.orders, order: order)
       note(.ordered, move)

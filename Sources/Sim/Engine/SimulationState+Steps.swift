@@ -20,7 +20,7 @@ extension SimulationState {
       run.count /= 2
       if let end = run.endInRange { return end }
     }
-    isBeyondRange = true
+    leaveRange()
     run.first = 1
     return run.end
   }

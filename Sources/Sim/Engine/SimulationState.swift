@@ -16,7 +16,7 @@ struct SimulationState: ~Copyable {
   let managers: ProtocolOptions
   let policy: any SchedulingPolicy
   /// Not an optional: looking into one counts a reference.
-  let observer: any RunObserver
+  let observer: any RunEventHandler
   let isObserved: Bool
   /// The observer wants to be told of everything.
   let isWatched: Bool
@@ -107,8 +107,8 @@ struct SimulationState: ~Copyable {
   var holdingGiant = Int.max
   var holdSince: Int64 = 0
 
-  /// A time has left the range of the clock: the run ends with an error after this instant.
-  var isBeyondRange = false
+  /// Why the run ends with an error after this instant: the first reason that was found.
+  private(set) var failure: (any Error)?
   var nextID = 0
   var metrics: MetricsCollector
   var fingerprint = Fingerprint()
@@ -117,7 +117,7 @@ struct SimulationState: ~Copyable {
 
   init(
     _ configuration: SimulationConfiguration, policy: any SchedulingPolicy, source: RequestSourceInfo,
-    observer: (any RunObserver)?
+    observer: (any RunEventHandler)?
   ) {
     let options = configuration.engine
     let lending = policy.lending
@@ -177,6 +177,17 @@ struct SimulationState: ~Copyable {
     }
     metrics = MetricsCollector(source: source, slo: configuration.slo, measured: configuration.measured)
   }
+
+  // MARK: - Failing
+
+  /// The run ends with `error` after this instant. What is done until then does not matter.
+  @inline(never)
+  mutating func fail(_ error: any Error) {
+    if failure == nil { failure = error }
+  }
+
+  /// A time has left the range of the clock.
+  mutating func leaveRange() { fail(SimulationError.beyondRange(after: SimTime(picoseconds: now))) }
 
   // MARK: - Reading at an instant
 

@@ -123,8 +123,9 @@ public struct DecisionRecord: Hashable, Sendable {
   }
 }
 
-/// Watches a run. One required method; the rest do nothing unless implemented.
-public protocol RunObserver: AnyObject {
+/// Is told what happens in a run. Nothing has a default here: whoever passes on what it is told conforms to this and not to
+/// `RunObserver`, so that what is added later cannot be forgotten.
+public protocol RunEventHandler: AnyObject {
   func requestEnded(_ record: RequestRecord)
   func sampled(_ sample: InstanceSample)
   func decided(_ decision: DecisionRecord)
@@ -139,6 +140,9 @@ public protocol RunObserver: AnyObject {
   /// A fault has begun or ended. Told to every observer, before what comes of it.
   func faulted(_ fault: FaultRecord)
 }
+
+/// Watches a run. One required method; the rest do nothing unless implemented.
+public protocol RunObserver: RunEventHandler {}
 
 extension RunObserver {
   public var watchesAll: Bool { false }

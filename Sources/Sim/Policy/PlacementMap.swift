@@ -35,7 +35,7 @@ public struct WaitingRequest: Hashable, Sendable {
 }
 
 /// What the gManager knows when it plans: a report of every instance, and the request placement map. It cannot be kept
-/// or copied.
+/// or copied. To ask it for an instance that is not there traps.
 ///
 /// Where messages take no time it is what the rManagers have: rows are read where they lie, for the instances that a
 /// planner asks about, and a plan costs nothing for the others (docs/decisions/0008). Else it is what heartbeats have told,
@@ -44,6 +44,9 @@ public struct PlacementMap: ~Copyable {
   private let state: UnsafePointer<SimulationState>
 
   fileprivate init(_ state: UnsafePointer<SimulationState>) { self.state = state }
+
+  /// Behind it the tables are not checked.
+  private func at(_ i: InstanceID) -> Int { state.pointee.checked(i) }
 
   /// When the plan is made.
   public var now: SimTime { SimTime(picoseconds: state.pointee.now) }
@@ -73,9 +76,9 @@ public struct PlacementMap: ~Copyable {
 
   /// The last heartbeat of an instance. O(1).
   public func report(_ i: InstanceID) -> InstanceReport {
-    guard keepsMap else { return state.pointee.reports[i.index] }
-    guard state.pointee.isHeard(i.index) else { return InstanceReport(usedBlocks: blocksPerInstance) }
-    return state.pointee.gManager.views[i.index].report
+    guard keepsMap else { return state.pointee.reports[at(i)] }
+    guard state.pointee.isHeard(at(i)) else { return InstanceReport(usedBlocks: blocksPerInstance) }
+    return state.pointee.gManager.views[at(i)].report
   }
 
   private var keepsMap: Bool { state.pointee.managers.keepsMap }
@@ -86,13 +89,13 @@ public struct PlacementMap: ~Copyable {
   }
 
   /// A number for the node of an instance: equal for instances of one node.
-  public func node(of i: InstanceID) -> Int { state.pointee.configuration.topology.nodeOfInstance[i.index] }
+  public func node(of i: InstanceID) -> Int { state.pointee.configuration.topology.nodeOfInstance[at(i)] }
   public func link(_ a: InstanceID, _ b: InstanceID) -> LinkCosts {
-    state.pointee.exchangeLink(a.index, b.index)
+    state.pointee.exchangeLink(at(a), at(b))
   }
   /// Whether messages get through between two instances, both ways.
   public func reaches(_ a: InstanceID, _ b: InstanceID) -> Bool {
-    state.pointee.reaches(a.index, b.index)
+    state.pointee.reaches(at(a), at(b))
   }
   public var acrossNodes: LinkCosts { state.pointee.configuration.topology.acrossNodes }
 
@@ -100,10 +103,10 @@ public struct PlacementMap: ~Copyable {
   /// could be admitted to the empty instance.
   public func forEachWaiting(at i: InstanceID, _ body: (WaitingRequest) -> Bool) {
     guard !keepsMap else {
-      for waiting in state.pointee.gManager.views[i.index].waiting where !body(waiting) { return }
+      for waiting in state.pointee.gManager.views[at(i)].waiting where !body(waiting) { return }
       return
     }
-    var slot = state.pointee.instances[i.index].queue.head
+    var slot = state.pointee.instances[at(i)].queue.head
     while slot >= 0, body(state.pointee.waitingRequest(Int(slot))) {
       slot = state.pointee.requests[Int(slot)].next
     }
@@ -114,23 +117,23 @@ public struct PlacementMap: ~Copyable {
   public func longest(at i: InstanceID, where mayMove: (RequestID) -> Bool) -> PlacementRow? {
     guard !keepsMap else {
       var longest: PlacementRow?
-      for row in told(i.index)
+      for row in told(at(i))
       where row.home == i && row.movable > longest?.movable ?? .zero && mayMove(row.request) {
         longest = row
       }
       return longest
     }
-    return state.pointee.longest(at: i.index, where: mayMove)
+    return state.pointee.longest(at: at(i), where: mayMove)
   }
 
   /// Shows what an instance hosts for requests that decode elsewhere and have blocks at home too, in no order that means
   /// anything.
   public func forEachHosted(on host: InstanceID, _ body: (PlacementRow) -> Void) {
     guard !keepsMap else {
-      for row in told(host.index) where row.home != host && isAtHome(row) { body(row) }
+      for row in told(at(host)) where row.home != host && isAtHome(row) { body(row) }
       return
     }
-    for index in state.pointee.instances[host.index].loans {
+    for index in state.pointee.instances[at(host)].loans {
       let loan = state.pointee.loans[Int(index)]
       guard loan.blocks > 0, state.pointee.hasBlocksAtHome(Int(loan.slot)) else { continue }
       body(state.pointee.hostedRow(of: loan))
@@ -139,7 +142,7 @@ public struct PlacementMap: ~Copyable {
 
   /// No more requests than this have hosted blocks on an instance. O(1).
   public func mostHosted(on host: InstanceID) -> Int {
-    keepsMap ? told(host.index).count : state.pointee.instances[host.index].loans.count
+    keepsMap ? told(at(host)).count : state.pointee.instances[at(host)].loans.count
   }
 
   /// Whether a request has blocks at its home too, as far as heartbeats tell.
@@ -152,11 +155,11 @@ public struct PlacementMap: ~Copyable {
   public func isBorrowing(_ home: InstanceID) -> Bool {
     guard !keepsMap else {
       return (0..<count).contains { host in
-        told(host).contains { $0.home == home && host != home.index && isAtHome($0) }
+        told(host).contains { $0.home == home && host != at(home) && isAtHome($0) }
       }
     }
-    guard state.pointee.instances[home.index].borrowers > 0 else { return false }
-    var slot = state.pointee.instances[home.index].batch.head
+    guard state.pointee.instances[at(home)].borrowers > 0 else { return false }
+    var slot = state.pointee.instances[at(home)].batch.head
     while slot >= 0 {
       let s = Int(slot)
       if state.pointee.requests[s].isBorrower, state.pointee.hasBlocksAtHome(s) { return true }
@@ -165,15 +168,22 @@ public struct PlacementMap: ~Copyable {
     return false
   }
 
+  /// What an instance has of a decoding request of its own, or holds for another's; `nil` if nothing. O(batch + loans), from
+  /// heartbeats O(log rows).
+  public func row(of request: RequestID, on i: InstanceID) -> PlacementRow? {
+    guard !keepsMap else { return state.pointee.gManager.views[at(i)].row(of: request) }
+    return state.pointee.row(of: request, on: at(i))
+  }
+
   /// Landed blocks that a host holds of a request.
   public func blocks(of request: RequestID, on host: InstanceID) -> Int {
     guard !keepsMap else {
-      guard let row = state.pointee.gManager.views[host.index].row(of: request), row.home != host else {
+      guard let row = state.pointee.gManager.views[at(host)].row(of: request), row.home != host else {
         return 0
       }
       return row.blocks.count
     }
-    for index in state.pointee.instances[host.index].loans {
+    for index in state.pointee.instances[at(host)].loans {
       let loan = state.pointee.loans[Int(index)]
       if loan.blocks > 0, state.pointee.requests[Int(loan.slot)].id == request.index { return loan.blocks }
     }

@@ -1,7 +1,11 @@
 /// What a policy decides. Everything else (batching, the KV ledger, messages, moves) is mechanism in `Sim`.
 ///
 /// A policy sees the cluster through a borrowed, read-only `ClusterView` that it cannot keep or change, and a
-/// request through `RequestView`, which has no output length. What it returns is checked by the engine.
+/// request through `RequestView`, which has no output length.
+///
+/// What it returns is checked: an answer that could never have been right ends the run with a `PolicyError`, which has the
+/// laws, and nothing of it is done. Orders are judged by the map that they were made from; one that has become impossible
+/// since is refused by its source, and the refusal is recorded.
 ///
 /// Left room for, and deliberately not built: handing a running request to another instance (a new kind of
 /// `MoveOrder` whose destination becomes the home), regrouping instances per iteration (`ClusterLayout` is
@@ -19,14 +23,15 @@ public protocol SchedulingPolicy: AnyObject {
   /// Whether idle instances take queued requests from others at the end of an iteration.
   var steals: Bool { get }
 
-  /// The instance that `request` is queued at. Called once, at the arrival.
+  /// The instance that `request` is queued at. Called at the arrival, and again if the request loses its home.
   func route(_ request: RequestView, _ cluster: borrowing ClusterView) -> InstanceID
 
-  /// The hosts for at most `ask.blocks` and at least `ask.minimum` blocks of a request, or `nil`. Called when
-  /// the home is full.
+  /// The hosts for at most `ask.blocks` and at least `ask.minimum` blocks of a request, each once and never the home, or
+  /// `nil`. Called when the home is full, if the mode of `lending` lends.
   func lend(_ ask: LoanRequest, _ cluster: borrowing ClusterView) -> [LoanPiece]?
 
-  /// The moves to make now, from the gManager's map. Called once a period.
+  /// The moves to make now, from the gManager's map: from a home to a host, or from a host home. Called once a period, if
+  /// the mode of `lending` plans.
   func plan(_ map: borrowing PlacementMap) -> [MoveOrder]
 
   /// The gManager has crashed, and what plans remember of each other is lost.

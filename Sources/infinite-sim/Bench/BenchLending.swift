@@ -2,10 +2,10 @@ import Results
 import Sim
 
 /// How much a run lends: counted from its decisions, in a run of its own that is not timed.
-final class BenchLending: RunObserver {
-  private(set) var requests = 0
-  private(set) var giants = 0
-  private(set) var borrowedBlocks = 0
+package final class BenchLending: RunObserver {
+  package private(set) var requests = 0
+  package private(set) var giants = 0
+  package private(set) var borrowedBlocks = 0
   private(set) var landedMoves = 0
   private(set) var fingerprint = ""
   private let instanceTokens: Int
@@ -13,7 +13,7 @@ final class BenchLending: RunObserver {
   private init(instanceTokens: Int) { self.instanceTokens = instanceTokens }
 
   /// Runs `arguments` (of `run`) in this process.
-  static func count(_ arguments: [String]) throws -> BenchLending {
+  package static func count(_ arguments: [String]) throws -> BenchLending {
     let command = try RunCommand.parse(arguments)
     let pairs = try OptionPairs(command.options.optionArguments)
     let plan = try RunPlan.make(
@@ -26,12 +26,12 @@ final class BenchLending: RunObserver {
     return lending
   }
 
-  func requestEnded(_ record: RequestRecord) {
+  package func requestEnded(_ record: RequestRecord) {
     requests += 1
     if record.prompt + record.output > instanceTokens { giants += 1 }
   }
 
-  func decided(_ decision: DecisionRecord) {
+  package func decided(_ decision: DecisionRecord) {
     switch decision.kind {
     case .borrow: borrowedBlocks += decision.blocks
     case .landed: landedMoves += 1
@@ -48,7 +48,7 @@ final class BenchLending: RunObserver {
 
   /// Throws unless the case is what it says: at least 5 % of the requests above an instance's memory, 100,000 blocks
   /// borrowed, 100 moves landed.
-  func requireFloors(_ name: String) throws(CommandFailure) {
+  package func requireFloors(_ name: String) throws(CommandFailure) {
     guard giants * 20 >= requests, borrowedBlocks >= 100_000, landedMoves >= 100 else {
       throw CommandFailure(
         .runFailed,

@@ -25,13 +25,13 @@ struct BenchMeasurement {
 }
 
 /// Median and quartiles (linear between order statistics).
-struct Quartiles {
-  var lower: Double
-  var median: Double
-  var upper: Double
+package struct Quartiles {
+  package var lower: Double
+  package var median: Double
+  package var upper: Double
 
   /// Of at least one value.
-  init(_ values: [Double]) {
+  package init(_ values: [Double]) {
     let sorted = values.sorted()
     func at(_ share: Double) -> Double {
       let place = share * Double(sorted.count - 1)

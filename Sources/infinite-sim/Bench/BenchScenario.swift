@@ -1,14 +1,14 @@
 /// A fixed case that `infinite-sim bench` times.
-struct BenchScenario {
-  var name: String
+package struct BenchScenario {
+  package var name: String
   var summary: String
-  var trace: Trace
+  package var trace: Trace
   /// Arguments of `run`, without the trace.
-  var arguments: [String]
+  package var arguments: [String]
   var targets: [Target] = []
   var requiresLending = false
 
-  enum Trace {
+  package enum Trace {
     /// A public trace, by its path under the data folder.
     case data(String)
     /// A generator, by its name among the recipes.
@@ -38,11 +38,11 @@ struct BenchScenario {
   }
 
   /// The scenarios of a name or of a group (`outputs`, `small`, `all`); empty if there are none.
-  static func named(_ name: String) -> [BenchScenario] {
+  package static func named(_ name: String) -> [BenchScenario] {
     all.filter { name == "all" || $0.name == name || $0.name.hasPrefix(name + "-") && name != "w1" }
   }
 
-  static let all: [BenchScenario] = real + outputs + small
+  package static let all: [BenchScenario] = real + outputs + small
 
   private static let real: [BenchScenario] = [
     BenchScenario(

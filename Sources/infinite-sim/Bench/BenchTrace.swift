@@ -2,14 +2,20 @@ import Foundation
 import Workloads
 
 /// Finds or generates the trace of a scenario.
-struct BenchTrace {
+package struct BenchTrace {
   var data: String
   var recipes: String
   /// Where generated traces go; those that are there are taken.
   var folder: URL
 
+  package init(data: String, recipes: String, folder: URL) {
+    self.data = data
+    self.recipes = recipes
+    self.folder = folder
+  }
+
   /// The path of the trace; `nil` if it is a public one that is not on this machine.
-  func path(_ trace: BenchScenario.Trace) throws -> String? {
+  package func path(_ trace: BenchScenario.Trace) throws -> String? {
     switch trace {
     case .data(let file):
       let path = data + "/" + file

@@ -39,7 +39,7 @@ struct RunJob: Sendable {
     let spool = RunSpool(kept)
     let source = try workload.open()
     let bound = BoundCollector(plan, arrivalsAreFixed: !source.isClosedLoop)
-    let observer: any RunObserver = kept == .summary ? bound : ObserverList([spool, bound])
+    let observer: any RunEventHandler = kept == .summary ? bound : ObserverList([spool, bound])
     let summary = try plan.simulate(source, observer, nil)
     var finished = FinishedRun(
       manifest: plan.manifest(workload),

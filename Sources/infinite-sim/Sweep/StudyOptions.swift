@@ -6,7 +6,7 @@ import Workloads
 extension Vocabulary {
   /// What a study may set: the options of `run`, read off their declaration, less those that do not belong to a
   /// point, and the settings of the engine and the policies.
-  static let ofRuns: Vocabulary = {
+  package static let ofRuns: Vocabulary = {
     let excluded: Set = [
       "seed", "db", "force", "json", "timing", "quiet", "step-by-step", "option-arguments", "reading",
     ]

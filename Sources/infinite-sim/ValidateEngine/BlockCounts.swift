@@ -2,7 +2,7 @@ import Foundation
 import Sim
 
 /// KV capacities that engines reported, against the account of `KVCapacity`.
-enum BlockCounts {
+package enum BlockCounts {
   /// Assumed of DistServe's runs: a utilisation of 0.95 and OPT's longest prompt as the token budget.
   static let distServe = KVMemorySettings(utilisation: 0.95, maxBatchedTokens: 2_048)
 
@@ -43,7 +43,7 @@ enum BlockCounts {
 
   /// KV tokens that a vLLM start-up log reports: "# GPU blocks: N" of `blockSize` tokens, or
   /// "GPU KV cache size: N tokens".
-  static func tokens(inLog text: String, file: String, blockSize: Int) throws -> Int {
+  package static func tokens(inLog text: String, file: String, blockSize: Int) throws -> Int {
     for line in text.split(whereSeparator: \.isNewline) {
       if let blocks = number(after: "# GPU blocks: ", in: line) { return blocks * blockSize }
       if let tokens = number(after: "GPU KV cache size: ", in: line) { return tokens }

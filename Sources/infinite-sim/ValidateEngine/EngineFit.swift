@@ -9,18 +9,18 @@ import Sim
 #endif
 
 /// Fits an engine profile to decode iterations: least squares of log(predicted / measured).
-struct EngineFit {
+package struct EngineFit {
   /// The model that profiles are fitted on; all others are held out.
   static let fitted = "opt-13b"
   /// What they are fitted to.
-  static let operation = "decode iteration"
+  package static let operation = "decode iteration"
 
   /// A constant of a profile that is fitted.
-  struct Parameter: Sendable {
-    var name: String
+  package struct Parameter: Sendable {
+    package var name: String
     var unit: String
-    var get: @Sendable (EngineProfile) -> Double
-    var set: @Sendable (inout EngineProfile, Double) -> Void
+    package var get: @Sendable (EngineProfile) -> Double
+    package var set: @Sendable (inout EngineProfile, Double) -> Void
   }
 
   private static let hostSingle = Parameter(
@@ -37,7 +37,7 @@ struct EngineFit {
     set: { $0.decodeBandwidthShare = $1 })
 
   /// The free parameters of a profile of the catalogue; empty for those that no whole iteration was fitted to.
-  static func parameters(of engine: EngineProfile) -> [Parameter] {
+  package static func parameters(of engine: EngineProfile) -> [Parameter] {
     switch engine.name {
     case EngineCatalog.vllm2023Eager.name: [hostSingle, hostSharded, perSequence]
     case EngineCatalog.cudaGraph.name: [gap, perSequence, bandwidth]
@@ -47,7 +47,9 @@ struct EngineFit {
 
   /// The profile whose free parameters fit `measurements` best: from its present ones, a search along each
   /// parameter in turn, in steps that are halved from 32 % to 0.05 %.
-  static func fit(_ engine: EngineProfile, to measurements: [EngineMeasurement], on hardware: HardwareSpec)
+  package static func fit(
+    _ engine: EngineProfile, to measurements: [EngineMeasurement], on hardware: HardwareSpec
+  )
     throws
     -> EngineProfile
   {

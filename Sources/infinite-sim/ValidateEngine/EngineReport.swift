@@ -2,14 +2,14 @@ import Results
 import Sim
 
 /// What `validate engine` prints.
-struct EngineReport {
+package struct EngineReport {
   var validation: EngineValidation
   var showsPoints: Bool
   var showsFit: Bool
 
   /// The target of issue 3 for whole decode iterations, and the groups that it names.
-  static let targetMAPE = 0.10
-  static let targetP90 = 0.15
+  package static let targetMAPE = 0.10
+  package static let targetP90 = 0.15
   static func isTarget(_ point: ScoredPoint) -> Bool {
     point.operation == EngineFit.operation
       && (point.group.hasSuffix("opt-13b TP1") || point.group.hasSuffix("opt-66b TP8"))

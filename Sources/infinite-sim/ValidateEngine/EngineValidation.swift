@@ -3,7 +3,7 @@ import Results
 import Sim
 
 /// The measurements of a folder and what the model says of them.
-struct EngineValidation {
+package struct EngineValidation {
   let hardware: HardwareSpec
   /// DistServe's coefficients with the profile that they are scored by.
   private var profiles: [(file: String, profile: DistServeProfile, engine: EngineProfile)] = []
@@ -14,11 +14,11 @@ struct EngineValidation {
   /// The files that were scored.
   private(set) var files: [String] = []
   /// Profiles fitted anew, with those they replace.
-  private(set) var fits: [(before: EngineProfile, after: EngineProfile, points: Int)] = []
+  package private(set) var fits: [(before: EngineProfile, after: EngineProfile, points: Int)] = []
   var scored: [ScoredPoint] = []
 
   /// Reads all files in `data` that have a known form. Throws when there is no such folder or no such file.
-  init(data: String, hardware: HardwareSpec, ownEngine: EngineProfile) throws {
+  package init(data: String, hardware: HardwareSpec, ownEngine: EngineProfile) throws {
     self.hardware = hardware
     guard let names = try? FileManager.default.contentsOfDirectory(atPath: data).sorted() else {
       throw CommandFailure(.missingInput, "--data \(data): there is no such folder")
@@ -66,7 +66,7 @@ struct EngineValidation {
   }
 
   /// Fits each engine profile to the decode iterations of OPT-13B in its file.
-  mutating func fitProfiles() throws {
+  package mutating func fitProfiles() throws {
     for index in profiles.indices {
       let engine = profiles[index].engine
       guard !EngineFit.parameters(of: engine).isEmpty else { continue }

@@ -1,10 +1,10 @@
 import Sim
 
 /// A user's own whole iterations: one row each, in milliseconds.
-enum IterationCSV {
+package enum IterationCSV {
   /// `model` is a preset; `batch` requests decode, each attending to `context` tokens; `prefill` new tokens of one
   /// prompt join after `cached` ones (0 for none).
-  static let header = "model,tp,pp,batch,context,prefill,cached,ms"
+  package static let header = "model,tp,pp,batch,context,prefill,cached,ms"
 
   /// The rows of `text` as measurements of `engine`.
   static func measurements(file: String, text: String, engine: EngineProfile) throws -> [EngineMeasurement] {
