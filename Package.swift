@@ -40,10 +40,11 @@ let package = Package(
       name: "Workloads",
       dependencies: ["Sim", "CZlib", "CZstd", .product(name: "Yams", package: "Yams")],
       swiftSettings: strict),
+    .target(name: "Results", dependencies: ["Sim"], swiftSettings: strict),
     .target(
-      name: "Results",
+      name: "Storage",
       dependencies: [
-        "Sim", .product(name: "GRDB", package: "GRDB.swift"),
+        "Results", "Sim", .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "GRDBSQLite", package: "GRDB.swift"),
       ],
       swiftSettings: strict),
@@ -51,7 +52,7 @@ let package = Package(
     .target(
       name: "Reporting",
       dependencies: [
-        "Formatting", "Results", "Sim", "Studies", .product(name: "GRDB", package: "GRDB.swift"),
+        "Formatting", "Results", "Sim", "Storage", "Studies", .product(name: "GRDB", package: "GRDB.swift"),
       ],
       swiftSettings: strict),
     .target(name: "CDistAttention", path: "Sources/Reference/CPUKernel"),
@@ -89,9 +90,8 @@ let package = Package(
     .executableTarget(
       name: "infinite-sim",
       dependencies: [
-        "Runs", "Workbench", "Calibration", "Formatting", "Policies", "Reporting", "Results", "Sim",
-        "Studies",
-        "Workloads", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Runs", "Workbench", "Calibration", "Formatting", "Policies", "Reporting", "Results", "Sim", "Storage",
+        "Studies", "Workloads", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
     .target(name: "PTXInterpreter", path: "Tests/PTX", swiftSettings: strict),
@@ -116,15 +116,15 @@ let package = Package(
     .testTarget(
       name: "WorkloadsTests", dependencies: ["Workloads", "Sim", "CZlib", "CZstd"], swiftSettings: strict),
     .target(
-      name: "FuzzTargets", dependencies: ["Calibration", "Results", "Studies", "Workloads"],
+      name: "FuzzTargets", dependencies: ["Calibration", "Results", "Storage", "Studies", "Workloads"],
       path: "Fuzz/Targets", swiftSettings: strict),
     .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], swiftSettings: strict),
-    .testTarget(name: "ResultsTests", dependencies: ["Results"], swiftSettings: strict),
+    .testTarget(name: "ResultsTests", dependencies: ["Results", "Storage"], swiftSettings: strict),
     .testTarget(
       name: "ReportingTests",
       dependencies: [
         .product(name: "GRDB", package: "GRDB.swift"), "Formatting", "Policies", "Reporting", "Results",
-        "Sim", "Studies",
+        "Sim", "Storage", "Studies",
         "TestSupport", "Torture",
       ],
       swiftSettings: strict),
@@ -140,8 +140,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "infinite-sim", "Calibration", "Policies", "Reference", "Reporting", "Results", "Sim", "Studies",
-        "Torture", "Workloads",
+        "infinite-sim", "Calibration", "Policies", "Reference", "Reporting", "Results", "Sim", "Storage",
+        "Studies", "Torture", "Workloads",
       ],
       swiftSettings: strict),
     .testTarget(name: "StudiesTests", dependencies: ["Studies", "Results"], swiftSettings: strict),

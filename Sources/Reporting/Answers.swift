@@ -2,6 +2,7 @@ import Formatting
 import Foundation
 import GRDB
 import Results
+import Storage
 import Studies
 
 /// Answers a template's expressions, conditions and tables from the database.

@@ -42,9 +42,8 @@ public struct BoundResult: Hashable, Sendable {
 public struct SummaryError: Error, Hashable, Sendable, CustomStringConvertible {
   public var key: String
 
-  package init(key: String) {
-    self.key = key
-  }
+  package init(key: String) { self.key = key }
+
   public var description: String { "the stored summary has no usable \"\(key)\"" }
 }
 

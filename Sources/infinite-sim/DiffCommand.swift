@@ -3,6 +3,7 @@ import Formatting
 import ArgumentParser
 import Foundation
 import Results
+import Storage
 import Studies
 
 /// `infinite-sim diff`: which points of two databases differ by more than their spread, and why.

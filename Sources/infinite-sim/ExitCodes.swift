@@ -4,6 +4,7 @@ import Reporting
 import Results
 import Runs
 import Sim
+import Storage
 import Studies
 import Workloads
 

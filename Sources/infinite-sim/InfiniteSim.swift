@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Results
 import Runs
+import Storage
 import Workbench
 
 /// The program.

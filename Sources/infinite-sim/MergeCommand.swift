@@ -2,6 +2,7 @@ import Runs
 import Formatting
 import ArgumentParser
 import Results
+import Storage
 import Studies
 
 /// `infinite-sim merge`: the shards of a study become one database.

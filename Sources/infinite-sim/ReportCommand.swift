@@ -3,6 +3,7 @@ import ArgumentParser
 import Foundation
 import Reporting
 import Results
+import Storage
 
 /// `infinite-sim report`: a database in tables and figures.
 struct ReportCommand: ParsableCommand {

@@ -3,6 +3,7 @@ import ArgumentParser
 import Reporting
 import Results
 import Sim
+import Storage
 
 /// `infinite-sim run`: one policy on one trace.
 struct RunCommand: ParsableCommand {

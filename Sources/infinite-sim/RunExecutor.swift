@@ -2,6 +2,7 @@ import Runs
 import Foundation
 import Results
 import Sim
+import Storage
 import Studies
 
 /// What one run gave.

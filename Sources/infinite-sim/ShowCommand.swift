@@ -2,6 +2,7 @@ import Runs
 import ArgumentParser
 import Reporting
 import Results
+import Storage
 
 /// `infinite-sim show`: why one thing happened in a stored run.
 struct ShowCommand: ParsableCommand {

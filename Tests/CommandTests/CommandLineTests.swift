@@ -2,6 +2,7 @@ import Runs
 import ArgumentParser
 import Results
 import Sim
+import Storage
 import Studies
 import Testing
 import Workloads

@@ -2,6 +2,7 @@ import Calibration
 import Foundation
 import Results
 import Sim
+import Storage
 import Testing
 
 @Suite struct EndToEndTests {

@@ -2,6 +2,7 @@ import infinite_sim
 import Runs
 import Results
 import Sim
+import Storage
 
 /// A plan without an engine: it rejects the requests whose prompts are longer than `longestPrompt`, completes
 /// the rest, and emits `rate` output tokens per second.

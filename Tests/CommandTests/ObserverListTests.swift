@@ -2,6 +2,7 @@ import Sim
 import Testing
 import Torture
 
+import Runs
 import infinite_sim
 
 /// `ObserverList` conforms to a protocol without defaults, and so does the spy: a requirement that is added later compiles in

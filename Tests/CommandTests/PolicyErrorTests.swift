@@ -1,6 +1,7 @@
 import Foundation
 import Results
 import Sim
+import Storage
 import Testing
 
 import infinite_sim

@@ -5,6 +5,7 @@ import Foundation
 import Reporting
 import Results
 import Sim
+import Storage
 import Testing
 
 @Suite struct ReportTests {

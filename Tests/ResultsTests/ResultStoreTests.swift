@@ -4,6 +4,7 @@ import Sim
 import Testing
 
 import Results
+import Storage
 
 @Suite struct ResultStoreTests {
   let folder: TemporaryFolder

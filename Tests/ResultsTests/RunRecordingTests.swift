@@ -3,6 +3,7 @@ import Testing
 
 import Results
 import Sim
+import Storage
 
 @Suite("A run is written on a thread of its own")
 struct RunRecordingTests {

@@ -3,6 +3,7 @@ import Formatting
 import Foundation
 import Reporting
 import Results
+import Storage
 
 /// Has the points of a study run by Slurm: chunks of them as tasks of a job array, each into a shard of its own; then
 /// merges the shards.

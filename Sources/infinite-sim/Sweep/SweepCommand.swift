@@ -3,6 +3,7 @@ import Formatting
 import ArgumentParser
 import Foundation
 import Results
+import Storage
 import Studies
 
 /// Who runs the points of a sweep.

@@ -1,66 +1,6 @@
 import GRDB
+import Results
 import Sim
-
-/// A row of the `sweep` table.
-public struct StoredSweep: Sendable {
-  public var id: Int64
-  public var name: String
-  public var question: String
-  /// The study's YAML.
-  public var study: String
-  public var programVersion: String
-  public var startedAt: String
-}
-
-/// What names a row of `sweep_point`.
-public struct SweepPointKey: Hashable, Sendable {
-  public var sweep: Int64
-  public var grid: String
-  public var label: String
-  /// A JSON object, axis to the value's name, with sorted keys.
-  public var axes: String
-  public var seed: Int
-  /// "whole" or "common".
-  public var heat: String
-
-  public init(sweep: Int64, grid: String, label: String, axes: String, seed: Int, heat: String) {
-    (self.sweep, self.grid, self.label) = (sweep, grid, label)
-    (self.axes, self.seed, self.heat) = (axes, seed, heat)
-  }
-}
-
-/// A row of `sweep_point` with its run.
-public struct StoredPoint: Sendable {
-  public var key: SweepPointKey
-  /// `nil` for a failed point.
-  public var run: StoredRun?
-  /// Why the point failed.
-  public var error: String?
-}
-
-/// A finished run that waits to be stored: what its simulation gave and the rows to be kept of it.
-public struct FinishedRun: Sendable {
-  public var manifest: Manifest
-  public var result: RunResult
-  public var digest: RequestDigest
-  public var kept: KeptRows
-  public var requests: [EndedRequest] = []
-  /// What instances did.
-  public var work: [TimeAccount.Spent] = []
-  public var samples: [InstanceSample] = []
-  public var decisions: [DecisionRecord] = []
-  /// ISO 8601, UTC.
-  public var startedAt: String
-  public var finishedAt: String
-
-  public init(
-    manifest: Manifest, result: RunResult, digest: RequestDigest, kept: KeptRows, startedAt: String,
-    finishedAt: String
-  ) {
-    (self.manifest, self.result, self.digest, self.kept) = (manifest, result, digest, kept)
-    (self.startedAt, self.finishedAt) = (startedAt, finishedAt)
-  }
-}
 
 extension ResultStore {
   // MARK: - Writing

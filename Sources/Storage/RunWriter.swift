@@ -1,4 +1,5 @@
 import GRDB
+import Results
 import Sim
 
 /// Writes the rows of a run into the transaction that is open.

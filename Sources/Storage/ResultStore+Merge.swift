@@ -1,4 +1,5 @@
 import GRDB
+import Results
 
 /// Why shards cannot be merged. Nothing was changed.
 public enum MergeError: Error, Hashable, Sendable, CustomStringConvertible {

@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import Results
 import Sim
 
 /// The SQLite database of runs.
@@ -10,7 +11,7 @@ import Sim
 ///     }
 ///
 /// A run is one transaction: it is there whole or not at all. A run that throws leaves a row with its error.
-public final class ResultStore: Sendable {
+public final class ResultStore: StoredStudies, Sendable {
   /// The schema that this program writes.
   public static let schemaVersion = Schema.steps.count
 

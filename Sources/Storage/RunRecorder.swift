@@ -1,3 +1,4 @@
+import Results
 import Sim
 
 /// Watches a run for `ResultStore.record`.
@@ -72,18 +73,6 @@ enum RunMessage: Sendable {
   case batch(RunBatch)
   case completed(RunResult, work: [TimeAccount.Spent], finishedAt: String)
   case abandoned
-}
-
-/// A request that has ended, and where its time went.
-public struct EndedRequest: Hashable, Sendable {
-  public var record: RequestRecord
-  /// `nil` if nothing was told of its life.
-  public var account: RequestAccount?
-
-  public init(record: RequestRecord, account: RequestAccount?) {
-    self.record = record
-    self.account = account
-  }
 }
 
 /// Rows to be written, each kind in the order in which it was told.

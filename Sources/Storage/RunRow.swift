@@ -1,4 +1,5 @@
 import GRDB
+import Results
 import Sim
 
 /// Writes rows of the `run` table.
@@ -51,72 +52,5 @@ enum RunRow {
   static func fail(_ db: Database, id: Int64, error: String) throws {
     try db.execute(
       sql: "UPDATE run SET status = 'failed', error = ? WHERE id = ?", arguments: [error, id])
-  }
-}
-
-/// What is kept of a run besides its own row.
-public enum KeptRows: String, CaseIterable, Sendable {
-  /// Nothing.
-  case summary
-  /// A row per request.
-  case requests
-  /// Samples of instances and decisions of policies as well.
-  case all
-
-  /// Whether a run that has these rows has those too.
-  public func includes(_ other: KeptRows) -> Bool { superset(of: other).contains(self) }
-
-  private func superset(of rows: KeptRows) -> [KeptRows] {
-    switch rows {
-    case .summary: [.summary, .requests, .all]
-    case .requests: [.requests, .all]
-    case .all: [.all]
-    }
-  }
-
-  /// Those that include these, as SQL literals.
-  var superset: String { superset(of: self).map { "'\($0.rawValue)'" }.joined(separator: ", ") }
-}
-
-/// What comparisons and warnings need of a run's requests.
-public struct RequestDigest: Hashable, Sendable {
-  /// Ids of the rejected requests, ascending.
-  public var rejected: [Int]
-  public var longest: LongestRequests
-
-  public init(rejected: [Int], longest: LongestRequests) {
-    (self.rejected, self.longest) = (rejected, longest)
-  }
-}
-
-/// A row of the `run` table.
-public struct StoredRun: Sendable {
-  public enum Status: Sendable {
-    case completed(RunResult)
-    /// The text of the error that ended the run.
-    case failed(String)
-  }
-
-  public var id: Int64
-  /// The manifest's canonical JSON.
-  public var manifest: String
-  public var manifestHash: String
-  public var status: Status
-  public var policy: String
-  public var trace: String
-  public var seed: Int
-  public var programVersion: String
-  public var startedAt: String
-  /// `nil` for a failed run.
-  public var finishedAt: String?
-  /// Which rows there are besides the run's own.
-  public var kept: KeptRows
-  /// `nil` where the request rows say it, as in databases of schema 1.
-  public var requests: RequestDigest?
-
-  /// What the run was reported by, if it completed.
-  public var result: RunResult? {
-    guard case .completed(let result) = status else { return nil }
-    return result
   }
 }

@@ -1,4 +1,5 @@
 import GRDB
+import Results
 import Sim
 
 // What was written of a run, read back.
@@ -15,22 +16,9 @@ extension Row {
 
 extension StoredRun {
   init(row: Row) throws {
-    id = try row.value("id")
-    manifest = try row.value("manifest")
-    manifestHash = try row.value("manifest_hash")
     let error: String? = try row.value("error")
-    status =
-      if let error { .failed(error) } else {
-        .completed(try RunResult(JSON(parsing: row.value("summary"))))
-      }
-    policy = try row.value("policy")
-    trace = try row.value("trace")
-    seed = try row.value("seed")
-    programVersion = try row.value("program_version")
-    startedAt = try row.value("started_at")
-    finishedAt = try row.value("finished_at")
-    guard let rows = KeptRows(rawValue: try row.value("kept")) else { throw SummaryError(key: "kept") }
-    kept = rows
+    guard let kept = KeptRows(rawValue: try row.value("kept")) else { throw SummaryError(key: "kept") }
+    var requests: RequestDigest?
     if let ids: String = try row.value("rejected_requests") {
       requests = RequestDigest(
         rejected: try JSON(parsing: ids).elements?.compactMap(\.integer) ?? [],
@@ -38,6 +26,13 @@ extension StoredRun {
           prompt: try row.value("longest_prompt_tokens") as Int? ?? 0,
           context: try row.value("longest_context_tokens") as Int? ?? 0))
     }
+    try self.init(
+      id: row.value("id"), manifest: row.value("manifest"), manifestHash: row.value("manifest_hash"),
+      status: error.map(Status.failed)
+        ?? .completed(RunResult(JSON(parsing: row.value("summary")))),
+      policy: row.value("policy"), trace: row.value("trace"), seed: row.value("seed"),
+      programVersion: row.value("program_version"), startedAt: row.value("started_at"),
+      finishedAt: row.value("finished_at"), kept: kept, requests: requests)
   }
 }
 
