@@ -90,7 +90,8 @@ let package = Package(
     .executableTarget(
       name: "infinite-sim",
       dependencies: [
-        "Runs", "Workbench", "Calibration", "Formatting", "Policies", "Reporting", "Results", "Sim", "Storage",
+        "Runs", "Workbench", "Calibration", "Formatting", "Policies", "Reporting", "Results", "Sim",
+        "Storage",
         "Studies", "Workloads", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -140,8 +141,9 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "infinite-sim", "Calibration", "Policies", "Reference", "Reporting", "Results", "Sim", "Storage",
-        "Studies", "Torture", "Workloads",
+        "infinite-sim", "Calibration", "Policies", "Reference", "Reporting", "Results", "Runs", "Sim",
+        "Storage",
+        "Studies", "Torture", "Workbench", "Workloads",
       ],
       swiftSettings: strict),
     .testTarget(name: "StudiesTests", dependencies: ["Studies", "Results"], swiftSettings: strict),

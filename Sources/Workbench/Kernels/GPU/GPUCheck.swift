@@ -1,3 +1,5 @@
+import Runs
+import Formatting
 import Foundation
 import Reference
 import ReferenceCUDA

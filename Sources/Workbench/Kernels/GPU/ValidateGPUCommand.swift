@@ -1,3 +1,4 @@
+import Runs
 import ArgumentParser
 import Foundation
 
@@ -75,7 +76,7 @@ struct ValidateGPUCommand: ParsableCommand {
       ) { report in
         try files?.json.write(report.json())
         try files?.text.write(report.text)
-      }, program: InfiniteSim.programVersion, commit: commit, date: date)
+      }, program: ThisProgram.version, commit: commit, date: date)
     let report = try check.run()
     try writeToStandardOutput(report.text)
     if !report.failures.isEmpty {
