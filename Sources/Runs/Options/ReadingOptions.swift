@@ -22,7 +22,7 @@ package struct ReadingOptions: ParsableArguments, Sendable {
   @Option(help: ArgumentHelp("Seconds of a client pool that are drawn.", valueName: "from:to"))
   var poolSpan: String?
   @Flag(help: "Take rows in any order of time and sort them in memory.")
-  package var sort = false
+  var sort = false
 
   package init() {}
 
@@ -56,7 +56,7 @@ package struct ReadingOptions: ParsableArguments, Sendable {
   }
 
   /// What of this changes the requests; `nil` if nothing does. The format does not: a file is of one.
-  package var manifest: JSON? {
+  var manifest: JSON? {
     var members: [JSON.Member] = []
     if lenient { members.append(.init("lenient", .bool(true))) }
     if let arrivals { members.append(.init("arrivals", .string(arrivals))) }

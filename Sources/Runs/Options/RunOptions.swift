@@ -29,22 +29,22 @@ package struct RunOptions: ParsableArguments, Sendable {
   @Option(help: "Hardware profile, or the path of a YAML file; see `infinite-sim hardware`.")
   package var hardware = "a100-measured"
   @Option(help: ArgumentHelp("Engine profile; see `infinite-sim engines`. (default: the hardware's)"))
-  package var engineProfile: String?
+  var engineProfile: String?
   @Option(
     help: ArgumentHelp("Decode attention: flashinfer, flash-attention or no-split. (default: the profile's)"))
-  package var decodeKernel: DecodeKernel?
+  var decodeKernel: DecodeKernel?
   @Option(help: "Element of the KV cache: model (as the weights), fp8 or int8 (half the bytes, unvalidated).")
-  package var kvDtype = KVType.model
+  var kvDtype = KVType.model
   @Flag(help: "Ranks of a TP group hold whole experts, 1 / TP of them, instead of a slice of each.")
-  package var expertParallel = false
+  var expertParallel = false
   @Option(help: "Nodes of the cluster.")
   package var nodes = 1
   @Option(help: "GPUs of a node.")
   package var gpusPerNode = 8
   @Option(help: ArgumentHelp("Link between nodes; see `infinite-sim hardware`. (default: the profile's)"))
-  package var interNode: String?
+  var interNode: String?
   @Option(help: "Share of GPU memory that the engine uses, above 0 and at most 1.")
-  package var gpuMemoryUtilization = 0.9
+  var gpuMemoryUtilization = 0.9
 
   @Option(help: "Ranks of a tensor-parallel group. (default: 1)")
   package var tp: Int?
@@ -73,7 +73,7 @@ package struct RunOptions: ParsableArguments, Sendable {
   @Option(help: "Divide all arrival times by this.")
   package var rateScale = "1"
   @Option(help: "Take the first N requests of the trace.")
-  package var limit: Int?
+  var limit: Int?
   @Option(help: "Shorten prompts until prompt + output is at most N tokens.")
   package var clipTotal: Int?
   @Flag(help: "All requests arrive at time 0.")
@@ -89,13 +89,13 @@ package struct RunOptions: ParsableArguments, Sendable {
 
   @Flag(
     help: "Share leading blocks of prompts that the trace says are alike (hash_ids, or a session's prefix).")
-  package var prefixCaching = false
+  var prefixCaching = false
   @Flag(help: "A session's next request arrives its think time after the simulated end of the one before.")
   package var closedLoop = false
 
   @Option(
     help: ArgumentHelp("Faults of the simulated cluster, a YAML file (docs/faults.md).", valueName: "file"))
-  package var faults: String?
+  var faults: String?
 
   @OptionGroup(title: "Reading the trace") package var reading: ReadingOptions
 

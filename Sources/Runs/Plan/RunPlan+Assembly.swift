@@ -15,23 +15,23 @@ package enum LayoutScope {
 
 /// A policy with the cluster cut as it wants it.
 struct PlacedPolicy {
-  package var name: String
-  package var layout: ClusterLayout
+  var name: String
+  var layout: ClusterLayout
   /// How many instances of vllm-m one of its instances stands for: sequences and blocks are multiplied by it.
   var multiple = 1
   /// Sequences per instance, if an option of the policy sets them.
-  package var maxNumSeqs: Int?
+  var maxNumSeqs: Int?
   /// All options of the policy, defaults filled in.
-  package var options: [String: String] = [:]
+  var options: [String: String] = [:]
   /// How the policy lends.
-  package var lending = LendingOptions()
+  var lending = LendingOptions()
 }
 
 /// The model and the cluster that the options name.
 package struct Machine {
-  package var model: ModelSpec
-  package var cluster: ClusterSpec
-  package var engine: EngineProfile
+  var model: ModelSpec
+  var cluster: ClusterSpec
+  var engine: EngineProfile
   /// What the model's file says and the simulator leaves out.
   var notes: [String] = []
 

@@ -30,7 +30,7 @@ package struct RunPlan {
   package var manifest: @Sendable (_ workload: Workload) -> Manifest
   /// The bounds on what any placement of these instances could serve (docs/bound.md), without requests yet: as charged,
   /// and in full where that is another.
-  package var bounds: (_ arrivalsAreFixed: Bool) -> [ThroughputBound]
+  var bounds: (_ arrivalsAreFixed: Bool) -> [ThroughputBound]
   /// Replays the requests; a fresh policy each time.
   package var simulate: Simulate
   /// The same without faults, if there are any.

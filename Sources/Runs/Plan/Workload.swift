@@ -147,7 +147,7 @@ extension Workload {
 
 /// The requests of another source without some of them, arrivals counted from the first that is left.
 struct FilteredSource: RequestSource {
-  package let info: RequestSourceInfo
+  let info: RequestSourceInfo
   private var rest: Rest
   private let start: SimTime
 
@@ -169,13 +169,13 @@ struct FilteredSource: RequestSource {
     rest = Rest(base: try open(), dropped: dropped)
   }
 
-  package mutating func next() throws -> TraceRequest? {
+  mutating func next() throws -> TraceRequest? {
     guard var request = try rest.next() else { return nil }
     request.arrival = SimTime(picoseconds: (request.arrival - start).picoseconds)
     return request
   }
 
-  package var prefix: ContiguousArray<UInt64> { rest.base.prefix }
+  var prefix: ContiguousArray<UInt64> { rest.base.prefix }
 
   /// One pass over what is left, arrivals as they are.
   private struct Rest {

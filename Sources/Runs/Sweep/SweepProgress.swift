@@ -43,7 +43,7 @@ package final class SweepProgress: Sendable {
   }
 
   /// "12 of 40 runs (30 %), 14 s left".
-  package static func text(done: Int, total: Int, elapsed: Double) -> String {
+  static func text(done: Int, total: Int, elapsed: Double) -> String {
     let left = Double(total - done) * elapsed / Double(max(done, 1))
     return
       "\(grouped(done)) of \(grouped(total)) runs (\(done * 100 / max(total, 1)) %), \(figure(left.rounded(.up))) s left"

@@ -45,7 +45,7 @@ struct ScoredPoint {
   /// What tells it from others of its group.
   var label: String
   var measured: Double
-  package var predicted: Double
+  var predicted: Double
   var isHeldOut: Bool
 
   /// predicted / measured − 1.
