@@ -71,7 +71,8 @@ let package = Package(
     .target(
       name: "Studies", dependencies: ["Results", "Sim", .product(name: "Yams", package: "Yams")],
       swiftSettings: strict),
-    // What `run` is told and what is to be run: no database, so that it and `Workbench` are compiled beside GRDB.
+    // The command line: what both halves of it need, the half without a database, the half with one, and the program. The
+    // halves do not know each other: they are compiled side by side, and hardly anything after them.
     .target(
       name: "Runs",
       dependencies: [
@@ -87,12 +88,18 @@ let package = Package(
         "Torture", "Workloads", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
+    .target(
+      name: "Experiments",
+      dependencies: [
+        "Formatting", "Reporting", "Results", "Runs", "Sim", "Storage", "Studies",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
     .executableTarget(
       name: "infinite-sim",
       dependencies: [
-        "Runs", "Workbench", "Calibration", "Formatting", "Policies", "Reporting", "Results", "Sim",
-        "Storage",
-        "Studies", "Workloads", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Calibration", "Experiments", "Policies", "Reporting", "Results", "Runs", "Sim", "Storage", "Studies",
+        "Workbench", "Workloads", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
     .target(name: "PTXInterpreter", path: "Tests/PTX", swiftSettings: strict),
@@ -141,9 +148,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "infinite-sim", "Calibration", "Policies", "Reference", "Reporting", "Results", "Runs", "Sim",
-        "Storage",
-        "Studies", "Torture", "Workbench", "Workloads",
+        "infinite-sim", "Calibration", "Experiments", "Policies", "Reference", "Reporting", "Results", "Runs",
+        "Sim", "Storage", "Studies", "Torture", "Workbench", "Workloads",
       ],
       swiftSettings: strict),
     .testTarget(name: "StudiesTests", dependencies: ["Studies", "Results"], swiftSettings: strict),

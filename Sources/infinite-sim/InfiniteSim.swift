@@ -1,4 +1,5 @@
 import ArgumentParser
+import Experiments
 import Foundation
 import Results
 import Runs
@@ -20,10 +21,7 @@ struct InfiniteSim: ParsableCommand {
       manifest \(Manifest.version)
       database schema \(ResultStore.schemaVersion)
       """,
-    subcommands: [
-      RunCommand.self, CompareCommand.self, SweepCommand.self, MergeCommand.self, DiffCommand.self,
-      ReportCommand.self, ShowCommand.self,
-    ] + Workbench.commands)
+    subcommands: Experiments.commands + Workbench.commands)
 
   static func main() {
     // A file that may not grow is an error of the write, with a sentence, and not the end of the process.

@@ -3,7 +3,7 @@ import Testing
 import Torture
 
 import Runs
-import infinite_sim
+import Experiments
 
 /// `ObserverList` conforms to a protocol without defaults, and so does the spy: a requirement that is added later compiles in
 /// neither until it is written down.

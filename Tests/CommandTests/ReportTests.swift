@@ -1,4 +1,4 @@
-import infinite_sim
+import Experiments
 import Runs
 import Formatting
 import Foundation
