@@ -113,13 +113,6 @@ public enum Torture {
         law: "after the last arrival and fault nothing takes longer than all work one after the other",
         seed: scenario.seed, details: "\(took.picoseconds) ps, more than \(most.picoseconds) ps")
     }
-    // A token takes a block of the youngest holder at most; prompts that find no room go back by themselves.
-    let mostRestarts = 10 * scenario.requests.reduce(0) { $0 + $1.output }
-    guard ledger.restartsSinceFault <= mostRestarts else {
-      throw LawViolation(
-        law: "no more than ten requests are preempted for a token", seed: scenario.seed,
-        details: "\(ledger.restartsSinceFault), more than \(mostRestarts)")
-    }
     return (summary, sights)
   }
 
@@ -128,20 +121,20 @@ public enum Torture {
     func of(_ deed: PolicyDeeds, _ count: Int) -> Bool? { scenario.deeds.contains(deed) ? count > 0 : nil }
     let isOne = scenario.configuration.topology.count == 1
     return [
-      Sight("at least ten requests", floor: 40, sights.requests >= 10),
-      Sight("at least a hundred instants with an event", floor: 40, sights.events >= 100),
-      Sight("a request that is preempted or lost computes again", floor: 25, sights.restarts > 0),
-      Sight("a request loses its home and goes to another", floor: 5, isOne ? nil : sights.lostHomes > 0),
-      Sight("an idle instance steals", floor: 5, of(.steals, sights.deeds.contains(.steals) ? 1 : 0)),
-      Sight("blocks are lent", floor: 5, of(.lends, sights.deeds.contains(.lends) ? 1 : 0)),
-      Sight("an instance crashes with blocks lent", floor: 5, of(.lends, sights.crashesWithLoans)),
-      Sight("a move lands", floor: 5, of(.plans, sights.landed)),
-      Sight("a fault during a move", floor: 5, of(.plans, sights.faultsInMoves)),
-      Sight("a refused or expired reservation", floor: 5, of(.plans, sights.refused)),
-      Sight("a duplicated message acted on", floor: 5, of(.plans, sights.duplicates)),
+      Sight("at least ten requests", floor: 45, sights.requests >= 10),
+      Sight("at least a hundred instants with an event", floor: 30, sights.events >= 100),
+      Sight("a request that is preempted or lost computes again", floor: 44, sights.restarts > 0),
+      Sight("a request loses its home and goes to another", floor: 38, isOne ? nil : sights.lostHomes > 0),
+      Sight("an idle instance steals", floor: 12, of(.steals, sights.deeds.contains(.steals) ? 1 : 0)),
+      Sight("blocks are lent", floor: 33, of(.lends, sights.deeds.contains(.lends) ? 1 : 0)),
+      Sight("an instance crashes with blocks lent", floor: 22, of(.lends, sights.crashesWithLoans)),
+      Sight("a move lands", floor: 12, of(.plans, sights.landed)),
+      Sight("a fault during a move", floor: 14, of(.plans, sights.faultsInMoves)),
+      Sight("a refused or expired reservation", floor: 17, of(.plans, sights.refused)),
+      Sight("a duplicated message acted on", floor: 13, of(.plans, sights.duplicates)),
       Sight("the gManager restarts with moves in flight", floor: 5, of(.plans, sights.restartsInMoves)),
       Sight(
-        "the map is the truth after the last fault", floor: 5, of(.plans, sights.mapIsTrueInTheEnd ? 1 : 0)),
+        "the map is the truth after the last fault", floor: 11, of(.plans, sights.mapIsTrueInTheEnd ? 1 : 0)),
       Sight(
         "the last end takes a tenth of the time that it may take", floor: 3, sights.lateness >= 0.1),
     ]

@@ -41,7 +41,7 @@ enum TrapReport {
 
   private static func tell() {
     for worker in 0..<count where pthread_equal(threads[worker], pthread_self()) != 0 {
-      write("law violated: a precondition of the engine\nreplay: ")
+      write("law violated: a precondition of the engine, which a debug build names\nreplay: ")
       let text = texts + worker * length
       _ = Foundation.write(1, text, strlen(text))
       write("\nthe run was given up, violations: 1\n")

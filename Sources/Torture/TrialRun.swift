@@ -47,12 +47,20 @@ public final class TrialRun: Sendable {
   public struct Settings: Sendable {
     public var seeds: ClosedRange<UInt64>
     public var jobs = ProcessInfo.processInfo.activeProcessorCount
-    /// How long a run of a trial may take, wall time.
-    public var limit = Duration.seconds(10)
+    /// How long a run of a trial may take, time of its processor: so a busy machine does not matter. Ten times as long if
+    /// it waits.
+    public var limit = standardLimit
     /// When no further trial is begun.
     public var end: ContinuousClock.Instant?
     /// The command that tries a suite on one seed.
     public var replay: @Sendable (LawSuite, _ seed: UInt64) -> String
+
+    /// The longest runs take half a second, and twenty times that in debug.
+    #if DEBUG
+      public static let standardLimit = Duration.seconds(200)
+    #else
+      public static let standardLimit = Duration.seconds(10)
+    #endif
 
     public init(seeds: ClosedRange<UInt64>, replay: @escaping @Sendable (LawSuite, UInt64) -> String) {
       self.seeds = seeds
@@ -75,6 +83,7 @@ public final class TrialRun: Sendable {
     var suite: LawSuite
     var seed: UInt64
     var trial: Trial
+    var clock: ThreadClock
   }
 
   private let suites: [LawSuite]
@@ -129,11 +138,12 @@ public final class TrialRun: Sendable {
 
   private func trials(_ suite: Int, _ seeds: ClosedRange<UInt64>, _ worker: Int) -> Outcome {
     let law = suites[suite]
+    let clock = ThreadClock()
     var outcome = Outcome(suite: law)
     for seed in seeds where outcome.violations.count < Self.mostViolations {
       TrapReport.begin(settings.replay(law, seed), worker: worker)
       let trial = Trial()
-      watched.withLock { $0[worker] = Watched(suite: law, seed: seed, trial: trial) }
+      watched.withLock { $0[worker] = Watched(suite: law, seed: seed, trial: trial, clock: clock) }
       do { outcome.coverage.add(try trial.run { try law.check(seed) }) } catch {
         outcome.violations.append(LawViolation(error, seed: seed))
       }
@@ -195,28 +205,31 @@ public final class TrialRun: Sendable {
   /// Looks for trials in which no run ends.
   private func watch(until isOver: DispatchSemaphore) {
     /// By worker: the trial, how many runs of it had ended, and when that was first seen.
-    var seen: [(trial: Trial, runs: Int, since: ContinuousClock.Instant)?] = Array(
-      repeating: nil, count: settings.jobs)
+    var seen: [(trial: Trial, runs: Int, since: Duration)?] = Array(repeating: nil, count: settings.jobs)
     while isOver.wait(timeout: .now() + 0.02) == .timedOut {
       for (worker, slot) in watched.withLock({ $0 }).enumerated() {
         guard let slot else { continue }
-        let runs = slot.trial.runs
+        let (runs, now) = (slot.trial.runs, slot.clock.now)
         if let last = seen[worker], last.trial === slot.trial, last.runs == runs {
-          if .now - last.since > settings.limit { lookCloser(slot) }
+          if now - last.since > settings.limit {
+            lookCloser(slot)
+            seen[worker]?.since = slot.clock.now
+          }
         } else {
-          seen[worker] = (slot.trial, runs, .now)
+          seen[worker] = (slot.trial, runs, now)
         }
       }
     }
   }
 
-  /// Tries a trial again under a witness, on a thread of its own. Gives up if it sticks; returns if it does not: then the
-  /// machine was busy.
+  /// Tries a trial again under a witness, on a thread of its own. Gives up if it sticks; returns if it does not.
   private func lookCloser(_ stuck: Watched) {
     let witness = TrialWitness()
     let trial = Trial(witness: witness)
+    let clock = Mutex<ThreadClock?>(nil)
     let isOver = DispatchSemaphore(value: 0)
     let thread = Thread { [settings] in
+      clock.withLock { $0 = ThreadClock() }
       TrapReport.enter(settings.jobs)
       TrapReport.begin(settings.replay(stuck.suite, stuck.seed), worker: settings.jobs)
       _ = try? trial.run { try stuck.suite.check(stuck.seed) }
@@ -224,12 +237,11 @@ public final class TrialRun: Sendable {
     }
     thread.stackSize = 8 << 20
     thread.start()
-    let (seconds, attoseconds) = settings.limit.components
-    let limit = Double(seconds) + Double(attoseconds) * 1e-18
-    var runs = -1
-    while isOver.wait(timeout: .now() + limit) == .timedOut {
-      if trial.runs == runs { giveUp(stuck, witness.story) }
-      runs = trial.runs
+    var (runs, since) = (0, Duration.zero)
+    while isOver.wait(timeout: .now() + 0.02) == .timedOut {
+      let now = clock.withLock { $0?.now } ?? .zero
+      if trial.runs > runs { (runs, since) = (trial.runs, now) }
+      if now - since > settings.limit { giveUp(stuck, witness.story) }
     }
   }
 
@@ -241,6 +253,32 @@ public final class TrialRun: Sendable {
     print("\(violation)\n\(story)replay: \(settings.replay(stuck.suite, stuck.seed))")
     print("the run was given up, violations: 1")
     exit(1)
+  }
+}
+
+/// The time that a thread has had a processor, or a tenth of the time that has passed if that is more.
+private struct ThreadClock {
+  private let start = ContinuousClock.now
+  #if os(Linux)
+    private let id: clockid_t
+
+    /// That of the calling thread, which must live as long as it is asked.
+    init() {
+      var id = clockid_t()
+      pthread_getcpuclockid(pthread_self(), &id)
+      self.id = id
+    }
+  #endif
+
+  var now: Duration {
+    let waited = (ContinuousClock.now - start) / 10
+    #if os(Linux)
+      var time = timespec()
+      clock_gettime(id, &time)
+      return max(waited, .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec))
+    #else
+      return waited
+    #endif
   }
 }
 

@@ -69,7 +69,8 @@ final class TrialWitness: Sendable {
         + "\(instance.hostedBlocks) for others, \(instance.running) running, \(instance.queued) queued, "
         + (instance.busyUntil.map { "busy until \($0.picoseconds) ps" } ?? "idle")
     }
-      + snapshot.placements.map { placement in
+      // Who waits holds nothing.
+      + snapshot.placements.filter { $0.phase == .prefilling || $0.phase == .decoding }.map { placement in
         let loans = placement.loans.map { ", \($0.blocks) blocks on \($0.host.index)" }.joined()
         return "request \(placement.request.index): \(placement.phase) at \(placement.home.index), "
           + "\(placement.storedTokens) of \(placement.length) tokens stored\(loans)"

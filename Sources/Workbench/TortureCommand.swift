@@ -25,7 +25,7 @@ struct TortureCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp("Give up on a seed whose run takes longer, and say where it is.", valueName: "seconds")
   )
-  var limit = 10.0
+  var limit = TrialRun.Settings.standardLimit / .seconds(1)
   @Option(
     help: ArgumentHelp(
       "Torture this policy alone. (default: all of the catalogue, those that lend more often)",

@@ -26,7 +26,7 @@ struct Laws: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Give up on a seed that takes longer, twice, and say where it is.", valueName: "seconds"))
-  var limit = 10.0
+  var limit = TrialRun.Settings.standardLimit / .seconds(1)
   @Option(help: ArgumentHelp("Threads. (default: one for each processor)", valueName: "n"))
   var jobs: Int?
   @Flag(help: "List the suites and try nothing.")
@@ -82,7 +82,11 @@ struct Laws: ParsableCommand {
     var settings = TrialRun.Settings(seeds: seeds, replay: Self.replay)
     settings.limit = .seconds(limit)
     if let jobs { settings.jobs = jobs }
-    let verdict = TrialRun(suites, settings) { print(Self.report($0)) }.run()
+    let verdict = TrialRun(suites, settings) { outcome in
+      print(Self.report(outcome))
+      // A trap later on loses nothing.
+      fflush(nil)
+    }.run()
     print(
       "suites: \(suites.count), trials: \(verdict.trials), violations: \(verdict.violations), "
         + "floors missed: \(verdict.shortfalls)")

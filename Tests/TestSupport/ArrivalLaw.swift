@@ -22,10 +22,10 @@ public enum ArrivalLaw {
     let isOne = scenario.configuration.topology.count == 1
     return [
       Sight(
-        "an arrival while an instance is down", floor: 5,
+        "an arrival while an instance is down", floor: 16,
         isOne || !scenarios.faults ? nil : witness.whileDown > 0),
       Sight(
-        "an arrival with more free elsewhere than at its home", floor: 40,
+        "an arrival with more free elsewhere than at its home", floor: 46,
         isOne ? nil : witness.freeElsewhere > 0),
     ]
   }

@@ -13,8 +13,8 @@ public enum BoundLaw {
       scenario.configuration, scenario.makePolicy(), SharingSource(scenario.requests, scenario.sharing),
       seed: seed, replay: scenario.replay)
     return [
-      Sight("complete a request", floor: 40, share != nil),
-      Sight("reach half of the bound", floor: 25, share.map { $0 > 0.5 }),
+      Sight("complete a request", floor: 49, share != nil),
+      Sight("reach half of the bound", floor: 31, share.map { $0 > 0.5 }),
     ]
   }
 

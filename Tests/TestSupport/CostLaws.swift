@@ -17,14 +17,14 @@ public enum CostLaws {
     try explained(scenario, costs, &random)
     try charged(scenario, costs, &random)
     return CostScenario.Kind.allCases.map {
-      Sight("model: \($0.rawValue)", floor: 7, scenario.kind == $0)
+      Sight("model: \($0.rawValue)", floor: 5, scenario.kind == $0)
     }
       + DecodeKernel.allCases.map {
-        Sight("decode kernel: \($0.rawValue)", floor: 7, scenario.engine.decodeKernel == $0)
+        Sight("decode kernel: \($0.rawValue)", floor: 15, scenario.engine.decodeKernel == $0)
       }
       + [
-        Sight("PP above 1", floor: 30, scenario.shape.pp > 1),
-        Sight("TP above 1", floor: 30, scenario.shape.tp > 1),
+        Sight("PP above 1", floor: 36, scenario.shape.pp > 1),
+        Sight("TP above 1", floor: 38, scenario.shape.tp > 1),
       ]
   }
 

@@ -116,8 +116,8 @@ public enum OracleLaw {
       let shares = scenario.configuration.engine.prefixCaching
       return [
         Sight(
-          "a fifth of the requests share a prefix", floor: 20, shares ? sharers * 5 >= expected.count : nil),
-        Sight("evict a prefix", floor: 10, shares ? oracle.statistics.evictions > 0 : nil),
+          "a fifth of the requests share a prefix", floor: 35, shares ? sharers * 5 >= expected.count : nil),
+        Sight("evict a prefix", floor: 38, shares ? oracle.statistics.evictions > 0 : nil),
       ]
     }
     let first = expected.indices.filter { run.results[$0] != expected[$0] }.min {

@@ -20,9 +20,9 @@ public enum PlannerLaw {
         details: "\(difference); \(scenario.replay)")
     }
     return [
-      Sight("move", floor: 25, policy.moves > 0), Sight("recall", floor: 5, policy.recalls > 0),
-      Sight("move between nodes", floor: 5, policy.faraway > 0),
-      Sight("order three in a round", floor: 5, policy.mostInRound > 2),
+      Sight("move", floor: 16, policy.moves > 0), Sight("recall", floor: 5, policy.recalls > 0),
+      Sight("move between nodes", floor: 3, policy.faraway > 0),
+      Sight("order three in a round", floor: 3, policy.mostInRound > 2),
     ]
   }
 

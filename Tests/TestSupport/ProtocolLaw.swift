@@ -163,19 +163,19 @@ public enum ProtocolLaw {
   private static func sights(_ summary: RunSummary, _ checker: RunChecker, _ map: MapChecker) -> [Sight] {
     let did = summary.managers
     return [
-      Sight("land a move", floor: 60, did[.landed] > 0),
+      Sight("land a move", floor: 36, did[.landed] > 0),
       Sight(
-        "refuse a move or let a reservation expire", floor: 20, did[.refused] + did[.expired] > 0),
+        "refuse a move or let a reservation expire", floor: 27, did[.refused] + did[.expired] > 0),
       Sight(
-        "act on a doubled or overtaken message", floor: 20, did[.duplicate] + did.olderHeartbeats > 0),
-      Sight("get a stale order", floor: 20, did[.stale] > 0),
+        "act on a doubled or overtaken message", floor: 40, did[.duplicate] + did.olderHeartbeats > 0),
+      Sight("get a stale order", floor: 42, did[.stale] > 0),
       Sight(
-        "restart the gManager with a move reserved or under way", floor: 10,
+        "restart the gManager with a move reserved or under way", floor: 23,
         checker.moves.restartsWithMoves > 0),
-      Sight("get a late answer", floor: 10, did[.late] > 0),
-      Sight("ask again", floor: 20, did[.timedOut] > 0),
-      Sight("compare the map with the truth", floor: 60, map.comparisons > 0),
-      Sight("see the map converge", floor: 20, map.timely > 0),
+      Sight("get a late answer", floor: 33, did[.late] > 0),
+      Sight("ask again", floor: 27, did[.timedOut] > 0),
+      Sight("compare the map with the truth", floor: 49, map.comparisons > 0),
+      Sight("see the map converge", floor: 14, map.timely > 0),
     ]
   }
 }
