@@ -12,6 +12,7 @@ let package = Package(
   platforms: [.macOS(.v15)],
   products: [
     .executable(name: "infinite-sim", targets: ["infinite-sim"]),
+    .executable(name: "laws", targets: ["laws"]),
     .library(name: "Sim", targets: ["Sim"]),
     .library(name: "Policies", targets: ["Policies"]),
     .library(name: "Workloads", targets: ["Workloads"]),
@@ -39,16 +40,20 @@ let package = Package(
       name: "Workloads",
       dependencies: ["Sim", "CZlib", "CZstd", .product(name: "Yams", package: "Yams")],
       swiftSettings: strict),
+    .target(name: "Results", dependencies: ["Sim"], swiftSettings: strict),
     .target(
-      name: "Results",
+      name: "Storage",
       dependencies: [
-        "Sim", .product(name: "GRDB", package: "GRDB.swift"),
+        "Results", "Sim", .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "GRDBSQLite", package: "GRDB.swift"),
       ],
       swiftSettings: strict),
+    .target(name: "Formatting", swiftSettings: strict),
     .target(
       name: "Reporting",
-      dependencies: ["Results", "Sim", "Studies", .product(name: "GRDB", package: "GRDB.swift")],
+      dependencies: [
+        "Formatting", "Results", "Sim", "Storage", "Studies", .product(name: "GRDB", package: "GRDB.swift"),
+      ],
       swiftSettings: strict),
     .target(name: "CDistAttention", path: "Sources/Reference/CPUKernel"),
     .target(
@@ -66,12 +71,35 @@ let package = Package(
     .target(
       name: "Studies", dependencies: ["Results", "Sim", .product(name: "Yams", package: "Yams")],
       swiftSettings: strict),
+    // The command line: what both halves of it need, the half without a database, the half with one, and the program. The
+    // halves do not know each other: they are compiled side by side, and hardly anything after them.
+    .target(
+      name: "Runs",
+      dependencies: [
+        "Calibration", "Formatting", "Policies", "Results", "Sim", "Studies", "Workloads",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "Workbench",
+      dependencies: [
+        "Calibration", "Formatting", "Policies", "Reference", "ReferenceCUDA", "Results", "Runs", "Sim",
+        "Studies",
+        "Torture", "Workloads", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "Experiments",
+      dependencies: [
+        "Formatting", "Reporting", "Results", "Runs", "Sim", "Storage", "Studies",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
     .executableTarget(
       name: "infinite-sim",
       dependencies: [
-        "Sim", "Policies", "Workloads", "Results", "Studies", "Reporting", "Calibration", "Reference",
-        "ReferenceCUDA", "Torture",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Calibration", "Experiments", "Policies", "Reporting", "Results", "Runs", "Sim", "Storage", "Studies",
+        "Workbench", "Workloads", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
     .target(name: "PTXInterpreter", path: "Tests/PTX", swiftSettings: strict),
@@ -81,6 +109,13 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Sim", "Policies", "Torture"], path: "Tests/TestSupport",
       swiftSettings: strict),
+    .executableTarget(
+      name: "laws",
+      dependencies: [
+        "Sim", "Policies", "TestSupport", "Torture",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
     .testTarget(
       name: "SimTests", dependencies: ["Sim", "TestSupport", "Torture", "Workloads"], swiftSettings: strict),
     .testTarget(
@@ -89,14 +124,15 @@ let package = Package(
     .testTarget(
       name: "WorkloadsTests", dependencies: ["Workloads", "Sim", "CZlib", "CZstd"], swiftSettings: strict),
     .target(
-      name: "FuzzTargets", dependencies: ["Calibration", "Results", "Studies", "Workloads"],
+      name: "FuzzTargets", dependencies: ["Calibration", "Results", "Storage", "Studies", "Workloads"],
       path: "Fuzz/Targets", swiftSettings: strict),
     .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], swiftSettings: strict),
-    .testTarget(name: "ResultsTests", dependencies: ["Results"], swiftSettings: strict),
+    .testTarget(name: "ResultsTests", dependencies: ["Results", "Storage"], swiftSettings: strict),
     .testTarget(
       name: "ReportingTests",
       dependencies: [
-        .product(name: "GRDB", package: "GRDB.swift"), "Policies", "Reporting", "Results", "Sim", "Studies",
+        .product(name: "GRDB", package: "GRDB.swift"), "Formatting", "Policies", "Reporting", "Results",
+        "Sim", "Storage", "Studies",
         "TestSupport", "Torture",
       ],
       swiftSettings: strict),
@@ -112,9 +148,20 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "infinite-sim", "Calibration", "Reference", "Results", "Sim", "Studies", "Torture", "Workloads",
+        "infinite-sim", "Calibration", "Experiments", "Policies", "Reference", "Reporting", "Results", "Runs",
+        "Sim", "Storage", "Studies", "Torture", "Workbench", "Workloads",
       ],
       swiftSettings: strict),
     .testTarget(name: "StudiesTests", dependencies: ["Studies", "Results"], swiftSettings: strict),
   ]
 )
+
+#if os(Linux)
+  // The event loop alone, which is counted and timed (Benchmarks/README.md); it asks glibc for the size of the heap.
+  package.targets += [
+    .systemLibrary(name: "CMalloc", path: "Benchmarks/loop/CMalloc"),
+    .executableTarget(
+      name: "loop", dependencies: ["Sim", "Policies", "CMalloc"], path: "Benchmarks/loop",
+      exclude: ["loop.py", "CMalloc"], swiftSettings: strict),
+  ]
+#endif

@@ -35,10 +35,6 @@ LENDING = [
     "--router", "least-loaded", "--option", "period=0.5", "--option", "prefill-attention=distributed"]
 
 
-# Glibc's module leaves malloc.h out.
-MALLOC = {"module.modulemap": 'module CMalloc [system] { header "shim.h" export * }\n', "shim.h": "#include <malloc.h>\n"}
-
-
 def write_if_changed(path, text):
     """Keeps the time of a file that stays the same, so that builds are incremental."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,10 +43,12 @@ def write_if_changed(path, text):
 
 
 def build(change=None):
-    """Builds in release in .build/loop and returns the program's path.
+    """Builds the runner in release and returns the path of the program: the package's own, beside everything else that is built.
 
-    `change` is (file, find, replace), made in the copy alone.
+    With `change`, (file, find, replace), a copy of the engine is changed and built, in .build/loop.
     """
+    if change is None:
+        return compiled(ROOT, ROOT / ".build/release/loop")
     work = ROOT / ".build/loop"
     version = re.search(r'swift-collections", exact: "([^"]+)"', (ROOT / "Package.swift").read_text()).group(1)
     write_if_changed(work / "Package.swift", PACKAGE % version)
@@ -58,26 +56,31 @@ def build(change=None):
     for target in ["Sim", "Policies"]:
         for source in sorted((ROOT / "Sources" / target).rglob("*.swift")):
             text = source.read_text()
-            if change and str(source.relative_to(ROOT)) == change[0]:
+            if str(source.relative_to(ROOT)) == change[0]:
                 if text.count(change[1]) != 1:
                     sys.exit(f"error: {change[0]} has {text.count(change[1])} times, not once: {change[1]}")
                 text = text.replace(change[1], change[2])
             wanted[work / "Sources" / source.relative_to(ROOT / "Sources")] = text
     for stale in set((work / "Sources").rglob("*.swift")) - set(wanted):
         stale.unlink()
-    for name, text in MALLOC.items():
-        wanted[work / "Sources/CMalloc" / name] = text
+    for part in (ROOT / "Benchmarks/loop/CMalloc").iterdir():
+        wanted[work / "Sources/CMalloc" / part.name] = part.read_text()
     for path, text in wanted.items():
         write_if_changed(path, text)
+    return compiled(work, work / ".build/release/loop")
+
+
+def compiled(package, program):
+    """Builds the product `loop` of a package; the path of the program, which valgrind can read."""
     done = subprocess.run(
-        ["swift", "build", "-c", "release", "--product", "loop"], cwd=work, stdout=subprocess.PIPE,
+        ["swift", "build", "-c", "release", "--product", "loop"], cwd=package, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode != 0:
         sys.exit(f"error: the runner does not compile:\n{done.stdout}")
     # valgrind cannot read Swift's debugging information.
-    program = work / "loop-stripped"
-    subprocess.run(["strip", "-g", "-o", program, work / ".build/release/loop"], check=True)
-    return program
+    stripped = program.with_name("loop-stripped")
+    subprocess.run(["strip", "-g", "-o", stripped, program], check=True)
+    return stripped
 
 
 def environment():

@@ -5,7 +5,8 @@ import Sim
 
 // The event loop alone, on generated requests: what `Benchmarks/instructions` and `Benchmarks/scaling` count and time.
 //
-//   loop [policy=vllm-m] [engine=vllm-v0] [instances=4] [requests=2000] [gap=50000] [output=100] [giants=0] [period=0.5]
+//   loop [policy=vllm-m] [engine=vllm-v0] [profile=vllm] [instances=4] [requests=2000] [gap=50000] [output=100] [giants=0]
+//        [period=0.5]
 //
 // `gap` is the mean time between two arrivals on one instance in microseconds, `output` the mean output; one request in
 // `giants` is larger than an instance and has a mean output of 100. One JSON line on stdout.
@@ -104,14 +105,15 @@ final class Heap {
 
 let policyName = options.removeValue(forKey: "policy") ?? "vllm-m"
 let engineName = options.removeValue(forKey: "engine") ?? "vllm-v0"
+let profileName = options.removeValue(forKey: "profile") ?? "vllm"
 let period = options.removeValue(forKey: "period") ?? "0.5"
 let instances = number("instances", 4)
 let requests = Requests(
   count: number("requests", 2000), gap: number("gap", 50_000) * 1_000_000 / max(instances, 1),
   output: number("output", 100), giants: number("giants", 0))
-guard let kind = EngineKind(rawValue: engineName), options.isEmpty, instances > 0 else {
-  fatalError("what is this: \(engineName) \(options)")
-}
+guard let kind = EngineKind(rawValue: engineName), let profile = EngineCatalog.named(profileName), options.isEmpty,
+  instances > 0
+else { fatalError("what is this: \(engineName) \(profileName) \(options)") }
 
 guard let model = ModelCatalog.named("llama2-7b"), let hardware = HardwareCatalog.named("a100-40gb") else {
   fatalError("the catalogue has no llama2-7b or a100-40gb")
@@ -119,7 +121,9 @@ guard let model = ModelCatalog.named("llama2-7b"), let hardware = HardwareCatalo
 let cluster = ClusterSpec(nodes: (instances + 7) / 8, gpusPerNode: min(instances, 8), hardware: hardware)
 var engine = EngineOptions()
 engine.kind = kind
+// Named here, so that other defaults do not change what is counted.
 engine.maxNumBatchedTokens = kind == .chunked ? 2048 : 4096
+engine.maxNumSeqs = 256
 let request = PolicyRequest(
   cluster: cluster, model: model, tp: 1, pp: 1, instances: nil, router: .roundRobin,
   options: policyName == "debtor-creditor" ? ["period": period] : [:])
@@ -131,7 +135,7 @@ let configuration = SimulationConfiguration(
     acrossNodes: cluster.interNodeLink.costs, gpus: cluster.gpus),
   costs: try InstanceCosts(
     model: model, hardware: hardware, shape: layout.shape, wiring: layout.wiring(of: InstanceID(0)),
-    engine: hardware.engine),
+    engine: profile),
   blocksPerInstance: 2819, engine: engine, measured: hardware.measured)
 
 let policy = Watched(plan.policy)

@@ -1,6 +1,7 @@
 import Calibration
 import Foundation
 import Results
+import Storage
 import Studies
 import Workloads
 

@@ -94,7 +94,7 @@ extension CostValidation {
   }
 
   /// What is to be said of a figure: that it is missed, by how much, and whether that is known.
-  static func remark(_ judgement: Judgement) -> String? {
+  package static func remark(_ judgement: Judgement) -> String? {
     let name = judgement.figure.name
     guard !judgement.isMet else {
       return judgement.knownMost == nil

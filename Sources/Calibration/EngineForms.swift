@@ -1,7 +1,7 @@
 import Sim
 
 /// The times that runs charge: `InstanceCosts` with its integers, chords and curves, as microseconds of one layer.
-struct EngineForms {
+package struct EngineForms {
   private let hardware: HardwareSpec
   private var instances: [Key: InstanceCosts] = [:]
   private var curves: [CurveKey: ExpertCurve] = [:]
@@ -17,7 +17,7 @@ struct EngineForms {
     var skew: Double
   }
 
-  init(hardware: HardwareSpec) {
+  package init(hardware: HardwareSpec) {
     // Nothing but the kernels: what is timed alone must be charged alone.
     var bare = hardware
     bare.kvWrite = AlphaBeta(alpha: 0, bytesPerSecond: .infinity)
@@ -29,7 +29,7 @@ struct EngineForms {
   }
 
   /// µs that a run is charged for `operation`, or `nil` where runs use the explain form itself.
-  mutating func microseconds(_ operation: Operation) throws -> Double? {
+  package mutating func microseconds(_ operation: Operation) throws -> Double? {
     switch operation {
     case .layer(let model, let tp, let tokens):
       let costs = try instance(model, tp: tp)

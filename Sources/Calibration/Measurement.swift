@@ -13,6 +13,15 @@ public struct Measurement: Sendable {
   /// The cells that add up to the time; none when other measurements have them.
   public var cells: [Cell] = []
 
+  package init(operation: Operation, group: String, microseconds: Double, folds: FoldKeys, cells: [Cell] = [])
+  {
+    self.operation = operation
+    self.group = group
+    self.microseconds = microseconds
+    self.folds = folds
+    self.cells = cells
+  }
+
   /// A cell of a table.
   public struct Cell: Hashable, Sendable {
     /// Line of the file, from 1.

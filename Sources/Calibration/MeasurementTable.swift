@@ -50,7 +50,10 @@ struct MeasurementTable {
 
   func text(_ name: String, _ row: Row) -> Substring { row.cells[columns[name]!] }
 
+  // Formats ask for some sixty cells: reading one is not copied into each of these places.
+
   /// A whole number of at least `least`.
+  @inline(never)
   func int(_ name: String, _ row: Row, least: Int = 1) throws -> Int {
     let found = text(name, row)
     guard let value = Int(found), value >= least, value < 1 << 40 else {
@@ -61,6 +64,7 @@ struct MeasurementTable {
   }
 
   /// A number of at least 0.
+  @inline(never)
   func number(_ name: String, _ row: Row) throws -> Double {
     let found = text(name, row)
     guard let value = Double(found), value.isFinite, value >= 0 else {

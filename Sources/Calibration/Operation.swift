@@ -55,7 +55,7 @@ public enum Operation: Hashable, Sendable {
   }
 
   /// The explain form: µs as a function of the hardware, with what depends on the shape alone computed once.
-  func explain() -> @Sendable (HardwareSpec) -> Double {
+  package func explain() -> @Sendable (HardwareSpec) -> Double {
     switch self {
     case .gemm(let rows, let inner, let columns):
       return { $0.gemm.microseconds(rows: rows, inner: inner, columns: columns) }

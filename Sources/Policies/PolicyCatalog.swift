@@ -42,10 +42,25 @@ public struct PolicyPlan {
   public var options: [String: String]
 }
 
+/// What a policy does beyond routing, under some of its options at least.
+public struct PolicyDeeds: OptionSet, Sendable {
+  public let rawValue: Int
+  public init(rawValue: Int) { self.rawValue = rawValue }
+
+  /// Its `lend` finds hosts for blocks.
+  public static let lends = PolicyDeeds(rawValue: 1)
+  /// Its `plan` orders moves.
+  public static let plans = PolicyDeeds(rawValue: 2)
+  /// Its `steals` lets idle instances take queued requests.
+  public static let steals = PolicyDeeds(rawValue: 4)
+}
+
 /// A policy as the catalogue lists it.
 public struct PolicyDescription: Sendable {
   public let name: String
   public let summary: String
+  /// The laws see to it that it does these often enough, and nothing else.
+  public var does: PolicyDeeds = []
   public let options: [PolicyOption]
   fileprivate let make: @Sendable (PolicyRequest, OptionReader) throws -> PolicyPlan
 }
@@ -54,23 +69,26 @@ public struct PolicyDescription: Sendable {
 public enum PolicyCatalog {
   public static let all: [PolicyDescription] = [
     PolicyDescription(
-      name: "vllm-m", summary: "many small instances, each on its own (vLLM-multi)", options: [stealing],
+      name: "vllm-m", summary: "many small instances, each on its own (vLLM-multi)", does: .steals,
+      options: [stealing],
       make: makeVLLMMultiple),
     PolicyDescription(
       name: "vllm-s", summary: "one instance over all GPUs (vLLM-single)", options: singleOptions,
       make: makeVLLMSingle),
     PolicyDescription(
       name: "debtor-creditor", summary: "small instances that lend KV blocks to each other (Infinite-LLM)",
-      options: [stealing] + lendingOptions, make: makeDebtorCreditor),
+      does: [.lends, .plans, .steals], options: [stealing] + lendingOptions, make: makeDebtorCreditor),
     PolicyDescription(
       name: "pooled",
       summary: "small instances with one queue in effect, long prompts spread over a node (ours)",
-      options: pooledOptions, make: makePooled),
+      does: [.lends, .plans, .steals], options: pooledOptions, make: makePooled),
   ]
+
+  public static subscript(name: String) -> PolicyDescription? { all.first { $0.name == name } }
 
   /// - Throws: `PolicyOptionError`, or a `ClusterError` if the cluster cannot be cut so.
   public static func make(_ name: String, _ request: PolicyRequest) throws -> PolicyPlan {
-    guard let description = all.first(where: { $0.name == name }) else {
+    guard let description = self[name] else {
       throw PolicyOptionError(
         key: "policy", found: name, expected: all.map(\.name).joined(separator: ", "))
     }
@@ -85,7 +103,8 @@ public enum PolicyCatalog {
 
   private static let stealing = PolicyOption(
     key: "steal", defaultValue: "false",
-    help: "true or false: an instance with free slots and memory takes the head of the longest other queue")
+    help: "true or false: an instance with free slots and memory takes the head of the longest other queue",
+    tried: ["false", "false", "true"])
 
   private static func smallInstances(_ request: PolicyRequest) throws -> ClusterLayout {
     let shape = InstanceShape(
@@ -105,12 +124,14 @@ public enum PolicyCatalog {
 
   private static let singleTP = PolicyOption(
     key: "vllm-s-tp", defaultValue: "auto",
-    help: "ranks of vllm-s; auto: the largest legal TP that fits a node")
+    help: "ranks of vllm-s; auto: the largest legal TP that fits a node",
+    tried: ["auto", "auto", "1"])
   private static let singlePP = PolicyOption(
     key: "vllm-s-pp", defaultValue: "auto", help: "stages of vllm-s; auto: as many as use all GPUs")
   private static let across = PolicyOption(
     key: "vllm-s-across", defaultValue: "pp",
-    help: "pp or tp: how vllm-s spans nodes; tp takes the largest legal TP of the whole cluster")
+    help: "pp or tp: how vllm-s spans nodes; tp takes the largest legal TP of the whole cluster",
+    tried: ["pp", "pp", "tp"])
   private static let singleSequences = PolicyOption(
     key: "vllm-s-max-num-seqs", defaultValue: "auto",
     help: "sequences of vllm-s; auto: those of all small instances together")
@@ -147,33 +168,51 @@ public enum PolicyCatalog {
 
   private static let mode = PolicyOption(
     key: "lending", defaultValue: "proactive",
-    help: "off, passive (borrow when full), proactive (the planner as well) or planner-only")
+    help: "off, passive (borrow when full), proactive (the planner as well) or planner-only",
+    tried: ["proactive", "proactive", "proactive", "passive", "planner-only", "planner-only", "off"],
+    tortured: ["proactive"])
   private static let debtorBatch = PolicyOption(
-    key: "beta-threshold", defaultValue: "64", help: "β_thr: a smaller batch makes a debtor")
+    key: "beta-threshold", defaultValue: "64", help: "β_thr: a smaller batch makes a debtor",
+    tried: ["1", "2", "4", "8", "64", "64"],
+    tortured: ["64"])
   private static let creditorUse = PolicyOption(
-    key: "u-threshold", defaultValue: "0.9", help: "u_thr: a lower memory utilisation makes a creditor")
+    key: "u-threshold", defaultValue: "0.9", help: "u_thr: a lower memory utilisation makes a creditor",
+    tried: ["0.5", "0.9", "0.9", "1"])
   private static let period = PolicyOption(
-    key: "period", defaultValue: "1", help: "seconds between heartbeats and plans")
+    key: "period", defaultValue: "1", help: "seconds between heartbeats and plans",
+    tried: ["0.000001", "0.000002", "0.000005", "0.00001", "0.00002"],
+    tortured: ["0.000008", "0.00001", "0.00002"])
   private static let chunk = PolicyOption(
-    key: "borrow-chunk", defaultValue: "16", help: "blocks borrowed at once when decoding finds none")
+    key: "borrow-chunk", defaultValue: "16", help: "blocks borrowed at once when decoding finds none",
+    tried: ["1", "2", "4", "16"])
   private static let moveTokens = PolicyOption(
     key: "move-tokens-per-step", defaultValue: "16",
-    help: "KV tokens that a move ships per step; above 16 the source slows down")
+    help: "KV tokens that a move ships per step; above 16 the source slows down",
+    tried: ["1", "4", "16", "16", "32", "64"],
+    tortured: ["1", "1", "2"])
   private static let lendQueueing = PolicyOption(
     key: "lend-while-queueing", defaultValue: "false",
-    help: "true or false: instances with waiting requests lend too")
+    help: "true or false: instances with waiting requests lend too",
+    tried: ["false", "false", "false", "true"])
   private static let giants = PolicyOption(
     key: "reserve-giants", defaultValue: "true",
-    help: "true or false: the oldest request larger than an instance holds back younger ones")
+    help: "true or false: the oldest request larger than an instance holds back younger ones",
+    tried: ["true", "true", "false"])
   private static let placement = PolicyOption(
     key: "placement", defaultValue: "spread",
-    help: "spread or pack: how a prompt is placed over its creditors")
+    help: "spread or pack: how a prompt is placed over its creditors",
+    tried: ["spread", "spread", "pack"])
   private static let coupling = PolicyOption(
-    key: "coupling", defaultValue: "paper", help: "paper or fluid: how hosts pay for what they hold")
+    key: "coupling", defaultValue: "paper", help: "paper or fluid: how hosts pay for what they hold",
+    tried: ["paper", "paper", "fluid"])
   private static let minGain = PolicyOption(
-    key: "min-gain", defaultValue: "0.01", help: "least gain of a planned move, of the pair's throughput")
+    key: "min-gain", defaultValue: "0.01", help: "least gain of a planned move, of the pair's throughput",
+    tried: ["0", "0", "0.001", "0.01"],
+    tortured: ["0"])
   private static let cooldown = PolicyOption(
-    key: "cooldown", defaultValue: "10", help: "periods for which roles are kept and landed blocks rest")
+    key: "cooldown", defaultValue: "10", help: "periods for which roles are kept and landed blocks rest",
+    tried: ["0", "0", "1", "3"],
+    tortured: ["0"])
   private static let lendingOptions = [
     mode, debtorBatch, creditorUse, period, chunk, moveTokens, lendQueueing, giants, placement, coupling,
     minGain,
@@ -212,20 +251,27 @@ public enum PolicyCatalog {
   // MARK: - pooled
 
   private static let pooledSteal = PolicyOption(
-    key: "steal", defaultValue: "true", help: stealing.help)
+    key: "steal", defaultValue: "true", help: stealing.help,
+    tried: ["false", "false", "true"])
   private static let pooledMode = PolicyOption(
-    key: "lending", defaultValue: "passive", help: mode.help)
+    key: "lending", defaultValue: "passive", help: mode.help,
+    tried: ["proactive", "proactive", "proactive", "passive", "planner-only", "planner-only", "off"],
+    tortured: ["proactive"])
   private static let ownRouting = PolicyOption(
     key: "pool-routing", defaultValue: "true",
-    help: "true or false: to where a request can start, else to the common queue; false: --router")
+    help: "true or false: to where a request can start, else to the common queue; false: --router",
+    tried: ["true", "true", "false"])
   private static let spreadFrom = PolicyOption(
     key: "spread-from", defaultValue: "16384",
-    help: "prompt tokens from which a prompt is spread over its node when it starts; 0: never")
+    help: "prompt tokens from which a prompt is spread over its node when it starts; 0: never",
+    tried: ["0", "8", "40", "100", "200"])
   private static let nodeFirst = PolicyOption(
     key: "node-first", defaultValue: "true",
-    help: "true or false: a prompt that its node can hold waits for the node's memory")
+    help: "true or false: a prompt that its node can hold waits for the node's memory",
+    tried: ["true", "false"])
   private static let shareFrom = PolicyOption(
-    key: "share-from", defaultValue: "8192", help: "least tokens of a spread prompt that a host is given")
+    key: "share-from", defaultValue: "8192", help: "least tokens of a spread prompt that a host is given",
+    tried: ["1", "16", "64"])
   private static let pooledOptions =
     [pooledSteal, pooledMode, ownRouting, spreadFrom, nodeFirst, shareFrom]
     + lendingOptions.filter { $0.key != mode.key }

@@ -1,6 +1,8 @@
+import Formatting
 import Foundation
 import GRDB
 import Results
+import Storage
 import Studies
 
 /// Answers a template's expressions, conditions and tables from the database.
@@ -216,8 +218,8 @@ enum Format: Equatable {
     switch self {
     case .plain, .spread: isWhole ? grouped(Int(value)) : figure(value)
     case .integer: grouped(Int(value.rounded()))
-    case .percent: Reporting.percent(value)
-    case .gain: (value >= 1 ? "+" : "−") + Reporting.percent(abs(value - 1))
+    case .percent: Formatting.percent(value)
+    case .gain: (value >= 1 ? "+" : "−") + Formatting.percent(abs(value - 1))
     case .seconds: "\(figure(value)) s"
     case .milliseconds: "\(figure(value * 1_000)) ms"
     case .digits(let digits):

@@ -1,3 +1,4 @@
+import Formatting
 import Results
 import Studies
 
@@ -68,7 +69,7 @@ struct Cells {
     } catch { return error.isNotComparable ? "n/c" : "–" }
   }
 
-  private func ratioText(_ value: Double) -> String { Reporting.ratioText(value) }
+  private func ratioText(_ value: Double) -> String { Formatting.ratioText(value) }
 
   /// What ± means here, if there is any.
   var intervalNote: String? {

@@ -1,6 +1,7 @@
 import GRDB
 import Results
 import Sim
+import Storage
 
 /// One order of a planner: what it rested on, and what came of it.
 public struct MoveStory {

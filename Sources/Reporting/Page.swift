@@ -1,3 +1,4 @@
+import Formatting
 import Foundation
 
 /// A report as one page of HTML that needs nothing else: figures, rows, style and script are in it.

@@ -1,3 +1,4 @@
+import Formatting
 import Foundation
 
 /// A finished report: Markdown with marks for its tables and figures.

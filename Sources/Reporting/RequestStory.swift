@@ -1,6 +1,7 @@
 import GRDB
 import Results
 import Sim
+import Storage
 
 /// What became of one request, and why: read from the database of its run.
 public struct RequestStory {

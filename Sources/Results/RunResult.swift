@@ -41,6 +41,9 @@ public struct BoundResult: Hashable, Sendable {
 /// A stored summary lacks a key or holds something else there.
 public struct SummaryError: Error, Hashable, Sendable, CustomStringConvertible {
   public var key: String
+
+  package init(key: String) { self.key = key }
+
   public var description: String { "the stored summary has no usable \"\(key)\"" }
 }
 

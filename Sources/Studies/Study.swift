@@ -61,6 +61,12 @@ public struct Expectation: Hashable, Sendable {
   public var text: String
   public var place: Place
   public var check: Check
+
+  package init(text: String, place: Place, check: Check) {
+    self.text = text
+    self.place = place
+    self.check = check
+  }
 }
 
 /// What is done when not all contenders complete the same requests (semantics.md 27).

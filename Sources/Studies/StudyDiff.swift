@@ -40,7 +40,8 @@ public struct StudyDiff: Sendable {
   public private(set) var onlyNew: [Name] = []
 
   /// Compares `metrics` of the points that `selection` selects.
-  public init(old: ResultStore, new: ResultStore, metrics: [String], selection: Selection) throws {
+  public init(old: any StoredStudies, new: any StoredStudies, metrics: [String], selection: Selection) throws
+  {
     let before = try Self.points(in: old, selection)
     let after = try Self.points(in: new, selection)
     onlyOld = before.keys.filter { after[$0] == nil }.sorted { $0.text < $1.text }
@@ -85,7 +86,7 @@ public struct StudyDiff: Sendable {
 
   /// Seed → run of every point.
   private static func points(
-    in store: ResultStore, _ selection: Selection
+    in store: any StoredStudies, _ selection: Selection
   ) throws -> [Name: [Int: StoredRun]] {
     var found: [Name: [Int: StoredRun]] = [:]
     for sweep in try store.sweeps() {

@@ -62,7 +62,7 @@ extension Grid {
   }
 
   /// The number of points; `nil` if it is beyond Int.
-  var checkedCount: Int? {
+  package var checkedCount: Int? {
     axes.reduce(Optional(contenders.count * seeds.count)) { count, axis in
       let (product, overflows) = (count ?? 0).multipliedReportingOverflow(by: axis.values.count)
       return count == nil || overflows ? nil : product

@@ -6,7 +6,7 @@ extension StudyResults {
   /// Contenders are policies, with those of their options that differ between runs of one policy. Axes are `trace` and
   /// whatever else of the manifests differs between runs of one contender, by its last key (`nodes`, `rate_scale`, …).
   /// Runs on the requests that all contenders complete are the common heat. Of equal points the last one counts.
-  public init(runs: [StoredRun], in store: ResultStore) throws {
+  public init(runs: [StoredRun], in store: any StoredStudies) throws {
     var described: [DescribedRun] = []
     for run in runs {
       guard let outcome = try PointOutcome(run, in: store) else { continue }

@@ -4,7 +4,7 @@ extension StudyResults {
   /// What the database holds of a sweep: the study as it was last run, and the outcomes of its points.
   ///
   /// Throws `StudyError` if the stored study cannot be read, and what reading the database throws.
-  public init(_ sweep: StoredSweep, in store: ResultStore) throws {
+  public init(_ sweep: StoredSweep, in store: any StoredStudies) throws {
     self.init(study: try StudyYAML.parse(sweep.study, path: "study \(sweep.name) in \(store.path)"))
     for point in try store.points(sweep: sweep.id) {
       guard let heat = HeatKind(rawValue: point.key.heat) else { continue }
@@ -31,7 +31,7 @@ extension Cell {
 
 extension PointOutcome {
   /// The outcome of a completed run; `nil` for another.
-  public init?(_ run: StoredRun, in store: ResultStore) throws {
+  public init?(_ run: StoredRun, in store: any StoredStudies) throws {
     guard let result = run.result else { return nil }
     let rejected = try run.requests?.rejected ?? store.rejectedRequests(run: run.id)
     self = .completed(

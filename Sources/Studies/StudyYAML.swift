@@ -48,7 +48,7 @@ public enum StudyYAML {
 
 extension Axis {
   /// A path is called by its file's name without folder and endings, anything else by its text.
-  static func valueName(_ value: String) -> String {
+  package static func valueName(_ value: String) -> String {
     let endings = [".gz", ".zst", ".csv", ".jsonl", ".json", ".yaml", ".yml"]
     guard value.contains("/") || endings.contains(where: value.hasSuffix) else { return value }
     var name = value.split(separator: "/").last.map(String.init) ?? value

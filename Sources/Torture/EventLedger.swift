@@ -1,3 +1,4 @@
+import Policies
 @_spi(Checking) import Sim
 
 /// Rebuilds from the records of a run alone who has which blocks, and checks the laws on that: nothing is asked of the
@@ -9,6 +10,7 @@
 /// - A reservation is made once and ends once, in a transfer, a release or its expiry; a transfer starts only into its
 ///   reservation, and lands or is aborted.
 /// - Nothing happens on an instance that is down, and nothing is lent over a link that is lost.
+/// - The policy does nothing that its catalogue entry does not declare.
 public final class EventLedger: RunObserver {
   /// The first broken law.
   public private(set) var violation: (law: String, details: String)?
@@ -70,13 +72,20 @@ public final class EventLedger: RunObserver {
   /// When a fault last began or ended, and when the gManager last ordered a move.
   private(set) var lastFault = SimTime.zero
   private(set) var lastOrder: SimTime?
+  /// Requests that were preempted since the last fault, each time counted.
+  private(set) var restartsSinceFault = 0
   /// When the gManager was down; the last one may have no end yet.
   private(set) var managerOutages: [Range<SimTime>] = []
   /// Used blocks can be compared where prompts share nothing.
   private let sharesNothing: Bool
+  private let declared: PolicyDeeds
 
-  public init(_ configuration: SimulationConfiguration, requests asked: [TraceRequest]) {
+  /// - Parameter declared: what the policy is declared to do.
+  public init(
+    _ configuration: SimulationConfiguration, requests asked: [TraceRequest], declared: PolicyDeeds
+  ) {
     self.configuration = configuration
+    self.declared = declared
     self.asked = asked
     blockSize = configuration.engine.blockSize
     sharesNothing = !configuration.engine.prefixCaching
@@ -148,6 +157,7 @@ public final class EventLedger: RunObserver {
     case .preempted:
       leave(id)
       sights.restarts += 1
+      restartsSinceFault += 1
       requests[id].phase = .queued
     case .placed, .moved, .landed: break
     case .completed, .rejected: leave(id)
@@ -260,6 +270,10 @@ public final class EventLedger: RunObserver {
   public func decided(_ decision: DecisionRecord) {
     enter(decision.time)
     let id = decision.request.index
+    let deed = PolicyDeeds(shownBy: decision.kind)
+    sights.deeds.formUnion(deed)
+    check(
+      declared.isSuperset(of: deed), PolicyDeeds.law, "\(decision.kind.rawValue) of request \(id)")
     switch decision.kind {
     case .borrow:
       lend(decision.blocks, of: id, on: decision.destination.index)
@@ -270,6 +284,7 @@ public final class EventLedger: RunObserver {
       check(
         instances[decision.destination.index].isUp, "nothing is queued where nobody is", "request \(id)")
       requests[id].home = decision.destination.index
+      sights.lostHomes += decision.kind == .restart ? 1 : 0
     case .moveRefused: sights.refused += 1
     case .move, .recall, .landed, .moveAborted, .preempt, .lost, .reject, .reserve: break
     }
@@ -364,6 +379,7 @@ public final class EventLedger: RunObserver {
   public func faulted(_ record: FaultRecord) {
     enter(record.time)
     lastFault = record.time
+    restartsSinceFault = 0
     if record.begins {
       lastFaults.append(record.fault)
       sights.faults += 1
@@ -450,8 +466,6 @@ public final class EventLedger: RunObserver {
 
   // MARK: - The end
 
-  func lateness(_ limit: SimTime) -> Double { Double(lastEnd.picoseconds) / Double(limit.picoseconds) }
-
   /// To be called after the run.
   public func finish(_ summary: RunSummary) {
     check(
@@ -479,8 +493,11 @@ public struct TortureSights: Sendable {
   /// Restarts of the gManager while moves were under way.
   public var restartsInMoves = 0
   public var restarts = 0, landed = 0
+  /// Requests that lost their home to a fault and went to another.
+  public var lostHomes = 0
+  public var deeds: PolicyDeeds = []
   /// After the last fault the gManager's map was found to be the truth.
   public var mapIsTrueInTheEnd = false
-  /// The part of the time that the last request might take which it took.
+  /// The part of the time that the last request may take after the last arrival and fault which it took.
   public var lateness = 0.0
 }

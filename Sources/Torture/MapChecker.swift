@@ -20,7 +20,7 @@ public struct MapChecker {
   private let silence: SimDuration
   private var last: [Holding] = []
   /// By instance: what it held at instants in the middle of its step, that changed nothing of it.
-  private var quiet: [[SimTime: [Row]]] = []
+  private var quiet: [[(time: SimTime, rows: [Row])]] = []
   /// When the heartbeats were sent that the views rest on, as of the instant before.
   private var newest: [SimTime?] = []
   /// Since when there has always been a live request, so that heartbeats are sent.
@@ -56,11 +56,11 @@ public struct MapChecker {
     }
     if quiet.isEmpty {
       newest = snapshot.views.map(\.sent)
-      quiet = Array(repeating: [:], count: now.count)
+      quiet = Array(repeating: [], count: now.count)
       upSince = now.map { $0.isUp ? .zero : nil }
     }
     for (i, (before, after)) in zip(last, now).enumerated() where before == after {
-      quiet[i][snapshot.time] = after.rows
+      quiet[i].append((snapshot.time, after.rows))
     }
     last = now
     for i in now.indices { upSince[i] = now[i].isUp ? upSince[i] ?? snapshot.time : nil }
@@ -95,7 +95,7 @@ public struct MapChecker {
       if let before = newest[i], sent < before {
         report("an older heartbeat never overwrites a newer one", "instance \(i), \(sent) after \(before)")
       }
-      guard let expected = quiet[i][sent] else {
+      guard let expected = held(by: i, at: sent) else {
         isTrue = isTrue && !snapshot.instances[i].isUp
         continue
       }
@@ -110,6 +110,13 @@ public struct MapChecker {
       }
     }
     return isTrue
+  }
+
+  /// What an instance held at an instant in the middle of its step; `nil` if that is not known.
+  private func held(by i: Int, at time: SimTime) -> [Row]? {
+    // By ascending time; a heartbeat is seldom old.
+    guard let found = quiet[i].last(where: { $0.time <= time }), found.time == time else { return nil }
+    return found.rows
   }
 
   /// What each instance holds of requests that decode there, and for others.

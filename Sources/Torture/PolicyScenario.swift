@@ -17,6 +17,15 @@ public struct PolicyScenario: Sendable {
     try PolicyCatalog.make(policyName, request).policy
   }
 
+  /// Leaves the first requests: a fault or a message meets as much in a short run as in a long one.
+  package mutating func shorten() {
+    requests = Array(requests.prefix(30))
+    if !sharing.hashes.isEmpty { sharing.hashes = Array(sharing.hashes.prefix(30)) }
+  }
+
+  /// What the policy is declared to do.
+  public var deeds: PolicyDeeds { PolicyCatalog[policyName]?.does ?? [] }
+
   /// All that decides the run, for failure messages. The scenario is drawn again from its seed.
   public var replay: String {
     let options = request.options.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
@@ -48,63 +57,25 @@ extension PolicyScenario {
   }
 }
 
-/// Draws scenarios for any policy of the catalogue. A policy it has never heard of gets its default options.
+/// Draws scenarios for any policy of the catalogue, with options drawn from the values that they declare.
 public struct PolicyScenarios: Sendable {
   public var policyName: String
   public var engine: EngineKind
   /// Whether faults are drawn as well.
   public var faults = false
-  /// Whether planners, where there are any, move more than elsewhere.
-  public var movesOften = false
+  /// Whether mostly the values are drawn under which more is lent and moved.
+  public var isTorture = false
 
   public init(policyName: String, engine: EngineKind) {
     self.policyName = policyName
     self.engine = engine
   }
 
-  /// The options worth varying, with their values; more often where a value is repeated. Times are in seconds: a
-  /// step takes a few dozen units of 10⁻⁸ s, so a period is a few to a few hundred steps.
-  private static let choices: [String: [String]] = [
-    "steal": ["false", "false", "true"],
-    "vllm-s-tp": ["auto", "auto", "1"],
-    "vllm-s-across": ["pp", "pp", "tp"],
-    "lending": ["proactive", "proactive", "proactive", "passive", "planner-only", "planner-only", "off"],
-    "beta-threshold": ["1", "2", "4", "8", "64", "64"],
-    "u-threshold": ["0.5", "0.9", "0.9", "1"],
-    "period": ["0.000001", "0.000002", "0.000005", "0.00001", "0.00002"],
-    "borrow-chunk": ["1", "2", "4", "16"],
-    "move-tokens-per-step": ["1", "4", "16", "16", "32", "64"],
-    "lend-while-queueing": ["false", "false", "false", "true"],
-    "reserve-giants": ["true", "true", "false"],
-    "placement": ["spread", "spread", "pack"],
-    "coupling": ["paper", "paper", "fluid"],
-    "min-gain": ["0", "0", "0.001", "0.01"],
-    "cooldown": ["0", "0", "1", "3"],
-    "pool-routing": ["true", "true", "false"],
-    "spread-from": ["0", "8", "40", "100", "200"],
-    "node-first": ["true", "false"],
-    "share-from": ["1", "16", "64"],
-  ]
-
   /// The scenario of `seed`: the same on every machine.
   public func scenario(seed: UInt64) throws -> PolicyScenario {
     var random = SeededRandom(seed: seed)
-    let keys = PolicyCatalog.all.first { $0.name == policyName }?.options.map(\.key) ?? []
-    var options: [String: String] = [:]
-    for key in keys.sorted() {
-      if let values = Self.choices[key] { options[key] = random.pick(values) }
-    }
-    if movesOften {
-      // Plans are rarer, as they cost the most, and moves take longer.
-      let values = [
-        ("lending", ["proactive"]), ("min-gain", ["0"]), ("cooldown", ["0"]), ("beta-threshold", ["64"]),
-        ("move-tokens-per-step", ["1", "1", "2"]), ("period", ["0.000008", "0.00001", "0.00002"]),
-      ]
-      for (key, choices) in values where options[key] != nil && (key == "period" || random.chance(80)) {
-        options[key] = random.pick(choices)
-      }
-    }
-    let lends = options["lending", default: "off"] != "off"
+    let options = drawOptions(&random)
+    let lends = try Self.lends(policyName, options)
     var generator = ScenarioGenerator(engine: engine, lending: lends)
     generator.unit = 10_000
 
@@ -143,11 +114,31 @@ public struct PolicyScenarios: Sendable {
         requests: scenario.requests, unit: blockSize * random.integer(1...3), &random)
     }
     if faults {
+      scenario.shorten()
       let faults = FaultGenerator(unit: generator.unit)
       scenario.configuration.managers = faults.managers(&random)
       scenario.configuration.faults = faults.plan(for: scenario, &random)
     }
     return scenario
+  }
+
+  private func drawOptions(_ random: inout SeededRandom) -> [String: String] {
+    let declared = (PolicyCatalog[policyName]?.options ?? []).sorted { $0.key < $1.key }
+    var options: [String: String] = [:]
+    for option in declared where !option.tried.isEmpty { options[option.key] = random.pick(option.tried) }
+    guard isTorture else { return options }
+    for option in declared where !option.tortured.isEmpty && random.chance(80) {
+      options[option.key] = random.pick(option.tortured)
+    }
+    return options
+  }
+
+  /// Whether the policy lends with these options, whatever they are called: asked on a cluster of any size.
+  private static func lends(_ name: String, _ options: [String: String]) throws -> Bool {
+    let request = PolicyRequest(
+      cluster: ClusterSpec(nodes: 1, gpusPerNode: 8, hardware: HardwareCatalog.a100Measured),
+      model: ModelCatalog.llama7B, tp: 1, pp: 1, instances: nil, router: .roundRobin, options: options)
+    return try PolicyCatalog.make(name, request).policy.lending.mode != .off
   }
 
   /// Lets one more request arrive in the very instant in which another one ends: on a single instance this is rare.
@@ -157,8 +148,9 @@ public struct PolicyScenarios: Sendable {
       func requestEnded(_ record: RequestRecord) { times.append(record.ended) }
     }
     let ends = Ends()
-    _ = try Simulation(scenario.configuration, policy: scenario.makePolicy(), observer: ends)
-      .run(ArraySource(scenario.requests))
+    _ = try Trial.simulate(
+      scenario.configuration, policy: scenario.makePolicy(), source: ArraySource(scenario.requests),
+      observer: ends)
     // Until then the run is the same with the newcomer: nobody knows of it.
     let newcomer = TraceRequest(
       arrival: random.pick(ends.times), prompt: random.integer(1...40), output: random.integer(1...40))

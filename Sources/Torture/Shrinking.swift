@@ -6,7 +6,7 @@ extension Torture {
   /// Tries to leave out halves, quarters and so on of the requests, then of the faults, and the last instance, until
   /// nothing can be left out.
   public static func shrink(
-    _ scenario: PolicyScenario, law: String, tries: Int = 2_000, onHang: ((TortureViolation) -> Void)? = nil
+    _ scenario: PolicyScenario, law: String, tries: Int = 2_000
   ) -> PolicyScenario {
     var smallest = scenario
     var left = tries
@@ -14,10 +14,10 @@ extension Torture {
       guard left > 0 else { return false }
       left -= 1
       do {
-        _ = try check(candidate, alsoStepByStep: law == "skip-ahead changes nothing", onHang: onHang)
+        _ = try check(candidate, alsoStepByStep: law == "skip-ahead changes nothing")
         return false
       } catch {
-        return (error as? TortureViolation)?.law == law
+        return LawViolation(error, seed: candidate.seed).law == law
       }
     }
     var changed = true

@@ -4,24 +4,23 @@ import Policies
 /// A random cluster, model, policy, workload, network of the managers and fault schedule per seed, run with a checker that
 /// rebuilds everything from the records (`EventLedger`), in the manner of TigerBeetle's simulator.
 public enum Torture {
+  /// The policy that `seed` draws from the catalogue, those that lend more often, as they have more to lose.
+  public static func policy(of seed: UInt64) -> String {
+    var random = SeededRandom(seed: seed ^ 0x70B7_1000_0000_0000)
+    return random.pick(
+      PolicyCatalog.all.flatMap { Array(repeating: $0.name, count: $0.does.contains(.lends) ? 4 : 1) })
+  }
+
   /// The scenario of `seed`: the same on every machine.
-  public static func scenario(seed: UInt64) throws -> PolicyScenario {
+  /// - Parameter policy: of the catalogue; drawn if `nil`. A seed means the same with its policy named, whatever else the
+  ///   catalogue lists.
+  public static func scenario(seed: UInt64, policy: String? = nil) throws -> PolicyScenario {
     var random = SeededRandom(seed: seed ^ 0x70B7_0000_0000_0000)
-    // Mostly policies that lend: the others have little to lose.
-    let policy = random.pick([
-      "debtor-creditor", "debtor-creditor", "debtor-creditor", "debtor-creditor", "debtor-creditor",
-      "debtor-creditor", "debtor-creditor", "debtor-creditor", "debtor-creditor", "pooled", "pooled",
-      "vllm-m",
-      "vllm-s",
-    ])
-    var scenarios = PolicyScenarios(policyName: policy, engine: random.pick(EngineKind.allCases))
-    scenarios.movesOften = true
+    var scenarios = PolicyScenarios(
+      policyName: policy ?? Self.policy(of: seed), engine: random.pick(EngineKind.allCases))
+    scenarios.isTorture = true
     var scenario = try scenarios.scenario(seed: seed)
-    // Short runs: a fault meets as much in them as in long ones.
-    scenario.requests = Array(scenario.requests.prefix(mostRequests))
-    if !scenario.sharing.hashes.isEmpty {
-      scenario.sharing.hashes = Array(scenario.sharing.hashes.prefix(mostRequests))
-    }
+    scenario.shorten()
     let faults = FaultGenerator(unit: 10_000)
     scenario.configuration.managers = faults.managers(&random, late: 80)
     let moments = try moments(of: scenario)
@@ -30,8 +29,6 @@ public enum Torture {
     if !seed.isMultiple(of: 2) { scenario.configuration.managers.unreliableUntil = lastFault(of: scenario) }
     return scenario
   }
-
-  private static let mostRequests = 30
 
   /// When blocks are lent, and while they are moved, in a run without faults.
   private static func moments(of scenario: PolicyScenario) throws -> FaultMoments {
@@ -53,25 +50,29 @@ public enum Torture {
     let recorder = Recorder()
     let policy = try scenario.makePolicy()
     if policy.lending.mode != .off {
-      let simulation = try Simulation(scenario.configuration, policy: policy, observer: recorder)
-      _ = try judged(scenario.seed) {
-        try simulation.run(SharingSource(scenario.requests, scenario.sharing))
-      }
+      _ = try Trial.simulate(
+        scenario.configuration, policy: policy, source: SharingSource(scenario.requests, scenario.sharing),
+        observer: recorder)
     }
     return recorder.moments
   }
 
+  /// The suite of a policy, or of all, drawn by the seed.
+  public static func suite(policy: String? = nil) -> LawSuite {
+    LawSuite("torture" + (policy.map { "/" + $0 } ?? ""), policies: policy.map { [$0] } ?? []) { seed in
+      let scenario = try scenario(seed: seed, policy: policy)
+      return sights(try check(scenario, alsoStepByStep: seed.isMultiple(of: 8)), of: scenario)
+    }
+  }
+
   /// Runs a scenario under the checker. Of some also step by step, which must come to the same.
-  /// - Parameter onHang: called if a run does not end within `patience` of its last fault, on the thread of the run.
-  /// - Throws: `TortureViolation`.
-  public static func check(
-    _ scenario: PolicyScenario, alsoStepByStep: Bool, onHang: ((TortureViolation) -> Void)? = nil
-  ) throws -> TortureSights {
-    let (skip, sights) = try watch(scenario, stepByStep: false, onHang)
+  /// - Throws: `LawViolation`.
+  public static func check(_ scenario: PolicyScenario, alsoStepByStep: Bool) throws -> TortureSights {
+    let (skip, sights) = try watch(scenario, stepByStep: false)
     if alsoStepByStep {
-      let (step, _) = try watch(scenario, stepByStep: true, onHang)
+      let (step, _) = try watch(scenario, stepByStep: true)
       guard skip.fingerprint == step.fingerprint else {
-        throw TortureViolation(
+        throw LawViolation(
           law: "skip-ahead changes nothing", seed: scenario.seed,
           details: "fingerprints \(skip.fingerprint) and \(step.fingerprint)")
       }
@@ -80,48 +81,63 @@ public enum Torture {
   }
 
   private static func watch(
-    _ scenario: PolicyScenario, stepByStep: Bool, _ onHang: ((TortureViolation) -> Void)?
+    _ scenario: PolicyScenario, stepByStep: Bool
   ) throws -> (RunSummary, TortureSights) {
     var configuration = scenario.configuration
     configuration.engine.stepByStep = stepByStep
-    let ledger = EventLedger(configuration, requests: scenario.requests)
-    let limit = patience(scenario)
-    func late(_ time: SimTime) -> TortureViolation {
-      TortureViolation(
-        law: "every request ends within a stated time after the last fault", seed: scenario.seed,
-        details: "\(time.picoseconds) ps, later than \(limit.picoseconds) ps")
-    }
+    let ledger = EventLedger(configuration, requests: scenario.requests, declared: scenario.deeds)
     let policy = try scenario.makePolicy()
     var map = MapChecker(
       configuration.managers, period: policy.lending.period, blockSize: configuration.engine.blockSize)
-    let simulation = try Simulation(configuration, policy: policy, observer: ledger)
-    let summary = try judged(scenario.seed) {
-      try simulation.run(
-        SharingSource(scenario.requests, scenario.sharing),
-        onProgress: { progress in if progress.time > limit { onHang?(late(progress.time)) } },
-        inspect: keepsMap(scenario, policy)
-          ? { snapshot in
-            ledger.compare(with: snapshot)
-            map.outages = ledger.managerOutages
-            map.inspect(snapshot, hasOrdered: ledger.lastOrder == snapshot.time)
-          } : nil)
-    }
+    let summary = try Trial.simulate(
+      configuration, policy: policy, source: SharingSource(scenario.requests, scenario.sharing),
+      observer: ledger,
+      inspect: keepsMap(scenario, policy)
+        ? { snapshot in
+          ledger.compare(with: snapshot)
+          map.outages = ledger.managerOutages
+          map.inspect(snapshot, hasOrdered: ledger.lastOrder == snapshot.time)
+        } : nil)
     ledger.finish(summary)
     if let (law, details) = ledger.violation ?? map.violation {
-      throw TortureViolation(law: law, seed: scenario.seed, details: details)
+      throw LawViolation(law: law, seed: scenario.seed, details: details)
     }
     var sights = ledger.sights
     sights.mapIsTrueInTheEnd = map.lastTrue.map { $0 >= ledger.lastFault } ?? false
-    sights.lateness = ledger.lateness(limit)
-    if ledger.lastEnd > limit { throw late(ledger.lastEnd) }
+    let last = max(scenario.requests[scenario.requests.count - 1].arrival, ledger.lastFault)
+    let took = max(.zero, ledger.lastEnd - last)
+    let most = Patience(scenario, policy.lending).time(restarts: ledger.restartsSinceFault)
+    sights.lateness = Double(took.picoseconds) / Double(most.picoseconds)
+    guard took <= most else {
+      throw LawViolation(
+        law: "after the last arrival and fault nothing takes longer than all work one after the other",
+        seed: scenario.seed, details: "\(took.picoseconds) ps, more than \(most.picoseconds) ps")
+    }
     return (summary, sights)
   }
 
-  /// A wrong answer of the policy is a broken law like others.
-  private static func judged(_ seed: UInt64, _ run: () throws -> RunSummary) throws -> RunSummary {
-    do { return try run() } catch let error as PolicyError {
-      throw TortureViolation(law: error.law.rawValue, seed: seed, details: "\(error)")
-    }
+  /// What a scenario went through, and the least share of scenarios that must (docs/faults.md).
+  public static func sights(_ sights: TortureSights, of scenario: PolicyScenario) -> [Sight] {
+    func of(_ deed: PolicyDeeds, _ count: Int) -> Bool? { scenario.deeds.contains(deed) ? count > 0 : nil }
+    let isOne = scenario.configuration.topology.count == 1
+    return [
+      Sight("at least ten requests", floor: 45, sights.requests >= 10),
+      Sight("at least a hundred instants with an event", floor: 30, sights.events >= 100),
+      Sight("a request that is preempted or lost computes again", floor: 44, sights.restarts > 0),
+      Sight("a request loses its home and goes to another", floor: 38, isOne ? nil : sights.lostHomes > 0),
+      Sight("an idle instance steals", floor: 12, of(.steals, sights.deeds.contains(.steals) ? 1 : 0)),
+      Sight("blocks are lent", floor: 33, of(.lends, sights.deeds.contains(.lends) ? 1 : 0)),
+      Sight("an instance crashes with blocks lent", floor: 22, of(.lends, sights.crashesWithLoans)),
+      Sight("a move lands", floor: 12, of(.plans, sights.landed)),
+      Sight("a fault during a move", floor: 14, of(.plans, sights.faultsInMoves)),
+      Sight("a refused or expired reservation", floor: 17, of(.plans, sights.refused)),
+      Sight("a duplicated message acted on", floor: 13, of(.plans, sights.duplicates)),
+      Sight("the gManager restarts with moves in flight", floor: 5, of(.plans, sights.restartsInMoves)),
+      Sight(
+        "the map is the truth after the last fault", floor: 11, of(.plans, sights.mapIsTrueInTheEnd ? 1 : 0)),
+      Sight(
+        "the last end takes a tenth of the time that it may take", floor: 3, sights.lateness >= 0.1),
+    ]
   }
 
   /// Whether the gManager plans from a map of its own.
@@ -132,122 +148,11 @@ public enum Torture {
       && scenario.configuration.topology.count > 1
   }
 
-  /// The time by which every request must have ended: all of them one after the other, each token of its prompt and its
-  /// output at the slowest that any step of these clusters takes, after the last arrival and the last fault.
-  static func patience(_ scenario: PolicyScenario) -> SimTime {
-    let tokens = scenario.requests.reduce(0) { $0 + $1.prompt + $1.output }
-    let last = max(scenario.requests[scenario.requests.count - 1].arrival, lastFault(of: scenario))
-    // A slow-down that never ends stretches everything for good.
-    var worst = 1_000
-    for timed in scenario.configuration.faults.timed where timed.end == nil {
-      if case .linkSlowdown(_, let permille) = timed.fault { worst = max(worst, permille) }
-    }
-    // Stages of a pipeline are passed one after the other.
-    let perToken = slowestToken.picoseconds / 1_000 * Int64(worst * scenario.configuration.costs.stages)
-    return last + SimDuration(picoseconds: perToken) * Int64(tokens)
-  }
-
   /// When the last of the faults begins or ends.
   private static func lastFault(of scenario: PolicyScenario) -> SimTime {
     var last = SimTime.zero
     for timed in scenario.configuration.faults.timed { last = max(last, timed.end ?? timed.start) }
     for random in scenario.configuration.faults.random { last = max(last, random.last ?? last) }
     return last
-  }
-
-  /// What a token may cost in the end, recomputes and stragglers (three times) included.
-  private static let slowestToken = SimDuration(picoseconds: 40_000_000)
-}
-
-/// A broken law of a seed's scenario.
-public struct TortureViolation: Error, Hashable, Sendable, CustomStringConvertible {
-  public var law: String
-  public var seed: UInt64
-  public var details: String
-
-  public init(law: String, seed: UInt64, details: String) {
-    self.law = law
-    self.seed = seed
-    self.details = details
-  }
-
-  public var description: String { "law violated: \(law) seed \(seed): \(details)" }
-}
-
-/// What many scenarios went through.
-public struct TortureCoverage: Sendable, CustomStringConvertible {
-  public private(set) var scenarios = 0
-  private var crashesWithLoans = 0, faultsInMoves = 0, refused = 0, duplicates = 0, managerRestarts = 0
-  private var trueMaps = 0
-  private var requests = 0, events = 0
-  private var mostLate = 0.0
-
-  public init() {}
-
-  public mutating func add(_ sights: TortureSights) {
-    scenarios += 1
-    crashesWithLoans += sights.crashesWithLoans > 0 ? 1 : 0
-    faultsInMoves += sights.faultsInMoves > 0 ? 1 : 0
-    refused += sights.refused > 0 ? 1 : 0
-    duplicates += sights.duplicates > 0 ? 1 : 0
-    managerRestarts += sights.restartsInMoves > 0 ? 1 : 0
-    trueMaps += sights.mapIsTrueInTheEnd ? 1 : 0
-    requests += sights.requests
-    events += sights.events
-    mostLate = max(mostLate, sights.lateness)
-  }
-
-  /// A scenario that broke a law.
-  public mutating func addFailed() { scenarios += 1 }
-
-  public mutating func add(_ other: TortureCoverage) {
-    scenarios += other.scenarios
-    crashesWithLoans += other.crashesWithLoans
-    faultsInMoves += other.faultsInMoves
-    refused += other.refused
-    duplicates += other.duplicates
-    managerRestarts += other.managerRestarts
-    trueMaps += other.trueMaps
-    requests += other.requests
-    events += other.events
-    mostLate = max(mostLate, other.mostLate)
-  }
-
-  /// What is told, in percent of the scenarios, and the least that must be.
-  private var shares: [(count: Int, floor: Int, what: String)] {
-    [
-      (crashesWithLoans, 30, "an instance crashes with blocks lent"),
-      (faultsInMoves, 20, "a fault during a move"),
-      (refused, 20, "a refused or expired reservation"),
-      (duplicates, 20, "a duplicated message acted on"),
-      (managerRestarts, 10, "the gManager restarts with moves in flight"),
-      (trueMaps, 15, "the map is the truth after the last fault"),
-    ]
-  }
-  private var means: [(sum: Int, floor: Int, what: String)] {
-    [(requests, 20, "requests"), (events, 200, "events")]
-  }
-
-  /// The floors that were not reached; none if all were.
-  public var shortfalls: [String] {
-    shares.filter { $0.count * 100 < scenarios * $0.floor }.map {
-      "\($0.what): \($0.count) of \(scenarios) scenarios, not \($0.floor) %"
-    }
-      + means.filter { $0.sum < scenarios * $0.floor }.map {
-        "\($0.sum) \($0.what) in \(scenarios) scenarios, not \($0.floor) in the mean"
-      }
-  }
-
-  public var description: String {
-    func percent(_ count: Int) -> String {
-      let tenths = scenarios == 0 ? 0 : count * 1_000 / scenarios
-      return "\(tenths / 10).\(tenths % 10) %"
-    }
-    var lines = shares.map { "\(percent($0.count)) of the scenarios (at least \($0.floor) %): \($0.what)" }
-    lines += means.map {
-      "\(scenarios == 0 ? 0 : $0.sum / scenarios) \($0.what) in the mean (at least \($0.floor))"
-    }
-    lines.append("the latest end took \(Int(mostLate * 100)) % of the time that it may take")
-    return lines.joined(separator: "\n")
   }
 }

@@ -25,7 +25,7 @@ public enum Resampled {
   }
 
   /// Replication number `seed` of `requests`, which are sorted by arrival and not empty.
-  static func resample(_ requests: [TraceRequest], seed: UInt64) -> [TraceRequest] {
+  package static func resample(_ requests: [TraceRequest], seed: UInt64) -> [TraceRequest] {
     guard seed > 0 else { return requests }
     let arrivals = arrivals(like: requests, seed: seed)
     let rows = rows(of: requests.count, seed: seed)

@@ -45,7 +45,7 @@ public final class TraceFile: RequestSource {
     try open(path: path, options: options, keepingAtMost: mostKept)
   }
 
-  static func open(
+  package static func open(
     path: String, options: TraceOptions, keepingAtMost most: Int
   ) throws(TraceError) -> TraceFile {
     var replay = try Replay(path: path, options: options, isFirstPass: true)
@@ -163,6 +163,12 @@ public struct TraceTotals: Hashable, Sendable {
   public var outputTokens = 0
   /// Requests that the option `clipTotal` shortened.
   public var clippedRequests = 0
+
+  package init(promptTokens: Int = 0, outputTokens: Int = 0, clippedRequests: Int = 0) {
+    self.promptTokens = promptTokens
+    self.outputTokens = outputTokens
+    self.clippedRequests = clippedRequests
+  }
 }
 
 /// One pass over a file with the options applied.

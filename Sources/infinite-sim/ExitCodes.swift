@@ -2,19 +2,15 @@ import Calibration
 import Policies
 import Reporting
 import Results
+import Runs
 import Sim
+import Storage
 import Studies
 import Workloads
 
-/// The exit codes of the program (sysexits.h where it has a word).
-enum FailureStatus: Int32 {
-  case runFailed = 1
-  case usage = 64
-  case badData = 65
-  case missingInput = 66
-
+extension FailureStatus {
   /// The code for what went wrong in a command.
-  init(_ error: any Error) {
+  package init(_ error: any Error) {
     switch error {
     case let failure as CommandFailure: self = failure.status
     case let error as TraceError:
@@ -57,16 +53,5 @@ enum FailureStatus: Int32 {
     case is MergeError: self = .badData
     default: self = .runFailed
     }
-  }
-}
-
-/// An error that a command reports in its own words.
-struct CommandFailure: Error, Hashable, CustomStringConvertible {
-  var status: FailureStatus
-  var description: String
-
-  init(_ status: FailureStatus, _ description: String) {
-    self.status = status
-    self.description = description
   }
 }

@@ -1,13 +1,14 @@
 import ArgumentParser
+import Experiments
 import Foundation
 import Results
+import Runs
+import Storage
+import Workbench
 
 /// The program.
 @main
 struct InfiniteSim: ParsableCommand {
-  /// The version of the program: part of every manifest.
-  static let programVersion = "0.1.0"
-
   static let configuration = CommandConfiguration(
     commandName: "infinite-sim",
     abstract: "Simulate GPU clusters that serve large language models.",
@@ -16,17 +17,11 @@ struct InfiniteSim: ParsableCommand {
       Shell completions: infinite-sim --generate-completion-script bash (or zsh, fish).
       """,
     version: """
-      infinite-sim \(programVersion)
+      infinite-sim \(ThisProgram.version)
       manifest \(Manifest.version)
       database schema \(ResultStore.schemaVersion)
       """,
-    subcommands: [
-      RunCommand.self, CompareCommand.self, SweepCommand.self, MergeCommand.self, DiffCommand.self,
-      CapacityCommand.self, ReportCommand.self, ShowCommand.self, PoliciesCommand.self, ModelsCommand.self,
-      HardwareCommand.self,
-      EnginesCommand.self, CostCommand.self, ValidateCommand.self, CalibrateCommand.self, TraceCommand.self,
-      BenchCommand.self, TortureCommand.self, KernelHostCommand.self,
-    ])
+    subcommands: Experiments.commands + Workbench.commands)
 
   static func main() {
     // A file that may not grow is an error of the write, with a sentence, and not the end of the process.

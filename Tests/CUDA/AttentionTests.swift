@@ -3,7 +3,7 @@ import PTXInterpreter
 import Reference
 import Testing
 
-@testable import ReferenceCUDA
+import ReferenceCUDA
 
 @Suite struct AttentionTests {
   /// INFINITE_SIM_CUDA_SHAPES sets how many. `./test` is in release; in debug the interpreter is slow.
@@ -24,15 +24,7 @@ import Testing
       let one = ShapeCase(index)
       let judge = Judge(one.query, over: one.whole)
       let verdict = judge.verdict(try one.output(StandIn.backend))
-      let properties: [(String, Bool)] = [
-        ("\(one.query.values.element)", true), ("head size \(one.query.shape.headDim)", true),
-        ("no token", one.whole.count == 0), ("paged", one.whole.table.count > 1),
-        ("several query tokens", one.query.shape.queries > 1), ("window", one.query.window != nil),
-        ("bias with -inf", one.query.bias != nil),
-        ("an empty part", one.shares.contains { $0.part.count == 0 }),
-        ("logits of 1,000 and more", judge.largestLogit >= 1000), ("group over 8", one.query.shape.group > 8),
-      ]
-      for (name, isSo) in properties where isSo { counts[name, default: 0] += 1 }
+      for name in one.properties { counts[name, default: 0] += 1 }
       if let naive = judge.naiveBound, naive > 0 {
         nearestNaive = max(nearestNaive, verdict.maxError / naive)
       }

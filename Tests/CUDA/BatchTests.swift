@@ -1,7 +1,7 @@
 import Reference
 import Testing
 
-@testable import ReferenceCUDA
+import ReferenceCUDA
 
 @Suite struct BatchTests {
   /// The kernels take several sequences at once and can write the normalised output; the backend needs neither.

@@ -2,7 +2,7 @@ import Foundation
 import Reference
 import Testing
 
-@testable import ReferenceCUDA
+import ReferenceCUDA
 
 @Suite(.serialized) struct LauncherTests {
   /// A call with a paged cache, GQA and bf16.

@@ -5,7 +5,7 @@ import struct Foundation.UUID
 import Sim
 import Testing
 
-@testable import Calibration
+import Calibration
 
 /// Calibration finds constants where they are known.
 @Suite struct CalibrationTests {

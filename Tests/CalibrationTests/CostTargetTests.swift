@@ -1,7 +1,7 @@
 import Sim
 import Testing
 
-@testable import Calibration
+import Calibration
 
 @Suite struct CostTargetTests {
   @Test func `Every target asks a p90 and a worst group, and is judged on lengths beyond those fitted to`() {

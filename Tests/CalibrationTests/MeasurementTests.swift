@@ -2,7 +2,7 @@ import Foundation
 import Sim
 import Testing
 
-@testable import Calibration
+import Calibration
 
 /// The committed sample: measurements that `infinite-sim calibrate --synthesize` made of shapes of our own.
 enum Sample {

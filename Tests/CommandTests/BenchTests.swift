@@ -1,8 +1,8 @@
+import Workbench
+import Runs
 import Foundation
 import Results
 import Testing
-
-@testable import infinite_sim
 
 @Suite struct BenchTests {
   private static let recipes = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
@@ -20,7 +20,8 @@ import Testing
   {
     #expect(Set(BenchScenario.all.map(\.name)).count == BenchScenario.all.count)
     for scenario in BenchScenario.all {
-      _ = try RunCommand.parse(["--trace", "t.csv"] + scenario.arguments)
+      #expect(
+        try Program.run(["run", "--trace", "t.csv"] + scenario.arguments).status == 66, "\(scenario.name)")
       guard case .recipe(let name) = scenario.trace else { continue }
       #expect(FileManager.default.fileExists(atPath: "\(Self.recipes)/\(name).yaml"), "\(name)")
     }

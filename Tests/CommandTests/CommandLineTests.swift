@@ -1,29 +1,26 @@
+import Runs
 import ArgumentParser
 import Results
 import Sim
+import Storage
 import Studies
 import Testing
 import Workloads
 
-@testable import infinite_sim
-
 @Suite struct CommandLineTests {
-  private func run(_ arguments: String...) throws -> RunCommand {
-    try #require(
-      try InfiniteSim.parseAsRoot(["run", "--trace", "t.csv", "--policy", "vllm-m"] + arguments)
-        as? RunCommand)
+  private func options(_ arguments: String...) throws -> RunOptions {
+    try RunOptions.parse(["--trace", "t.csv"] + arguments)
   }
 
   @Test func `every form of the command line is read`() throws {
-    let options = try run(
+    let options = try options(
       "--model", "llama2-13b", "--hardware", "a100-datasheet", "--nodes", "4", "--gpus-per-node", "8",
       "--tp", "2", "--pp", "1", "--instances", "3", "--engine", "chunked", "--max-num-seqs", "128",
       "--max-num-batched-tokens", "4096", "--kv-blocks", "7424", "--router", "most-free-kv",
       "--option", "steal=true", "--option", "prefill-attention=home", "--rate-scale", "2.5", "--limit", "10",
       "--clip-total", "4096", "--slo-ttft", "1.5", "--slo-tpot", "0.05", "--seed", "7", "--db", "x.db",
       "--json", "--timing", "--step-by-step", "--inter-node", "hdr200", "--gpu-memory-utilization", "0.8",
-      "--force", "--quiet"
-    ).options
+      "--force", "--quiet")
     #expect(options.model == "llama2-13b" && options.hardware == "a100-datasheet")
     #expect(options.tp == 2 && options.pp == 1 && options.instances == 3 && options.engine == .chunked)
     #expect(options.maxNumSeqs == 128 && options.maxNumBatchedTokens == 4096 && options.kvBlocks == 7424)
@@ -35,7 +32,7 @@ import Workloads
   }
 
   @Test func `the defaults are those of the documentation`() throws {
-    let options = try run().options
+    let options = try options()
     #expect(options.model == "llama2-7b" && options.hardware == "a100-measured")
     #expect(options.nodes == 1 && options.gpusPerNode == 8 && options.engine == .vllmV0)
     #expect(options.router == .leastLoaded && options.rateScale == "1" && options.seed == 0)
@@ -48,10 +45,9 @@ import Workloads
     ["--seed", "9007199254740993"],
     ["--unknown"], ["--engine", "chunked", "--max-num-seqs", "512", "--max-num-batched-tokens", "512"],
   ])
-  func `a value out of range is a usage error`(arguments: [String]) {
-    #expect {
-      _ = try InfiniteSim.parseAsRoot(["run", "--trace", "t.csv", "--policy", "vllm-m"] + arguments)
-    } throws: { InfiniteSim.exitCode(for: $0).rawValue == FailureStatus.usage.rawValue }
+  func `a value out of range is a usage error`(arguments: [String]) throws {
+    let outcome = try Program.run(["run", "--trace", "t.csv", "--policy", "vllm-m"] + arguments)
+    #expect(outcome.status == FailureStatus.usage.rawValue)
   }
 
   @Test(arguments: [
@@ -61,10 +57,9 @@ import Workloads
     ["--policies", "a", "--seeds", "2", "--seed", "9223372036854775807"],
     ["--policies", "a", "--on-reject", "maybe"],
   ])
-  func `a comparison that cannot be made is a usage error`(arguments: [String]) {
-    #expect { _ = try InfiniteSim.parseAsRoot(["compare", "--trace", "t.csv"] + arguments) } throws: {
-      InfiniteSim.exitCode(for: $0).rawValue == FailureStatus.usage.rawValue
-    }
+  func `a comparison that cannot be made is a usage error`(arguments: [String]) throws {
+    let outcome = try Program.run(["compare", "--trace", "t.csv"] + arguments)
+    #expect(outcome.status == FailureStatus.usage.rawValue)
   }
 
   @Test func `an unknown option names the one that was meant and all that there are`() throws {

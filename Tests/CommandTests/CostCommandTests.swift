@@ -3,8 +3,6 @@ import Results
 import Sim
 import Testing
 
-@testable import infinite_sim
-
 @Suite struct CostCommandTests {
   private func json(_ arguments: [String]) throws -> JSON {
     let outcome = try Program.run(["cost"] + arguments + ["--json"])

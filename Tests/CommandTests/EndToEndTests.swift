@@ -2,9 +2,8 @@ import Calibration
 import Foundation
 import Results
 import Sim
+import Storage
 import Testing
-
-@testable import infinite_sim
 
 @Suite struct EndToEndTests {
   let folder: String

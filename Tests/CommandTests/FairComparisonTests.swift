@@ -1,9 +1,9 @@
+import Experiments
+import Runs
 import Results
 import Sim
 import Studies
 import Testing
-
-@testable import infinite_sim
 
 @Suite struct FairComparisonTests {
   private func compare(

@@ -1,7 +1,8 @@
+import Experiments
+import Runs
 import Results
 import Sim
-
-@testable import infinite_sim
+import Storage
 
 /// A plan without an engine: it rejects the requests whose prompts are longer than `longestPrompt`, completes
 /// the rest, and emits `rate` output tokens per second.

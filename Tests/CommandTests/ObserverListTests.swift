@@ -2,7 +2,8 @@ import Sim
 import Testing
 import Torture
 
-@testable import infinite_sim
+import Runs
+import Experiments
 
 /// `ObserverList` conforms to a protocol without defaults, and so does the spy: a requirement that is added later compiles in
 /// neither until it is written down.

@@ -5,8 +5,6 @@ import Sim
 import Testing
 import Workloads
 
-@testable import infinite_sim
-
 /// Real traces whose prompts share beginnings and whose sessions wait, through the simulated ledger.
 @Suite struct PrefixReplayTests {
   private static func trace(_ name: String) -> String? {

@@ -20,16 +20,21 @@ enum Program {
     return folder.appendingPathComponent("infinite-sim").path
   }
 
-  /// Runs the program with `arguments` in `folder` and waits for its end; stdout goes to `output` if given.
-  static func run(_ arguments: [String], in folder: String? = nil, output: String? = nil) throws -> Outcome {
+  /// Runs the program, or `executable`, with `arguments` in `folder` and waits for its end; stdout goes to `output` if given.
+  /// `environment` is added to this process's.
+  static func run(
+    _ arguments: [String], in folder: String? = nil, output: String? = nil, executable: String = path,
+    environment: [String: String] = [:]
+  ) throws -> Outcome {
     let files = (0..<2).map { _ in
       FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString).path
     }
     for file in files { try Data().write(to: URL(fileURLWithPath: file)) }
     defer { for file in files { try? FileManager.default.removeItem(atPath: file) } }
     let process = Process()
-    process.executableURL = URL(fileURLWithPath: path)
+    process.executableURL = URL(fileURLWithPath: executable)
     process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
     // Files, not pipes: nobody need read while the program runs.
     process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: output ?? files[0]))

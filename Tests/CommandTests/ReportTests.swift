@@ -1,9 +1,12 @@
+import Experiments
+import Runs
+import Formatting
 import Foundation
+import Reporting
 import Results
 import Sim
+import Storage
 import Testing
-
-@testable import infinite_sim
 
 @Suite struct ReportTests {
   /// Every key that a script may rely on: the fixed form of `run --json`.
@@ -37,7 +40,7 @@ import Testing
   }
 
   @Test func `a table's columns are aligned and its rows have equal length`() {
-    let text = markdownTable([["", "vllm-m", "µ"], ["requests", "12", "3"], ["x", "1,234,567", "4"]])
+    let text = Table([["", "vllm-m", "µ"], ["requests", "12", "3"], ["x", "1,234,567", "4"]]).markdown
     let lines = text.split(separator: "\n")
     #expect(lines.count == 4 && Set(lines.map(\.count)).count == 1)
   }

@@ -1,7 +1,6 @@
+import Runs
 import Sim
 import Testing
-
-@testable import infinite_sim
 
 @Suite struct RunPlanTests {
   private func plan(

@@ -1,10 +1,10 @@
+import Runs
 import Foundation
 import Results
 import Sim
+import Storage
 import Studies
 import Testing
-
-@testable import infinite_sim
 
 @Suite struct SweepCommandTests {
   let folder: String

@@ -1,8 +1,7 @@
+import Runs
 import Foundation
 import Results
 import Testing
-
-@testable import infinite_sim
 
 @Suite struct TraceCommandTests {
   let folder: String

@@ -1,9 +1,8 @@
+import Workbench
 import Foundation
 import Results
 import Sim
 import Testing
-
-@testable import infinite_sim
 
 @Suite struct ValidateEngineTests {
   /// The folder of measurements: INFINITE_SIM_DATA, or `shared/data` beside the package; `nil` when it is not there.

@@ -1,24 +1,10 @@
-import Policies
 import Sim
 import TestSupport
 import Testing
 import Torture
 
-/// The throughput bound (docs/bound.md): above every run, and not far above the best placement.
+/// The throughput bound (docs/bound.md) is not far above the best placement; that it is above every run is a suite (`bound/`).
 @Suite struct BoundTests {
-  @Test(arguments: PolicyCatalog.all.map(\.name), EngineKind.allCases)
-  func `No run exceeds the bound`(policy: String, engine: EngineKind) throws {
-    let scenarios = PolicyScenarios(policyName: policy, engine: engine)
-    var reached: [Double] = []
-    for seed in 0..<UInt64(400) {
-      if let share = try BoundLaw.check(scenarios, seed: 10_000 + seed) { reached.append(share) }
-    }
-    reached.sort()
-    let median = reached[reached.count / 2]
-    print("\(policy) \(engine.rawValue): \(reached.count) runs, median share of the bound \(median)")
-    #expect(reached.count > 300 && median > 0.5, "a bound far above every run says nothing")
-  }
-
   @Test(arguments: EngineKind.allCases, [false, true])
   func `On tiny clusters the bound is at least the exhaustive optimum and near it`(
     engine: EngineKind, lending: Bool

@@ -6,25 +6,6 @@ import Torture
 
 /// Laws of clusters that fail (docs/faults.md).
 @Suite struct FaultTests {
-  @Test(arguments: PolicyCatalog.all.map(\.name), EngineKind.allCases)
-  func `With faults requests and blocks are conserved, and skipping ahead changes nothing`(
-    policy: String, engine: EngineKind
-  ) throws {
-    let suite = LawSuite(policyName: policy, engine: engine, faults: true)
-    var coverage = LawCoverage()
-    for seed in 0..<(ConformanceTests.scenarios / 5) { try suite.check(seed: seed, &coverage) }
-  }
-
-  @Test func `Torture finds nothing, and goes through enough`() throws {
-    var coverage = TortureCoverage()
-    for seed in 0..<(4 * ConformanceTests.scenarios) {
-      coverage.add(try Torture.check(Torture.scenario(seed: seed), alsoStepByStep: seed.isMultiple(of: 8)))
-    }
-    print(coverage)
-    // Shares of a few hundred scenarios scatter.
-    #expect(coverage.scenarios < 4_000 || coverage.shortfalls.isEmpty, "\(coverage.shortfalls)")
-  }
-
   @Test(arguments: [
     // Found after a million scenarios: a theft changed the head of the queue, and other thieves did not look again.
     UInt64(952_640)

@@ -7,13 +7,6 @@ import Workloads
 
 /// The engine against the per-token oracle, which was written separately from the rules.
 @Suite struct OracleAgreementTests {
-  @Test(arguments: EngineKind.allCases, [false, true])
-  func `On random clusters engine and oracle agree to the picosecond`(engine: EngineKind, lending: Bool) {
-    let generator = ScenarioGenerator(engine: engine, lending: lending)
-    let violations = EquivalenceTests.every { try OracleLaw.check(generator.scenario(seed: $0)) }
-    #expect(violations.isEmpty, "\(violations)")
-  }
-
   /// The speed workload of the issue: Azure's conversations clipped to 4,096 tokens, on one A100.
   @Test(arguments: EngineKind.allCases)
   func `On all of W1 engine and oracle agree to the picosecond`(engine: EngineKind) throws {

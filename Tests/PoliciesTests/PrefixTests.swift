@@ -4,46 +4,8 @@ import TestSupport
 import Testing
 import Torture
 
-/// Prefix caching and closed loops against the oracle, which has explicit blocks.
+/// Prefix caching and closed loops in small cases; their agreement with the oracle is in suites (`prefix/`, `sessions/`).
 @Suite struct PrefixTests {
-  @Test(arguments: EngineKind.allCases, [false, true])
-  func `With prefix caching engine and oracle agree, and requests share and units are evicted`(
-    engine: EngineKind, lending: Bool
-  ) {
-    let generator = ScenarioGenerator(engine: engine, lending: lending, sharing: true)
-    let violations = EquivalenceTests.every { try OracleLaw.check(generator.scenario(seed: $0)) }
-    #expect(violations.isEmpty, "\(violations)")
-
-    var requests = 0
-    var sharers = 0
-    var evicting = 0
-    let scenarios: UInt64 = 150
-    for seed in 0..<scenarios {
-      let scenario = generator.scenario(seed: seed)
-      var oracle = Oracle(
-        configuration: scenario.configuration, router: scenario.router, lending: scenario.lending,
-        sharing: scenario.sharing)
-      _ = oracle.run(scenario.requests)
-      requests += scenario.requests.count
-      sharers += oracle.statistics.sharers.count
-      evicting += oracle.statistics.evictions > 0 ? 1 : 0
-    }
-    print(
-      "prefix \(engine.rawValue)\(lending ? ", lending" : ""): \(sharers * 100 / requests) % of requests share, "
-        + "\(evicting * 100 / Int(scenarios)) % of scenarios evict")
-    #expect(sharers * 100 >= 30 * requests)
-    #expect(evicting * 100 >= 20 * Int(scenarios))
-  }
-
-  @Test(arguments: EngineKind.allCases, [false, true])
-  func `A session's turn arrives a think time after its predecessor's end, and the rest is an open trace`(
-    engine: EngineKind, lending: Bool
-  ) {
-    let generator = ScenarioGenerator(engine: engine, lending: lending, sharing: true)
-    let violations = EquivalenceTests.every { try SessionLaw.check(generator.scenario(seed: $0)) }
-    #expect(violations.isEmpty, "\(violations)")
-  }
-
   @Test func `Slower hardware makes later turns arrive later`() throws {
     let turns = (0..<4).map { turn in
       SessionSource.Turn(

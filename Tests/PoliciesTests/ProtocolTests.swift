@@ -1,26 +1,8 @@
-import Policies
 import Sim
-import TestSupport
 import Testing
 
-/// The managers' protocol under delay, loss, duplicates, reordering and a gManager that crashes (docs/protocol.md).
+/// Settings of the managers' protocol; its laws are suites (`protocol/`).
 @Suite struct ProtocolTests {
-  private static let scenarios = ConformanceTests.scenarios / 2
-
-  @Test(arguments: EngineKind.allCases)
-  func `Whatever becomes of messages, blocks are conserved, requests end, and skipping ahead changes nothing`(
-    engine: EngineKind
-  ) {
-    var coverage = ProtocolCoverage()
-    var violations: [any Error] = []
-    for seed in 0..<Self.scenarios where violations.count < 5 {
-      do { try ProtocolLaw.check(engine: engine, seed: seed, &coverage) } catch { violations.append(error) }
-    }
-    print("protocol \(engine.rawValue): \(coverage)")
-    #expect(violations.isEmpty, "\(violations)")
-    #expect(coverage.shortfalls.isEmpty, "\(coverage.shortfalls)")
-  }
-
   @Test(
     arguments: [
       ("message-loss", { @Sendable (o: inout ProtocolOptions) in o.lossPermille = 1 }),

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Reference
+import Reference
 
 @Suite struct CPUBackendTests {
   private static func problem(

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Reference
+import Reference
 
 @Suite struct ElementTests {
   private static func bits(_ element: ElementType, _ value: Float) -> UInt16 {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Reference
+import Reference
 
 /// What was covered and how near the bounds the kernels came.
 private struct Coverage: Sendable {

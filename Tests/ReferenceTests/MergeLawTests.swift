@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Reference
+import Reference
 
 /// States as random subsets would have: some rows without a token, maxima near and far from each other.
 private func randomState<Scalar: AttentionScalar>(

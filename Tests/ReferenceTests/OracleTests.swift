@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Reference
+import Reference
 
 @Suite struct OracleTests {
   /// One head of one element; keys and values as given, and a query of 1.

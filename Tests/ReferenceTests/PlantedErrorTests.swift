@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Reference
+import Reference
 
 /// Errors that the judge must see: each on an input where what is wrong carries weight.
 @Suite struct PlantedErrorTests {

@@ -1,6 +1,6 @@
 import Foundation
 
-@testable import Reference
+import Reference
 
 /// One of many random attention calls; case `index` is the same everywhere.
 struct RandomCase: Sendable {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Reference
+import Reference
 
 /// One call as PyTorch's scaled_dot_product_attention computed it in float64; made by `scripts/torch-vectors`.
 private struct TorchCase: Decodable {

@@ -4,6 +4,7 @@ import Policies
 import Reporting
 import Results
 import Sim
+import Storage
 import TestSupport
 import Testing
 import Torture

@@ -1,7 +1,7 @@
 import Sim
 import Testing
 
-@testable import Results
+import Results
 
 @Suite struct ManifestTests {
   @Test(arguments: [

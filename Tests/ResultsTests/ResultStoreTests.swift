@@ -3,7 +3,8 @@ import GRDB
 import Sim
 import Testing
 
-@testable import Results
+import Results
+import Storage
 
 @Suite struct ResultStoreTests {
   let folder: TemporaryFolder

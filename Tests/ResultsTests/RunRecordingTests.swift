@@ -1,8 +1,9 @@
 import GRDB
 import Testing
 
-@testable import Results
-@testable import Sim
+import Results
+import Sim
+import Storage
 
 @Suite("A run is written on a thread of its own")
 struct RunRecordingTests {

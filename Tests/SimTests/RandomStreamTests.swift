@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Sim
+import Sim
 
 @Suite struct RandomStreamTests {
   @Test("The generator underneath is SplitMix64, by its published first outputs for seed 1234567")

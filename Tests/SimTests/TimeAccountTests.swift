@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Sim
+import Sim
 
 @Suite struct TimeAccountTests {
   private func arrival(_ id: Int, at ps: Int64) -> ArrivalRecord {

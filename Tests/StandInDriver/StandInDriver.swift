@@ -28,6 +28,9 @@ private enum Code: Int32 {
 /// check, or leave undefined: that it was initialised, that a context is current on the thread, that handles are its own
 /// and alive, that arguments have the sizes of the kernel's parameters, that grid, block and shared memory are within
 /// limits. A failed call leaves its reason for `cuGetErrorString`.
+///
+/// Something goes wrong if `STAND_IN_FAULT` says so: "flip 3", a bit of what the third copy to the host brings; "fault 3",
+/// the third launch, after which no call works, as on a GPU; "hang 3", the third launch does not end.
 private struct Driver: ~Copyable {
   var isInitialised = false
   var retained = 0
@@ -43,11 +46,29 @@ private struct Driver: ~Copyable {
   /// What a thread's launches did since it last asked, and the threads that want passes over banks counted.
   var statistics: [UInt: LaunchStatistics] = [:]
   var detailed: Set<UInt> = []
+  let fault = Fault(getenv("STAND_IN_FAULT").map { String(cString: $0) } ?? "")
+  var isBroken = false
+  var launches = 0
+  var copiesToHost = 0
 
   mutating func newHandle() -> UInt {
     handle += 16
     return handle
   }
+}
+
+/// What is to go wrong, and at which copy or launch, from 1.
+private struct Fault {
+  var kind: String
+  var number: Int
+
+  init?(_ text: String) {
+    let words = text.split(separator: " ")
+    guard words.count == 2, let number = Int(words[1]) else { return nil }
+    (kind, self.number) = (String(words[0]), number)
+  }
+
+  func comes(_ kind: String, _ number: Int) -> Bool { self.kind == kind && self.number == number }
 }
 
 private let shared = Mutex(Driver())
@@ -70,6 +91,7 @@ private func call(
       driver.reasons[thisThread()] = "no context is current on this thread"
       return Code.invalidContext.rawValue
     }
+    guard !driver.isBroken else { return Code.illegalAddress.rawValue }
     do throws(PTXError) {
       driver.reasons[thisThread()] = ""
       return try body(&driver).rawValue
@@ -150,13 +172,24 @@ public func cuDeviceGetAttribute(_ value: UnsafeMutablePointer<Int32>, _ attribu
   }
 }
 
+/// Says how much a measurement should read, which an interpreter does slowly; not enforced.
+private let memoryBytes = 16 << 20
+
 /// As in `cuda.h`.
 @_cdecl("cuDeviceTotalMem_v2")
 public func cuDeviceTotalMem(_ bytes: UnsafeMutablePointer<Int>, _ device: Int32) -> Int32 {
   call(needsContext: false) { _ in
     guard device == 0 else { return .invalidDevice }
-    // Says how much a measurement of its bandwidth should read, which an interpreter does slowly; not enforced.
-    bytes.pointee = 16 << 20
+    bytes.pointee = memoryBytes
+    return .success
+  }
+}
+
+/// As in `cuda.h`.
+@_cdecl("cuMemGetInfo_v2")
+public func cuMemGetInfo(_ free: UnsafeMutablePointer<Int>, _ total: UnsafeMutablePointer<Int>) -> Int32 {
+  call { _ in
+    (free.pointee, total.pointee) = (memoryBytes, memoryBytes)
     return .success
   }
 }
@@ -304,18 +337,22 @@ public func cuMemcpyHtoD(_ address: UInt64, _ source: UnsafeRawPointer, _ bytes:
 public func cuMemcpyDtoH(_ target: UnsafeMutableRawPointer, _ address: UInt64, _ bytes: Int) -> Int32 {
   call { driver throws(PTXError) in
     try driver.device.read(UnsafeMutableRawBufferPointer(start: target, count: bytes), from: address)
+    driver.copiesToHost += 1
+    if driver.fault?.comes("flip", driver.copiesToHost) == true, bytes >= 4 {
+      target.assumingMemoryBound(to: UInt32.self).pointee ^= 1 << 30
+    }
     return .success
   }
 }
 
 /// As in `cuda.h`.
-@_cdecl("cuMemsetD8_v2")
-public func cuMemsetD8(_ address: UInt64, _ value: UInt8, _ bytes: Int) -> Int32 {
+@_cdecl("cuMemcpyDtoD_v2")
+public func cuMemcpyDtoD(_ target: UInt64, _ source: UInt64, _ bytes: Int) -> Int32 {
   call { driver throws(PTXError) in
-    let pattern = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes, alignment: 16)
-    defer { pattern.deallocate() }
-    pattern.initializeMemory(as: UInt8.self, repeating: value)
-    try driver.device.write(UnsafeRawBufferPointer(pattern), to: address)
+    let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes, alignment: 16)
+    defer { copy.deallocate() }
+    try driver.device.read(copy, from: source)
+    try driver.device.write(UnsafeRawBufferPointer(copy), to: target)
     return .success
   }
 }
@@ -343,6 +380,12 @@ public func cuLaunchKernel(
       return .invalidValue
     }
     let bytes = Array(UnsafeRawBufferPointer(start: buffer, count: size))
+    driver.launches += 1
+    if driver.fault?.comes("hang", driver.launches) == true { while true { sleep(1000) } }
+    if driver.fault?.comes("fault", driver.launches) == true {
+      driver.isBroken = true
+      return .illegalAddress
+    }
     driver.statistics[thisThread(), default: LaunchStatistics()] += try driver.device.launch(
       kernel, grid: Dimensions(Int(gridX), Int(gridY), Int(gridZ)),
       block: Dimensions(Int(blockX), Int(blockY), Int(blockZ)), dynamicSharedBytes: Int(sharedBytes),

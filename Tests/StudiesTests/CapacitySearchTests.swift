@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Studies
+import Studies
 
 @Suite struct CapacitySearchTests {
   private let search = CapacitySearch(from: 0.1, to: 10, scan: 6, precision: 0.02)

@@ -1,7 +1,7 @@
 import Results
 import Testing
 
-@testable import Studies
+import Studies
 
 @Suite struct ExpressionTests {
   /// vllm-m emits 100, 200, 300 by seed; ours so many times that: 2, 3, 4 at rate-scale 1, the double at 4.

@@ -1,6 +1,6 @@
 import Results
 
-@testable import Studies
+import Studies
 
 /// A study of two contenders on one axis over three seeds.
 func sampleStudy(_ extra: String = "") throws -> Study {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Studies
+import Studies
 
 @Suite struct JUnitTests {
   @Test func `hostile text stays text, and failures are counted`() throws {

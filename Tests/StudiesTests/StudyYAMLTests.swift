@@ -2,7 +2,7 @@ import Foundation
 import Results
 import Testing
 
-@testable import Studies
+import Studies
 
 @Suite struct StudyYAMLTests {
   @Test func `the example of the documentation is a study`() throws {

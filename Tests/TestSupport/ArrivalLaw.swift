@@ -4,54 +4,48 @@ import Torture
 
 /// What observers are told of an arrival is what its router could see, found there instance by instance.
 public enum ArrivalLaw {
+  /// Returns what the router of the scenario saw.
   /// - Throws: `LawViolation`.
-  public static func check(engine: EngineKind, seed: UInt64, _ coverage: inout ArrivalCoverage) throws {
-    var scenarios = PolicyScenarios(policyName: seed % 3 == 0 ? "vllm-m" : "debtor-creditor", engine: engine)
+  public static func check(policy name: String, engine: EngineKind, seed: UInt64) throws -> [Sight] {
+    var scenarios = PolicyScenarios(policyName: name, engine: engine)
     scenarios.faults = seed % 2 == 0
     let scenario = try scenarios.scenario(seed: seed)
     let witness = Witness(try scenario.makePolicy())
-    _ = try Simulation(scenario.configuration, policy: witness, observer: witness)
-      .run(SharingSource(scenario.requests, scenario.sharing))
-    coverage.scenarios += 1
-    coverage.arrivals += witness.arrivals
-    coverage.whileDown += witness.whileDown > 0 ? 1 : 0
-    coverage.freeElsewhere += witness.freeElsewhere > 0 ? 1 : 0
+    _ = try Trial.simulate(
+      scenario.configuration, policy: witness, source: SharingSource(scenario.requests, scenario.sharing),
+      observer: witness)
     if let difference = witness.difference {
       throw LawViolation(
         law: "an arrival is told as its router saw it", seed: seed,
         details: "\(difference); \(scenario.replay)")
     }
+    let isOne = scenario.configuration.topology.count == 1
+    return [
+      Sight(
+        "an arrival while an instance is down", floor: 16,
+        isOne || !scenarios.faults ? nil : witness.whileDown > 0),
+      Sight(
+        "an arrival with more free elsewhere than at its home", floor: 46,
+        isOne ? nil : witness.freeElsewhere > 0),
+    ]
   }
 
-  private final class Witness: SchedulingPolicy, RunObserver {
-    private let policy: any SchedulingPolicy
+  private final class Witness: ForwardingPolicy, RunObserver {
     /// What the router saw last, its home left open.
     private var request = RequestID(0)
     private var seen: [(isUp: Bool, queued: Int, running: Int, free: Int)] = []
     private(set) var difference: String?
-    private(set) var arrivals = 0, whileDown = 0, freeElsewhere = 0
+    private(set) var whileDown = 0, freeElsewhere = 0
 
-    init(_ policy: any SchedulingPolicy) { self.policy = policy }
-
-    var name: String { policy.name }
-    var lending: LendingOptions { policy.lending }
-    var steals: Bool { policy.steals }
-
-    func route(_ request: RequestView, _ cluster: borrowing ClusterView) -> InstanceID {
+    override func route(_ request: RequestView, _ cluster: borrowing ClusterView) -> InstanceID {
       self.request = request.id
       seen = []
       for i in 0..<cluster.count {
         let i = InstanceID(i)
         seen.append((cluster.isUp(i), cluster.queued(i), cluster.running(i), cluster.free(i).count))
       }
-      return policy.route(request, cluster)
+      return super.route(request, cluster)
     }
-
-    func lend(_ ask: LoanRequest, _ cluster: borrowing ClusterView) -> [LoanPiece]? {
-      policy.lend(ask, cluster)
-    }
-    func plan(_ map: borrowing PlacementMap) -> [MoveOrder] { policy.plan(map) }
-    func forgetPlans() { policy.forgetPlans() }
 
     var watchesAll: Bool { true }
     func requestEnded(_ record: RequestRecord) {}
@@ -71,32 +65,8 @@ public enum ArrivalLaw {
         arrival.mostFreeBlocks,
       ]
       if told != expected { difference = "request \(request.index): \(told), expected \(expected)" }
-      arrivals += 1
       if up.count < seen.count { whileDown += 1 }
       if expected[5] > home.free { freeElsewhere += 1 }
     }
-  }
-}
-
-/// What the routers of the scenarios saw.
-public struct ArrivalCoverage: Sendable, CustomStringConvertible {
-  public var scenarios = 0
-  public var arrivals = 0
-  /// Scenarios with an arrival while an instance was down, and where another than the home had the most free.
-  public var whileDown = 0, freeElsewhere = 0
-
-  public init() {}
-
-  /// The floors that were not reached, in words; none if all were.
-  public var shortfalls: [String] {
-    [(whileDown, 5, "while an instance is down"), (freeElsewhere, 40, "with more free elsewhere")]
-      .compactMap { count, percent, what in
-        count * 100 < scenarios * percent ? "\(count) of \(scenarios) \(what), not \(percent) %" : nil
-      }
-  }
-
-  public var description: String {
-    "\(scenarios) scenarios, \(arrivals) arrivals: \(whileDown) while an instance is down, \(freeElsewhere) with more "
-      + "free elsewhere"
   }
 }

@@ -4,24 +4,28 @@ import Torture
 
 /// No run ends before `ThroughputBound` says, and the best placement of a tiny cluster ends not much later.
 public enum BoundLaw {
-  /// Runs the scenario of `seed` and returns the share of the bound that it reached: the least makespan over its own;
-  /// `nil` if no request completed.
+  /// Runs the scenario of `seed`. Returns whether it came near the bound, if any request completed: a bound far above every
+  /// run says nothing.
   /// - Throws: `LawViolation`.
-  @discardableResult
-  public static func check(_ scenarios: PolicyScenarios, seed: UInt64) throws -> Double? {
+  public static func check(_ scenarios: PolicyScenarios, seed: UInt64) throws -> [Sight] {
     let scenario = try scenarios.scenario(seed: seed)
-    return try check(
+    let share = try check(
       scenario.configuration, scenario.makePolicy(), SharingSource(scenario.requests, scenario.sharing),
       seed: seed, replay: scenario.replay)
+    return [
+      Sight("complete a request", floor: 49, share != nil),
+      Sight("reach half of the bound", floor: 31, share.map { $0 > 0.5 }),
+    ]
   }
 
+  /// Returns the share of the bound that a run reached: the least makespan over its own; `nil` if no request completed.
   static func check<Source: RequestSource>(
     _ configuration: SimulationConfiguration, _ policy: any SchedulingPolicy, _ source: Source, seed: UInt64,
     replay: String
   ) throws -> Double? {
     let observer = BoundObserver(
       ThroughputBound(configuration, lending: policy.lending, arrivalsAreFixed: !source.isClosedLoop))
-    _ = try Simulation(configuration, policy: policy, observer: observer).run(source)
+    _ = try Trial.simulate(configuration, policy: policy, source: source, observer: observer)
     guard observer.lastEnd > 0 else { return nil }
     let least = observer.bound.leastMakespan
     guard least <= Double(observer.lastEnd) else {
@@ -63,8 +67,8 @@ public enum BoundLaw {
         let policy = ScriptedPlacement(routing: routing, style: style, lending: lends)
         let observer = BoundObserver(
           ThroughputBound(scenario.configuration, lending: lending ? scenario.lending : lends))
-        let summary = try Simulation(scenario.configuration, policy: policy, observer: observer)
-          .run(ArraySource(scenario.requests))
+        let summary = try Trial.simulate(
+          scenario.configuration, policy: policy, source: ArraySource(scenario.requests), observer: observer)
         guard summary.completed == scenario.requests.count else { continue }
         best.placements += 1
         best.makespan = min(best.makespan, Double(observer.lastEnd))

@@ -4,9 +4,9 @@ import Torture
 
 /// What holds of the costs of any model on any hardware.
 public enum CostLaws {
-  /// Checks the scenario of `seed`.
+  /// Checks the scenario of `seed`. Returns what it is.
   /// - Throws: `LawViolation`.
-  public static func check(seed: UInt64) throws {
+  public static func check(seed: UInt64) throws -> [Sight] {
     let scenario = CostScenario(seed: seed)
     let costs = try InstanceCosts(
       model: scenario.model, hardware: scenario.hardware, shape: scenario.shape, wiring: scenario.wiring,
@@ -16,6 +16,16 @@ public enum CostLaws {
     try monotone(scenario, costs, &random)
     try explained(scenario, costs, &random)
     try charged(scenario, costs, &random)
+    return CostScenario.Kind.allCases.map {
+      Sight("model: \($0.rawValue)", floor: 5, scenario.kind == $0)
+    }
+      + DecodeKernel.allCases.map {
+        Sight("decode kernel: \($0.rawValue)", floor: 15, scenario.engine.decodeKernel == $0)
+      }
+      + [
+        Sight("PP above 1", floor: 36, scenario.shape.pp > 1),
+        Sight("TP above 1", floor: 38, scenario.shape.tp > 1),
+      ]
   }
 
   private static func require(_ holds: Bool, _ law: String, _ scenario: CostScenario, _ details: String)
@@ -134,10 +144,11 @@ public enum CostLaws {
         gpus: scenario.shape.gpus),
       costs: costs, blocksPerInstance: 1 << 20, engine: engine)
     let ends = EndOfRun()
-    _ = try Simulation(
-      configuration, policy: VLLMMultiple(router: .roundRobin, steals: false), observer: ends
-    ).run(
-      ArraySource(Array(repeating: TraceRequest(arrival: .zero, prompt: prompt, output: 2), count: requests)))
+    _ = try Trial.simulate(
+      configuration, policy: VLLMMultiple(router: .roundRobin, steals: false),
+      source: ArraySource(
+        Array(repeating: TraceRequest(arrival: .zero, prompt: prompt, output: 2), count: requests)),
+      observer: ends)
     try require(
       ends.last == prefill + decode, "a run charges what an iteration is said to take", scenario,
       "\(requests) prompts of \(prompt): \(ends.last) ps, expected \(prefill) + \(decode)")

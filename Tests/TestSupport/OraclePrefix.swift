@@ -99,20 +99,29 @@ extension Oracle {
 
   /// Every block of an instance is free, or in one unit, or in one table: never in two of these.
   func checkShares() {
+    var seen = Array(repeating: false, count: blocksPerInstance * instances.count)
+    var counts = Array(repeating: 0, count: instances.count)
+    /// The request that was last found to use a block by a unit.
+    var users = Array(repeating: -1, count: seen.count)
+    func number(_ block: OracleBlock) -> Int { block.instance * blocksPerInstance + block.id }
+    func see(_ block: OracleBlock) {
+      precondition(!seen[number(block)], "no block has two owners")
+      seen[number(block)] = true
+      counts[block.instance] += 1
+    }
     for i in instances.indices {
-      var seen = Set(instances[i].free.map { OracleBlock(instance: i, id: $0) })
-      precondition(seen.count == instances[i].free.count, "no block is free twice")
-      func see(_ block: OracleBlock) {
-        precondition(seen.insert(block).inserted, "no block has two owners")
-      }
+      for id in instances[i].free { see(OracleBlock(instance: i, id: id)) }
       for unit in instances[i].units { unit.blocks.forEach(see) }
-      for r in instances.flatMap(\.running) {
-        let units = instances[requests[r].home].units
-        let shared = Set(
-          requests[r].units.flatMap { hash in units.first { $0.hash == hash }?.blocks ?? [] })
-        for block in requests[r].table where block.instance == i && !shared.contains(block) { see(block) }
+    }
+    for r in instances.flatMap(\.running) {
+      for hash in requests[r].units {
+        guard let u = unit(hash, on: requests[r].home) else { continue }
+        for block in instances[requests[r].home].units[u].blocks { users[number(block)] = r }
       }
-      precondition(seen.count == capacity, "free, shared and own blocks are all of an instance's blocks")
+      for block in requests[r].table where users[number(block)] != r { see(block) }
+    }
+    for i in instances.indices {
+      precondition(counts[i] == capacity, "free, shared and own blocks are all of an instance's blocks")
     }
   }
 }

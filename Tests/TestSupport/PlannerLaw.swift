@@ -4,46 +4,40 @@ import Torture
 
 /// The planner orders what the plain statement of its algorithm orders, round for round.
 public enum PlannerLaw {
+  /// Returns what the planner of the scenario had to do.
   /// - Throws: `LawViolation`.
-  public static func check(engine: EngineKind, seed: UInt64, _ coverage: inout PlannerCoverage) throws {
-    var scenarios = PolicyScenarios(policyName: "debtor-creditor", engine: engine)
-    scenarios.movesOften = seed % 3 == 0
+  public static func check(policy name: String, engine: EngineKind, seed: UInt64) throws -> [Sight] {
+    var scenarios = PolicyScenarios(policyName: name, engine: engine)
+    scenarios.isTorture = seed % 3 == 0
     scenarios.faults = seed % 4 == 1
     let scenario = try scenarios.scenario(seed: seed)
     let policy = PlannedTwice(try scenario.makePolicy())
-    _ = try Simulation(scenario.configuration, policy: policy)
-      .run(SharingSource(scenario.requests, scenario.sharing))
-    coverage.add(policy)
+    _ = try Trial.simulate(
+      scenario.configuration, policy: policy, source: SharingSource(scenario.requests, scenario.sharing))
     if let difference = policy.difference {
       throw LawViolation(
         law: "the planner orders what its plain statement orders", seed: seed,
         details: "\(difference); \(scenario.replay)")
     }
+    return [
+      Sight("move", floor: 16, policy.moves > 0), Sight("recall", floor: 5, policy.recalls > 0),
+      Sight("move between nodes", floor: 3, policy.faraway > 0),
+      Sight("order three in a round", floor: 3, policy.mostInRound > 2),
+    ]
   }
 
-  fileprivate final class PlannedTwice: SchedulingPolicy {
-    private let policy: any SchedulingPolicy
+  private final class PlannedTwice: ForwardingPolicy {
     private var plain: PlainPlanner
     private(set) var difference: String?
-    private(set) var rounds = 0, moves = 0, recalls = 0, faraway = 0, mostInRound = 0
+    private(set) var moves = 0, recalls = 0, faraway = 0, mostInRound = 0
 
-    init(_ policy: any SchedulingPolicy) {
-      self.policy = policy
+    override init(_ policy: any SchedulingPolicy) {
       plain = PlainPlanner(options: policy.lending)
+      super.init(policy)
     }
 
-    var name: String { policy.name }
-    var lending: LendingOptions { policy.lending }
-    var steals: Bool { policy.steals }
-    func route(_ request: RequestView, _ cluster: borrowing ClusterView) -> InstanceID {
-      policy.route(request, cluster)
-    }
-    func lend(_ ask: LoanRequest, _ cluster: borrowing ClusterView) -> [LoanPiece]? {
-      policy.lend(ask, cluster)
-    }
-
-    func plan(_ map: borrowing PlacementMap) -> [MoveOrder] {
-      let orders = policy.plan(map)
+    override func plan(_ map: borrowing PlacementMap) -> [MoveOrder] {
+      let orders = super.plan(map)
       let bare = orders.map { order in
         var order = order
         order.grounds = nil
@@ -51,7 +45,6 @@ public enum PlannerLaw {
       }
       let expected = plain.plan(map)
       if bare != expected, difference == nil { difference = "at \(map.now): \(bare), expected \(expected)" }
-      rounds += 1
       mostInRound = max(mostInRound, orders.count)
       for order in orders {
         var isRecall = false
@@ -62,47 +55,9 @@ public enum PlannerLaw {
       return orders
     }
 
-    func forgetPlans() {
-      policy.forgetPlans()
-      plain = PlainPlanner(options: policy.lending)
+    override func forgetPlans() {
+      super.forgetPlans()
+      plain = PlainPlanner(options: lending)
     }
-  }
-}
-
-/// What the planners of the scenarios had to do.
-public struct PlannerCoverage: Sendable, CustomStringConvertible {
-  public var scenarios = 0
-  public var moving = 0, recalling = 0, crossing = 0, many = 0
-  public var rounds = 0
-
-  public init() {}
-
-  fileprivate mutating func add(_ policy: PlannerLaw.PlannedTwice) {
-    scenarios += 1
-    moving += policy.moves > 0 ? 1 : 0
-    recalling += policy.recalls > 0 ? 1 : 0
-    crossing += policy.faraway > 0 ? 1 : 0
-    many += policy.mostInRound > 2 ? 1 : 0
-    rounds += policy.rounds
-  }
-
-  private var parts: [(count: Int, percent: Int, what: String)] {
-    [
-      (moving, 25, "move"), (recalling, 5, "recall"), (crossing, 5, "move between nodes"),
-      (many, 5, "order three in a round"),
-    ]
-  }
-
-  /// The floors that were not reached, in words; none if all were.
-  public var shortfalls: [String] {
-    parts.compactMap { count, percent, what in
-      count * 100 < scenarios * percent ? "\(count) of \(scenarios) \(what), not \(percent) %" : nil
-    }
-  }
-
-  public var description: String {
-    "\(scenarios) scenarios, \(rounds) rounds: "
-      + parts.map { "\($0.what) \(scenarios == 0 ? 0 : $0.count * 100 / scenarios) %" }.joined(
-        separator: ", ")
   }
 }

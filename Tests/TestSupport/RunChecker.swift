@@ -1,5 +1,6 @@
 import Policies
 @_spi(Checking) import Sim
+import Torture
 
 /// Watches a run from outside and checks its laws at the end of every instant.
 ///
@@ -10,35 +11,46 @@ public final class RunChecker: RunObserver {
   public private(set) var violations: [(law: String, details: String)] = []
   /// What the run went through.
   public private(set) var decisions: [DecisionRecord.Kind: Int] = [:]
-  public private(set) var borrowersPreempted = 0
+  public private(set) var borrowersPreempted = 0, faultsInMoves = 0
   /// Instants at which two steps ended, or a request arrived as a step ended.
   public private(set) var coincidences = 0
-  /// Requests that referred to a unit of shared prefix.
-  public private(set) var sharing: Set<Int> = []
   /// What the managers did, rebuilt from their records.
   public private(set) var moves = MoveLedger()
 
   private let configuration: SimulationConfiguration
   private let requests: [TraceRequest]
   private let lends: Bool
+  private let declared: PolicyDeeds
   private var time = SimTime(picoseconds: -1)
   private var arrived = 0
   private var ended: [RequestRecord?]
   private var endedCount = 0
   /// Requests admitted and not ended as of the last instant, and what happened to them in this one.
-  private var admitted: Set<Int> = []
+  private var admitted: [Int] = []
   private var victims: [Int] = []
   private var busyUntil: [SimTime?] = []
   /// Faults that last, and how many of each.
   private var faults: [Fault: Int] = [:]
+  /// What they leave of each instance.
+  private var conditions: [Condition] = []
 
+  private struct Condition {
+    var isUp = true
+    /// Blocks that the instance can use.
+    var capacity: Int
+  }
+
+  /// - Parameter declared: what the policy is declared to do.
   public init(
-    _ configuration: SimulationConfiguration, requests: [TraceRequest], policy: any SchedulingPolicy
+    _ configuration: SimulationConfiguration, requests: [TraceRequest], policy: any SchedulingPolicy,
+    declared: PolicyDeeds
   ) {
+    self.declared = declared
     self.configuration = configuration
     self.requests = requests
     lends = policy.lending.mode != .off
     ended = Array(repeating: nil, count: requests.count)
+    conditions = (0..<configuration.topology.count).map(condition)
   }
 
   private func check(_ holds: Bool, _ law: String, _ details: @autoclosure () -> String) {
@@ -80,6 +92,9 @@ public final class RunChecker: RunObserver {
   public func decided(_ decision: DecisionRecord) {
     decisions[decision.kind, default: 0] += 1
     moves.decided(decision)
+    check(
+      declared.isSuperset(of: PolicyDeeds(shownBy: decision.kind)), PolicyDeeds.law,
+      "\(decision.kind.rawValue) of request \(decision.request.index)")
     if decision.kind == .preempt {
       victims.append(decision.request.index)
       if decision.blocks > 0 { borrowersPreempted += 1 }
@@ -96,25 +111,28 @@ public final class RunChecker: RunObserver {
   public func faulted(_ record: FaultRecord) {
     if record.begins {
       faults[record.fault, default: 0] += 1
+      if !moves.isSettled { faultsInMoves += 1 }
     } else {
       faults[record.fault, default: 0] -= 1
     }
+    conditions = (0..<configuration.topology.count).map(condition)
   }
 
-  /// Blocks that instance `i` can use, and whether it is up, from the faults that have been told.
-  private func condition(of i: Int) -> (isUp: Bool, capacity: Int) {
-    var isUp = true
-    var capacity = configuration.blocksPerInstance - (configuration.engine.kind == .chunked ? 1 : 0)
+  /// What the faults that have been told leave of instance `i`.
+  private func condition(of i: Int) -> Condition {
+    var condition = Condition(
+      capacity: configuration.blocksPerInstance - (configuration.engine.kind == .chunked ? 1 : 0))
     let topology = configuration.topology
     for (fault, count) in faults where count > 0 {
       switch fault {
-      case .crash(let id) where id.index == i: isUp = false
-      case .nodeLoss(let node) where topology.nodes(of: i).contains(node): isUp = false
-      case .memoryShrink(let id, let blocks) where id.index == i: capacity -= count * blocks
+      case .crash(let id) where id.index == i: condition.isUp = false
+      case .nodeLoss(let node) where topology.nodes(of: i).contains(node): condition.isUp = false
+      case .memoryShrink(let id, let blocks) where id.index == i: condition.capacity -= count * blocks
       default: break
       }
     }
-    return (isUp, isUp ? max(0, capacity) : 0)
+    condition.capacity = condition.isUp ? max(0, condition.capacity) : 0
+    return condition
   }
 
   public func managed(_ record: ProtocolRecord) { moves.managed(record) }
@@ -180,7 +198,7 @@ public final class RunChecker: RunObserver {
         running[i] == 0 || instance.busyUntil != nil, "an instance with admitted requests is at work",
         "instance \(i)")
       check(instance.busyUntil.map { $0 > time } ?? true, "a step ends after it starts", "instance \(i)")
-      let isUp = condition(of: i).isUp
+      let isUp = conditions[i].isUp
       check(
         isUp == instance.isUp && (isUp || (running[i] == 0 && queued[i] == 0 && instance.busyUntil == nil)),
         "nothing is on an instance that is down", "instance \(i)")
@@ -195,11 +213,9 @@ public final class RunChecker: RunObserver {
   private func checkBlocks(_ snapshot: ClusterSnapshot) {
     var used = Array(repeating: 0, count: snapshot.instances.count)
     var hosted = used
-    var arriving: [[Int]: Int] = [:]
-    var units: [Set<Int>] = Array(repeating: [], count: used.count)
+    var units: [Set<Int>] = Array(repeating: [], count: snapshot.unitBlocks > 0 ? used.count : 0)
     for move in snapshot.moves {
       used[move.destination.index] += move.blocks
-      arriving[[move.request.index, move.destination.index], default: 0] += move.blocks
       check(move.blocks > 0, "a move moves something", "request \(move.request.index)")
     }
     for (destination, blocks) in moves.reserved { used[destination] += blocks }
@@ -207,18 +223,21 @@ public final class RunChecker: RunObserver {
       let id = p.request.index
       // Shared units count once for all who refer to them.
       used[p.home.index] += homeBlocks(p) - p.units.count * snapshot.unitBlocks
-      check(Set(p.units).count == p.units.count, "a unit lies once in a prompt", "request \(id)")
-      units[p.home.index].formUnion(p.units)
-      if !p.units.isEmpty { sharing.insert(id) }
+      if !p.units.isEmpty {
+        check(Set(p.units).count == p.units.count, "a unit lies once in a prompt", "request \(id)")
+        units[p.home.index].formUnion(p.units)
+      }
       for loan in p.loans {
         used[loan.host.index] += loan.blocks
         hosted[loan.host.index] += loan.blocks
         check(
           loan.host != p.home && loan.blocks >= 0 && loan.blocks + loan.arriving > 0,
           "a loan is some blocks of another instance", "request \(id)")
-        check(
-          arriving[[id, loan.host.index], default: 0] == loan.arriving, "what arrives is on its way",
-          "request \(id)")
+        var onItsWay = 0
+        for move in snapshot.moves where move.request == p.request && move.destination == loan.host {
+          onItsWay += move.blocks
+        }
+        check(onItsWay == loan.arriving, "what arrives is on its way", "request \(id)")
       }
       check(
         (p.phase != .queued && p.phase != .waiting) || p.loans.isEmpty, "who waits holds nothing",
@@ -243,10 +262,10 @@ public final class RunChecker: RunObserver {
         snapshot.placements.contains { $0.request == move.request && $0.phase == .decoding },
         "only a decoding request moves", "request \(move.request.index)")
     }
-    for i in used.indices { used[i] += units[i].count * snapshot.unitBlocks }
+    for i in units.indices { used[i] += units[i].count * snapshot.unitBlocks }
     for (i, instance) in snapshot.instances.enumerated() {
       check(
-        instance.capacity == condition(of: i).capacity,
+        instance.capacity == conditions[i].capacity,
         "capacity is what was given",
         "instance \(i)")
       check(
@@ -280,10 +299,13 @@ public final class RunChecker: RunObserver {
 
   /// semantics.md 20: the oldest admitted request of the cluster is never a victim.
   private func checkVictims(_ snapshot: ClusterSnapshot) {
-    let now = Set(
-      snapshot.placements.filter { $0.phase == .prefilling || $0.phase == .decoding }.map(\.request.index))
+    // Ascending, as the placements are.
+    var now: [Int] = []
+    for p in snapshot.placements where p.phase == .prefilling || p.phase == .decoding {
+      now.append(p.request.index)
+    }
     for victim in victims {
-      let others = admitted.union(now).union(victims)
+      let others = admitted + now + victims
       let isOldest =
         !others.contains { $0 < victim } && others.contains { $0 > victim && admitted.contains($0) }
       check(

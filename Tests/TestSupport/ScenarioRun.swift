@@ -12,9 +12,9 @@ public struct ScenarioRun {
     var configuration = scenario.configuration
     configuration.engine.stepByStep = stepByStep
     let recorder = Recorder(count: scenario.requests.count)
-    let simulation = try Simulation(
-      configuration, policy: policy ?? scenario.makePolicy(), observer: recorder)
-    summary = try simulation.run(SharingSource(scenario.requests, scenario.sharing))
+    summary = try Trial.simulate(
+      configuration, policy: policy ?? scenario.makePolicy(),
+      source: SharingSource(scenario.requests, scenario.sharing), observer: recorder)
     results = recorder.results.map { $0! }
   }
 
@@ -22,7 +22,8 @@ public struct ScenarioRun {
   public static func simulate<Source: RequestSource>(
     _ configuration: SimulationConfiguration, _ source: Source, observer: (any RunObserver)?
   ) throws -> RunSummary {
-    try Simulation(configuration, policy: VLLMMultiple(router: .roundRobin), observer: observer).run(source)
+    try Trial.simulate(
+      configuration, policy: VLLMMultiple(router: .roundRobin), source: source, observer: observer)
   }
 
   private final class Recorder: RunObserver {

@@ -7,9 +7,9 @@ public enum SessionLaw {
   /// Makes sessions of a scenario's requests and replays them three ways: skipping ahead, step by step, and as an
   /// open trace of the arrivals that came out, against the oracle.
   ///
+  /// Returns what the scenario went through.
   /// - Throws: `LawViolation`.
-  @discardableResult
-  public static func check(_ scenario: Scenario) throws -> Int {
+  public static func check(_ scenario: Scenario) throws -> [Sight] {
     var random = SeededRandom(seed: scenario.seed &+ 77)
     var turns: [SessionSource.Turn] = []
     for (index, request) in scenario.requests.enumerated() {
@@ -53,7 +53,8 @@ public enum SessionLaw {
       throw violation("a closed loop is the open trace of its arrivals", replay.summary.fingerprint)
     }
     try OracleLaw.check(open)
-    return turns.count { $0.follows != nil }
+    let followers = turns.count { $0.follows != nil }
+    return [Sight("half of the turns follow another", floor: 40, followers * 2 >= turns.count)]
   }
 
   private static func run(
@@ -67,7 +68,8 @@ public enum SessionLaw {
     configuration.engine.stepByStep = stepByStep
     let recorder = Recorder()
     let spy = SpySource(SessionSource(turns, prefixUnit: scenario.sharing.unit))
-    let summary = try Simulation(configuration, policy: scenario.makePolicy(), observer: recorder).run(spy)
+    let summary = try Trial.simulate(
+      configuration, policy: scenario.makePolicy(), source: spy, observer: recorder)
     return (summary, recorder.records.sorted { $0.id < $1.id }, spy.order.turns)
   }
 

@@ -2,7 +2,7 @@ import Foundation
 import Sim
 import Testing
 
-@testable import Workloads
+import Workloads
 
 @Suite struct ArithmeticTests {
   @Test("SHA-256 gives the digests of FIPS 180-4's examples, however the bytes are cut")

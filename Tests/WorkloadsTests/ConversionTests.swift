@@ -2,7 +2,7 @@ import Foundation
 import Sim
 import Testing
 
-@testable import Workloads
+import Workloads
 
 @Suite struct ConversionTests {
   private func open(_ path: String) throws -> TraceFile {

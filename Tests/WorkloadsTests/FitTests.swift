@@ -1,7 +1,7 @@
 import Sim
 import Testing
 
-@testable import Workloads
+import Workloads
 
 @Suite struct FitTests {
   @Test("A fit to the first half of a public trace stands for the second, and the strawman stands worse")

@@ -1,6 +1,6 @@
 import Foundation
 
-@testable import Workloads
+import Workloads
 
 /// A small good file of every format.
 enum FormatFixtures {

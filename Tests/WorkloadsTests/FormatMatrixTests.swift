@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Workloads
+import Workloads
 
 @Suite struct FormatMatrixTests {
   @Test("Every format has a fixture, is found from its content, and reads it when named")

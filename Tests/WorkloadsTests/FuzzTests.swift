@@ -2,7 +2,7 @@ import Foundation
 import Sim
 import Testing
 
-@testable import Workloads
+import Workloads
 
 /// Hostile files: whatever the bytes, a reader reads or throws an error with a line, soon and in little memory.
 @Suite struct FuzzTests {

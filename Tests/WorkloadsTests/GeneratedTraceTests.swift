@@ -2,7 +2,7 @@ import Foundation
 import Sim
 import Testing
 
-@testable import Workloads
+import Workloads
 
 @Suite struct GeneratedTraceTests {
   @Test("The trace in Traces/ is what its recipe generates, byte for byte")

@@ -2,7 +2,7 @@ import Foundation
 import Sim
 import Testing
 
-@testable import Workloads
+import Workloads
 
 @Suite struct GeneratorTests {
   private func spec(_ yaml: String) throws -> WorkloadSpec { try GeneratorYAML.parse(yaml, path: "g.yaml") }

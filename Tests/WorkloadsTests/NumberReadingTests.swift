@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Workloads
+import Workloads
 
 @Suite struct NumberReadingTests {
   /// Seconds and picoseconds read from `text`, or `nil`.

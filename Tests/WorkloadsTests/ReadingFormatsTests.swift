@@ -4,7 +4,7 @@ import Foundation
 import Sim
 import Testing
 
-@testable import Workloads
+import Workloads
 
 /// What the formats say, beyond arrival and lengths, and how files are read in other ways.
 @Suite struct ReadingFormatsTests {

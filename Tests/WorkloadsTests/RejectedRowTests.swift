@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Workloads
+import Workloads
 
 /// Ten and more bad rows of every format: each error names the line and the column or key.
 @Suite struct RejectedRowTests {

@@ -2,7 +2,7 @@ import Foundation
 import Sim
 import Testing
 
-@testable import Workloads
+import Workloads
 
 /// The public traces, where they are on this machine.
 enum PublicData {

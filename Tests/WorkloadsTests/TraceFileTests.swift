@@ -2,7 +2,7 @@ import Foundation
 import Sim
 import Testing
 
-@testable import Workloads
+import Workloads
 
 @Suite struct TraceFileTests {
   @Test("The format is found from the header, and all formats of one trace give the same requests")

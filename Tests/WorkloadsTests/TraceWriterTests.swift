@@ -2,7 +2,7 @@ import Foundation
 import Sim
 import Testing
 
-@testable import Workloads
+import Workloads
 
 @Suite struct TraceWriterTests {
   @Test("A trace written and read back is equal, to the picosecond", arguments: 1...40 as ClosedRange<UInt64>)

@@ -27,6 +27,12 @@ public struct Judge: Sendable {
     /// The largest that is allowed.
     public var bound: Double
 
+    package init(maxError: Double, meanError: Double, bound: Double) {
+      self.maxError = maxError
+      self.meanError = meanError
+      self.bound = bound
+    }
+
     /// Whether the error is within its bound.
     public var isGood: Bool { maxError <= bound }
   }

@@ -38,6 +38,21 @@ public struct KernelValidation: Sendable {
     public var verdict: Judge.Verdict
     /// Keys and values that the undivided call sees, per second, bytes/s.
     public var bytesPerSecond: Double
+
+    package init(
+      backend: String, element: ElementType, call: Call, shape: AttentionShape, tokens: Int,
+      partition: KVPartition, hosts: Int, verdict: Judge.Verdict, bytesPerSecond: Double
+    ) {
+      self.backend = backend
+      self.element = element
+      self.call = call
+      self.shape = shape
+      self.tokens = tokens
+      self.partition = partition
+      self.hosts = hosts
+      self.verdict = verdict
+      self.bytesPerSecond = bytesPerSecond
+    }
   }
 
   /// The kinds of call.

@@ -47,7 +47,7 @@ extern const dist_attention_tiles dist_attention_baseline;
 #if defined(__x86_64__)
 extern const dist_attention_tiles dist_attention_avx2;
 extern const dist_attention_tiles dist_attention_avx512;
-extern const dist_attention_tiles dist_attention_avx512_bf16;
+extern const dist_attention_tiles dist_attention_avx512_bf16;  // for bf16 alone
 #endif
 
 #endif

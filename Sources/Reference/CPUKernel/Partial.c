@@ -15,12 +15,13 @@ enum {
   SERIAL_WORK = 1 << 21,  // Multiplications below which a thread takes longer to start than to be of use.
 };
 
-static const dist_attention_tiles *tiles_of(dist_attention_level level) {
+static const dist_attention_tiles *tiles_of(dist_attention_level level, dist_attention_element element) {
   switch (level) {
 #if defined(__x86_64__)
     case DIST_ATTENTION_AVX2: return &dist_attention_avx2;
     case DIST_ATTENTION_AVX512: return &dist_attention_avx512;
-    case DIST_ATTENTION_AVX512_BF16: return &dist_attention_avx512_bf16;
+    case DIST_ATTENTION_AVX512_BF16:
+      return element == DIST_ATTENTION_BF16 ? &dist_attention_avx512_bf16 : &dist_attention_avx512;
 #endif
     default: return &dist_attention_baseline;
   }
@@ -152,7 +153,7 @@ static void merge_row(const job *j, int64_t head, int64_t row, float *scratch, f
 
 int dist_attention_partial(const dist_attention_call *call, dist_attention_level level, int threads, float *output,
                            float *maximum, float *sum) {
-  job j = {.tiles = tiles_of(level)};
+  job j = {.tiles = tiles_of(level, call->element)};
   const int64_t group = call->query_heads / call->kv_heads, pair = j.tiles->pair;
   const int64_t rows = call->queries * call->query_heads;
   const int64_t padded = (call->head_dim + pair - 1) / pair * pair;
@@ -220,7 +221,7 @@ static void read_piece(void *context, int64_t piece) {
 }
 
 uint64_t dist_attention_read(const void *memory, size_t bytes, dist_attention_level level, int threads) {
-  reading r = {memory, bytes, tiles_of(level), 0};
+  reading r = {memory, bytes, tiles_of(level, DIST_ATTENTION_FP32), 0};
   run_all(read_piece, &r, (int64_t)((bytes + READ_PIECE - 1) / READ_PIECE), threads);
   return r.sum;
 }

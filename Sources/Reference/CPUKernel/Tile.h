@@ -2,7 +2,7 @@
 //   W              floats per vector: 4, 8 or 16
 //   TILES          the name of the table that is filled at the end
 //   HALVES         1 if the processor widens fp16 by itself (F16C, AVX-512)
-//   BF16_PRODUCTS  1 if it multiplies bf16 by itself (AVX512-BF16)
+//   BF16_PRODUCTS  1 if it multiplies bf16 by itself (AVX512-BF16); the table is then for bf16 alone
 //
 // A tile is up to 64 tokens of one KV head, met by blocks of 1 … W/2 rows (queries of the head's group):
 //   logits   W accumulators hold rows × tokens, each a vector over the head's elements; one transposing sum turns them
@@ -349,8 +349,10 @@ INLINE void all_rows(dist_attention_element element, int64_t pairs, const dist_a
       all_rows(DIST_ATTENTION_##element, pairs, plan, tile, next, query, state); \
     } \
   }
+#if !BF16_PRODUCTS
 FOR_ELEMENT(FP32)
 FOR_ELEMENT(FP16)
+#endif
 FOR_ELEMENT(BF16)
 
 // MARK: - A chunk
@@ -430,9 +432,12 @@ static void chunk(const dist_attention_plan *plan, int64_t begin, int64_t end, i
       const tile_of_tokens *shown = is_padded ? &padded : tile;
       const char *query = plan->query + h * query_bytes;
       switch (call->element) {
+#if !BF16_PRODUCTS
         case DIST_ATTENTION_FP32: all_rows_FP32(pairs, plan, shown, next, query, &rows[h - head]); break;
         case DIST_ATTENTION_FP16: all_rows_FP16(pairs, plan, shown, next, query, &rows[h - head]); break;
+#endif
         case DIST_ATTENTION_BF16: all_rows_BF16(pairs, plan, shown, next, query, &rows[h - head]); break;
+        default: __builtin_unreachable();
       }
     }
   }

@@ -27,7 +27,7 @@ public final class CUDABackend: AttentionBackend {
   public convenience init(library: String? = nil) { self.init(library: library, ptx: nil) }
 
   /// The same with kernels of another text, whose names `symbol` gives.
-  init(library: String?, ptx: String?, symbol: @escaping @Sendable (String) -> String = { $0 }) {
+  package init(library: String?, ptx: String?, symbol: @escaping @Sendable (String) -> String = { $0 }) {
     let fromEnvironment = getenv("INFINITE_SIM_LIBCUDA").map { String(cString: $0) }
     open = { () throws(CUDAError) in
       try CUDADevice(
@@ -68,42 +68,66 @@ public final class CUDABackend: AttentionBackend {
     }
   }
 
+  /// As the protocol says. A read of 1 GiB before each call keeps the device busy while the call is queued, so that the
+  /// time is the device's alone, and leaves nothing of the cache in the L2.
   public func seconds(_ query: AttentionQuery, over parts: [KVPart], runs: Int) throws -> [Double] {
     try withDevice { device throws(CUDAError) in
       var calls: [PartialCall] = []
       for part in parts.prefix(max(runs, 1)) { calls.append(try PartialCall(query, over: part, on: device)) }
+      let read = try MemoryRead(on: device)
       // The first launch of a kernel loads it.
       try calls.first?.launch()
       var times: [Double] = []
       for run in 0..<runs {
-        let call = calls[run % calls.count]
-        times.append(try device.seconds { () throws(CUDAError) in try call.launch() })
+        times.append(try device.seconds([read.launch, calls[run % calls.count].launch])[1])
       }
       return times
     }
   }
 
-  /// Reads 1 GiB, or a quarter of the memory if that is less, with 16-byte loads.
+  /// As the protocol says, by reads of 1 GiB, or of a quarter of the free memory if that is less.
   public func readBandwidth(runs: Int) throws -> Double {
     try withDevice { device throws(CUDAError) in
-      let bytes = min(1 << 30, device.memory / 4) & ~15
-      let buffer = try device.buffer(bytes: bytes)
-      try device.driver.check(device.driver.set8(buffer.address, 0, bytes), "cuMemsetD8")
-      var arguments = KernelArguments()
-      arguments.append(buffer)
-      arguments.append(UInt64(bytes / 16))
-      arguments.append(try device.buffer([UInt32(0)]))
-      var best = Double.infinity
-      // One more pass to begin with, which loads the kernel.
-      for _ in 0...max(runs, 1) {
-        best = min(
-          best,
-          try device.seconds { () throws(CUDAError) in
-            try device.launch(
-              "read_memory", grid: (8 * device.multiprocessors, 1, 1), threads: 256, arguments)
-          })
+      let read = try MemoryRead(on: device)
+      // The first pass loads the kernel.
+      let times = try device.seconds(Array(repeating: read.launch, count: max(runs, 1) + 1))
+      return Double(read.bytes) / (times.dropFirst().min() ?? .infinity)
+    }
+  }
+
+  // MARK: - For a check of the device itself
+
+  /// What the device and its driver say of themselves.
+  public func facts() throws -> DeviceFacts {
+    try withDevice { device throws(CUDAError) in try device.facts() }
+  }
+
+  /// Whether the device still answers. After a fault of a kernel no call does, for as long as the process lives.
+  public var isUsable: Bool {
+    (try? withDevice { device throws(CUDAError) in try device.synchronise() }) != nil
+  }
+
+  /// Times decode calls of a model over one cache, of at most 48 GiB and three quarters of the free memory: `samples` times
+  /// each, as long as `next` says so of a call. `done` gets what was found, or nil for a call that does not fit.
+  public func decode(
+    _ heads: AttentionShape, _ element: ElementType, _ calls: [DecodeCall], samples: Int,
+    next: (DecodeCall) -> Bool, done: (DecodeCall, DecodeTiming?) -> Void
+  ) throws {
+    try withDevice { device throws(CUDAError) in
+      let wanted = calls.map { $0.sequences * heads.kvBytes(element, tokens: ($0.tokens + 15) / 16 * 16) }
+      let bench = try DecodeBench(
+        heads, element, bytes: min(wanted.max() ?? 0, 48 << 30, device.freeMemory() / 4 * 3), on: device)
+      for call in calls where next(call) {
+        done(call, bench.fits(call) ? try bench.timing(call, samples: samples) : nil)
       }
-      return Double(bytes) / best
+    }
+  }
+
+  /// The costs of a small call, from `samples` of each.
+  public func launchCosts(samples: Int) throws -> LaunchCosts {
+    try withDevice { device throws(CUDAError) in
+      let heads = AttentionShape(queryHeads: 8, kvHeads: 1, headDim: 128)
+      return try DecodeBench(heads, .bf16, bytes: 1 << 20, on: device).launchCosts(samples: samples)
     }
   }
 

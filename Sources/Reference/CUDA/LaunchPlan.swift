@@ -1,13 +1,13 @@
 import Reference
 
 /// `Shape` of distattention.cu: the same fields in the same order.
-struct LaunchShape: BitwiseCopyable {
+package struct LaunchShape: BitwiseCopyable {
   var blockStride: UInt64
   var tokenStride: UInt64
   var headStride: UInt64
   var blockTokens: UInt32
-  var tableStride: UInt32
-  var splitTokens: UInt32
+  package var tableStride: UInt32
+  package var splitTokens: UInt32
   var kvHeads: UInt32
   var group: UInt32
   var queries: UInt32
@@ -17,29 +17,34 @@ struct LaunchShape: BitwiseCopyable {
   var scale: Float
 }
 
-/// How one call of partial attention is launched: which kernel, on what grid.
-struct LaunchPlan {
-  var kernel: String
-  var shape: LaunchShape
-  /// Rows of a tile, tiles of a KV head, splits of the part.
+/// How partial attention is launched: which kernel, on what grid.
+package struct LaunchPlan {
+  package var kernel: String
+  package var shape: LaunchShape
+  /// Rows of a tile, tiles of a KV head, splits of a sequence's part, sequences.
   var tileRows: Int
   var tiles: Int
-  var splits: Int
+  package var splits: Int
+  var sequences: Int
 
-  var grid: (x: Int, y: Int, z: Int) { (Int(shape.kvHeads) * tiles, splits, 1) }
+  package var grid: (x: Int, y: Int, z: Int) { (Int(shape.kvHeads) * tiles, splits, sequences) }
   /// Four warps, as the kernels are written.
-  static let threads = 128
+  package static let threads = 128
   /// Rows that there are kernels for.
   static let tileSizes = [1, 4, 8]
 
+  /// `query` over the part of each of `sequences` sequences, which have blocks and lengths like `part`.
+  ///
   /// Enough blocks for `multiprocessors` to be busy, none with less than a few tiles for each of its warps.
-  init(_ query: AttentionQuery, over part: KVPart, multiprocessors: Int) {
+  package init(_ query: AttentionQuery, over part: KVPart, sequences: Int = 1, multiprocessors: Int) {
     let layout = part.store.layout
     let rows = query.shape.group * query.shape.queries
     tileRows = Self.tileSizes.first { $0 >= rows } ?? 8
     tiles = (rows + tileRows - 1) / tileRows
+    self.sequences = sequences
     // Assumed: four blocks of 128 threads on a multiprocessor hide latency; 256 tokens are four tiles for each warp.
-    let wanted = (4 * multiprocessors + query.shape.kvHeads * tiles - 1) / (query.shape.kvHeads * tiles)
+    let unsplit = query.shape.kvHeads * tiles * sequences
+    let wanted = (4 * multiprocessors + unsplit - 1) / unsplit
     let most = (part.count + 255) / 256
     let split = max(64, (part.count / max(1, min(wanted, most)) + 63) / 64 * 64)
     splits = max(1, (part.count + split - 1) / split)

@@ -391,11 +391,21 @@ extern "C" __global__ void merge_states(const float *__restrict__ in_ma, const f
 }
 
 /// Reads `count` times 16 bytes and keeps nothing: what the memory can do. One thread writes if all bits cancel out.
+///
+/// Four loads of a thread are under way at once: an H200 has 4 TB/s times most of a microsecond to keep in flight.
 extern "C" __global__ void read_memory(const uint4 *__restrict__ from, u64 count, u32 *__restrict__ sink) {
+  constexpr u32 AT_ONCE = 4;
+  const u64 stride = u64(gridDim.x) * blockDim.x;
+  u64 i = u64(blockIdx.x) * blockDim.x + threadIdx.x;
   u32 bits = 1;
-  for (u64 i = u64(blockIdx.x) * blockDim.x + threadIdx.x; i < count; i += u64(gridDim.x) * blockDim.x) {
-    const uint4 x = from[i];
-    bits += x.x ^ x.y ^ x.z ^ x.w;
+  const auto take = [&](const uint4 &x) { bits += x.x ^ x.y ^ x.z ^ x.w; };
+  for (; i + (AT_ONCE - 1) * stride < count; i += AT_ONCE * stride) {
+    uint4 x[AT_ONCE];
+#pragma unroll
+    for (u32 k = 0; k < AT_ONCE; k++) x[k] = from[i + k * stride];
+#pragma unroll
+    for (u32 k = 0; k < AT_ONCE; k++) take(x[k]);
   }
+  for (; i < count; i += stride) take(from[i]);
   if (bits == 0) *sink = bits;
 }

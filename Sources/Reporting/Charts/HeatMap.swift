@@ -1,3 +1,4 @@
+import Formatting
 import Foundation
 
 /// A matrix of coloured cells with names at both axes, and the value written in each.

@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import Results
+import Storage
 import Studies
 
 /// Makes the figures that directives ask for.

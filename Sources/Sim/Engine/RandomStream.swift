@@ -36,7 +36,7 @@ public struct RandomStream: Hashable, Sendable {
   }
 
   /// The output number `position`, from 0, of the SplitMix64 generator whose first state is `start`.
-  static func splitMix64(start: UInt64, position: UInt64) -> UInt64 {
+  package static func splitMix64(start: UInt64, position: UInt64) -> UInt64 {
     mix(start &+ (position &+ 1) &* increment)
   }
 

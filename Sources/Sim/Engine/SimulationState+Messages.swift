@@ -115,6 +115,8 @@ extension SimulationState {
     sender != Message.gManager && receiver != Message.gManager && !getsThrough(from: sender, to: receiver)
   }
 
+  // Two loops deliver, and all that a message may cause is much code: one copy of it is enough.
+  @inline(never)
   private mutating func deliver(_ message: Message) {
     // Nobody is there to hear it. Without delay nobody has been told yet, and an answer is owed.
     if !managers.isInstant, message.receiver != Message.gManager, !instances[message.receiver].isUp { return }

@@ -13,6 +13,21 @@ public struct ArrivalRecord: Hashable, Sendable {
   /// Blocks free at its home then, and the most that any instance had free.
   public var freeBlocks: Int
   public var mostFreeBlocks: Int
+
+  package init(
+    time: SimTime, request: RequestID, home: InstanceID, load: Int, leastLoad: Int, mostLoad: Int,
+    queued: Int, freeBlocks: Int, mostFreeBlocks: Int
+  ) {
+    self.time = time
+    self.request = request
+    self.home = home
+    self.load = load
+    self.leastLoad = leastLoad
+    self.mostLoad = mostLoad
+    self.queued = queued
+    self.freeBlocks = freeBlocks
+    self.mostFreeBlocks = mostFreeBlocks
+  }
 }
 
 /// A request's state has changed.
@@ -30,6 +45,14 @@ public struct RequestChange: Hashable, Sendable {
   public var instance: InstanceID
   /// Blocks that the change was about.
   public var blocks: Int
+
+  package init(time: SimTime, kind: Kind, request: RequestID, instance: InstanceID, blocks: Int) {
+    self.time = time
+    self.kind = kind
+    self.request = request
+    self.instance = instance
+    self.blocks = blocks
+  }
 }
 
 /// An instance has worked from `start` to `end`: one step that prefills, or like decode steps.
@@ -49,6 +72,21 @@ public struct WorkRecord: Hashable, Sendable {
   /// Blocks in use before its steps took theirs, and of these the ones hosted for other instances.
   public var usedBlocks: Int
   public var hostedBlocks: Int
+
+  package init(
+    instance: InstanceID, start: SimTime, end: SimTime, steps: Int, decoding: Int, prompts: Int,
+    promptTokens: Int, usedBlocks: Int, hostedBlocks: Int
+  ) {
+    self.instance = instance
+    self.start = start
+    self.end = end
+    self.steps = steps
+    self.decoding = decoding
+    self.prompts = prompts
+    self.promptTokens = promptTokens
+    self.usedBlocks = usedBlocks
+    self.hostedBlocks = hostedBlocks
+  }
 }
 
 /// Something happened between the managers about a move, or to the gManager (docs/protocol.md).

@@ -13,6 +13,13 @@ public struct PolicyError: Error, Hashable, Sendable, CustomStringConvertible {
   /// When it was asked.
   public var time: SimTime
 
+  package init(
+    policy: String, answer: Answer, law: Law, found: String, expected: String, time: SimTime
+  ) {
+    (self.policy, self.answer, self.law) = (policy, answer, law)
+    (self.found, self.expected, self.time) = (found, expected, time)
+  }
+
   /// What a policy returns, by what it was asked for.
   public enum Answer: Hashable, Sendable, CustomStringConvertible {
     case route(RequestID, to: InstanceID)

@@ -4,7 +4,7 @@ extension TraceFormat {
   /// is a failure.
   ///
   /// Source: https://github.com/HPMLL/BurstGPT, `README.md`.
-  static let burstGPT = TraceFormat(
+  package static let burstGPT = TraceFormat(
     name: "burstgpt", summary: "BurstGPT, versions 1 to 3 (CSV)", grammar: .csv,
     columns: [
       Column("Timestamp", .arrival), Column("Session ID", .session, required: false),

@@ -1,7 +1,7 @@
 /// Sources of lengths without arrivals: `TraceOptions.arrivals` gives them.
 extension TraceFormat {
   /// Pairs of lengths under this project's names.
-  static let lengths = TraceFormat(
+  package static let lengths = TraceFormat(
     name: "lengths", summary: "lengths without arrivals (CSV)", grammar: .csv,
     columns: [Column("input_tokens", .prompt), Column("output_tokens", .output)],
     foreign: ["arrival_s", "client"], times: .none)

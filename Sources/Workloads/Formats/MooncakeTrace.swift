@@ -3,7 +3,7 @@ extension TraceFormat {
   /// buckets of 3 s in the conversation trace: see `TraceOptions.jitter`.
   ///
   /// Source: https://github.com/kvcache-ai/Mooncake, `FAST25-release`.
-  static let mooncake = TraceFormat(
+  package static let mooncake = TraceFormat(
     name: "mooncake", summary: "Mooncake's traces (JSONL)", grammar: .jsonLines,
     columns: [
       Column("timestamp", .arrival), Column("input_length", .prompt), Column("output_length", .output),

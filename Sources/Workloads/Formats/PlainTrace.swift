@@ -1,6 +1,6 @@
 extension TraceFormat {
   /// This project's own CSV, which `TraceWriter` writes: decimal seconds and two token counts.
-  static let plain = TraceFormat(
+  package static let plain = TraceFormat(
     name: "plain", summary: "this project's CSV", grammar: .csv,
     columns: [
       Column("arrival_s", .arrival), Column("input_tokens", .prompt), Column("output_tokens", .output),
@@ -11,7 +11,7 @@ extension TraceFormat {
     foreign: ["client"], hasNumberedSessions: true)
 
   /// The same as JSONL, which can also carry the identities of a prompt's blocks.
-  static let plainJSONL = TraceFormat(
+  package static let plainJSONL = TraceFormat(
     name: "plain-jsonl", summary: "this project's JSONL", grammar: .jsonLines,
     columns: plain.columns + [
       Column("block_tokens", .blockTokens, required: false), Column("hash_ids", .hashes, required: false),

@@ -24,7 +24,7 @@ public struct TraceFormat: Sendable {
   }
 
   /// How the arrival column writes time.
-  enum Clock: Sendable {
+  package enum Clock: Sendable {
     /// Decimal seconds from any origin: see `DecimalSeconds`.
     case seconds
     /// The same in milliseconds.
@@ -36,7 +36,7 @@ public struct TraceFormat: Sendable {
   }
 
   /// What the arrival column counts from.
-  enum Times: Sendable {
+  package enum Times: Sendable {
     /// One origin for all rows, which are in order.
     case shared
     /// The start of the row's session; rows are in order within a session.
@@ -75,8 +75,8 @@ public struct TraceFormat: Sendable {
   let columns: [Column]
   /// Columns that are those of another format.
   var foreign: [String] = []
-  var clock = Clock.seconds
-  var times = Times.shared
+  package var clock = Clock.seconds
+  package var times = Times.shared
   var unit = Unit.tokens
   /// Tokens of a block of `hashes`, where the format fixes it.
   var blockTokens: Int?
@@ -95,7 +95,7 @@ public struct TraceFormat: Sendable {
   public static let assumedOutput = 128
 
   /// What an approximate source stands for, in words; `nil` where lengths are tokens.
-  var approximation: String? {
+  package var approximation: String? {
     switch unit {
     case .tokens: nil
     case .words: "tokens = 1.35 × words, rounded up, and \(Self.assumedOutput) tokens of output"

@@ -3,7 +3,7 @@ extension TraceFormat {
   /// `num_total_tokens` and `pd_ratio`.
   ///
   /// Source: https://github.com/microsoft/vidur, `data/processed_traces`.
-  static let vidur = TraceFormat(
+  package static let vidur = TraceFormat(
     name: "vidur", summary: "processed traces of Vidur (CSV)", grammar: .csv,
     columns: [
       Column("arrived_at", .arrival), Column("num_prefill_tokens", .prompt),

@@ -20,7 +20,7 @@ public enum GeneratorYAML {
   }
 
   /// Reads `text`, which is called `path` in errors.
-  static func parse(_ text: String, path: String) throws(TraceError) -> WorkloadSpec {
+  package static func parse(_ text: String, path: String) throws(TraceError) -> WorkloadSpec {
     let node: Node?
     do { node = try Yams.compose(yaml: text) } catch {
       var line = 1

@@ -60,7 +60,7 @@ public indirect enum LengthDistribution: Hashable, Sendable {
   }
 
   /// The value that a share `u` (above 0, at most 1) of all does not exceed.
-  func value(at u: Double) -> Double {
+  package func value(at u: Double) -> Double {
     switch self {
     case .fixed(let value): return value
     case .uniform(let low, let high): return low + (high - low) * u

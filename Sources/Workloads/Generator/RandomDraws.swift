@@ -1,13 +1,13 @@
 import Sim
 
 /// Draws of one named stream by (entity, ordinal), and those distributions that need several of them.
-struct RandomDraws {
+package struct RandomDraws {
   private let stream: RandomStream
 
-  init(seed: UInt64, name: String) { stream = RandomStream(seed: seed, name: name) }
+  package init(seed: UInt64, name: String) { stream = RandomStream(seed: seed, name: name) }
 
   /// A number in (0, 1].
-  func unit(_ entity: Int, _ ordinal: Int) -> Double { stream.unit(entity: entity, ordinal: ordinal) }
+  package func unit(_ entity: Int, _ ordinal: Int) -> Double { stream.unit(entity: entity, ordinal: ordinal) }
 
   /// A gamma number of scale 1 by Marsaglia and Tsang's method.
   ///

@@ -1,11 +1,11 @@
 /// Seconds written as a decimal number: "12", "12.25", "5.8926549999999995", "1e-3".
-enum DecimalSeconds {
+package enum DecimalSeconds {
   /// What an error says was expected.
   static let expected = "seconds as a decimal number of 0 or more, such as 12.25"
 
   /// Exact to the nearest picosecond, never through `Double`; `nil` for anything that is not such a number
   /// or has more than 18 digits before the point.
-  static func parse(_ text: UnsafeBufferPointer<UInt8>) -> Instant? {
+  package static func parse(_ text: UnsafeBufferPointer<UInt8>) -> Instant? {
     var position = 0
     var seconds: Int64 = 0
     while position < text.count, let digit = decimalDigit(text[position]) {

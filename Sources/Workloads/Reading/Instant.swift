@@ -1,13 +1,18 @@
 /// A moment as a trace writes it, before it is rebased to the first arrival: exact and wide enough for
 /// calendar dates, which do not fit in 64 bits of picoseconds.
-struct Instant: Equatable {
+package struct Instant: Equatable {
   /// Whole seconds since the file's own origin, or since 1970 for calendar times.
   var seconds: Int64
   /// 0 ..< 10¹².
   var picoseconds: Int64
 
+  package init(seconds: Int64, picoseconds: Int64) {
+    self.seconds = seconds
+    self.picoseconds = picoseconds
+  }
+
   /// The longest span that a trace may cover: 100 days, so that simulated time keeps room to finish.
-  static let longestSpan: Int64 = 100 * 86_400 * picosecondsPerSecond
+  package static let longestSpan: Int64 = 100 * 86_400 * picosecondsPerSecond
   static let picosecondsPerSecond: Int64 = 1_000_000_000_000
 
   /// Picoseconds from `origin` to here, or `nil` when further apart than the longest span either way.

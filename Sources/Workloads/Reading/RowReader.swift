@@ -72,7 +72,6 @@ struct RowReader: ~Copyable {
 
   /// The next request, its arrival relative to the first; `nil` after the last. Throws `malformed` or
   /// `unreadable`, also for a file without any row.
-  @inline(__always)
   mutating func next() throws(TraceError) -> TraceRequest? {
     if input.lines != nil, sorted == nil, format.times != .perSession, !settings.sorts {
       return try nextLine()
@@ -136,6 +135,14 @@ struct RowReader: ~Copyable {
 
   // MARK: Other sources
 
+  /// `row`, called: rows that are sorted wait for the last one anyway.
+  @inline(never)
+  private mutating func sortedRow(_ line: Bytes) throws(RowFault) -> Row { try row(line) }
+
+  /// `accept`, called.
+  @inline(never)
+  private mutating func acceptOther(_ row: Row) throws(RowFault) -> TraceRequest { try accept(row) }
+
   @inline(never)
   private mutating func nextOther() throws(TraceError) -> TraceRequest? {
     if input.objects != nil { return try nextTurn() }
@@ -163,7 +170,7 @@ struct RowReader: ~Copyable {
     let turn = turns.removeLast()
     do throws(RowFault) {
       let row = Row(arrival: nil, prompt: turn.prompt, output: turn.output, details: turn.details)
-      return try accept(row)
+      return try acceptOther(row)
     } catch { throw error.rethrown ?? TraceError(error, path: path, line: lineNumber) }
   }
 
@@ -193,7 +200,7 @@ struct RowReader: ~Copyable {
       }
       guard let line else { break }
       do throws(RowFault) {
-        var row = try row(line)
+        var row = try sortedRow(line)
         let (session, agent) = (fields[.session], fields[.agent])
         // Rows of a session usually stand together: only then are names compared, not looked up.
         if current < 0 || !Self.isName(currentName, session, agent) {
@@ -255,7 +262,7 @@ struct RowReader: ~Copyable {
     var all: [(since: Int64, record: TraceRecord)] = []
     while let line = try input.lines!.next() {
       do throws(RowFault) {
-        let row = try row(line)
+        let row = try sortedRow(line)
         guard let instant = row.arrival else {
           throw RowFault(
             rethrowing: .invalidOption(name: "sort", found: "a format without times", expected: "times"))
@@ -268,7 +275,7 @@ struct RowReader: ~Copyable {
         var placed = row
         placed.arrival = origin
         previous = 0
-        var request = try accept(placed)
+        var request = try acceptOther(placed)
         request.arrival = .zero
         all.append((since, TraceRecord(request, details)))
       } catch { try handle(error) }

@@ -3,9 +3,9 @@
 /// The separator is a blank or `T`; the fraction and the offset (`Z`, `+HH:MM`, `+HHMM` or `+HH`) may be
 /// absent; without an offset the time counts as UTC, so a file without zones must not cross a change of
 /// daylight saving. Leap seconds (`:60`) are refused: the traces read have none.
-enum Timestamp {
+package enum Timestamp {
   /// Exact to the nearest picosecond; `nil` for anything else, dates that do not exist included.
-  static func parse(_ text: UnsafeBufferPointer<UInt8>) -> Instant? {
+  package static func parse(_ text: UnsafeBufferPointer<UInt8>) -> Instant? {
     guard text.count >= 19,
       let century = pair(text, 0), let years = pair(text, 2), text[4] == dash,
       let month = pair(text, 5), text[7] == dash, let day = pair(text, 8),
@@ -79,7 +79,7 @@ enum Timestamp {
   ///
   /// Counts with years that begin in March, so that the leap day is the last: the months before it then
   /// follow the pattern 31 30 31 30 31, whose running sum is ⌊(153·m + 2)/5⌋.
-  static func days(year: Int64, month: Int64, day: Int64) -> Int64 {
+  package static func days(year: Int64, month: Int64, day: Int64) -> Int64 {
     let marchYear = month > 2 ? year : year - 1
     let monthsSinceMarch = (month + 9) % 12
     // Shifted by 400 years (146,097 days) to keep the divisions of year 0 away from negative numbers.

@@ -1,7 +1,7 @@
 /// Distances between samples and ties within them.
-enum Distance {
+package enum Distance {
   /// The Kolmogorov–Smirnov distance: the largest difference of the two distribution functions, 0 to 1.
-  static func kolmogorovSmirnov(_ a: [Double], _ b: [Double]) -> Double {
+  package static func kolmogorovSmirnov(_ a: [Double], _ b: [Double]) -> Double {
     guard !a.isEmpty, !b.isEmpty else { return 1 }
     let (a, b) = (a.sorted(), b.sorted())
     var (i, j, largest) = (0, 0, 0.0)
@@ -15,7 +15,7 @@ enum Distance {
   }
 
   /// Spearman's rank correlation, equal values sharing their mean rank; 0 where one sample does not vary.
-  static func rankCorrelation(_ a: [Double], _ b: [Double]) -> Double {
+  package static func rankCorrelation(_ a: [Double], _ b: [Double]) -> Double {
     let (x, y) = (ranks(a), ranks(b))
     let mean = Double(a.count + 1) / 2
     var (xy, xx, yy) = (0.0, 0.0, 0.0)

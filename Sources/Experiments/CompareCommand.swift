@@ -1,0 +1,91 @@
+import Runs
+import ArgumentParser
+import Results
+import Sim
+import Storage
+import Studies
+
+extension OnReject: ExpressibleByArgument {}
+
+/// `infinite-sim compare`: several policies on one trace, side by side.
+struct CompareCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "compare", abstract: "Replay a trace under several policies and compare them.",
+    discussion: """
+      --tp, --pp, --kv-blocks and --max-num-seqs describe an instance of vllm-m. vllm-s derives its layout; its \
+      sequences and an explicit --kv-blocks are multiplied by the number of vllm-m's instances.
+      """)
+
+  @Option(help: "Policies, separated by commas; see `infinite-sim policies`.")
+  var policies: String
+  @Option(help: "The policy that ratios are to. (default: the first)")
+  var baseline: String?
+  @Option(help: "When not all complete the same requests: fail, common (run again on those) or raw.")
+  var onReject = OnReject.common
+  @Option(help: "Paired runs on so many seeds, from --seed on, and intervals of the ratios.")
+  var seeds = 1
+  @Option(help: "Write the comparison to this Markdown file too.")
+  var report: String?
+  @OptionGroup var options: RunOptions
+
+  mutating func validate() throws {
+    guard (1...10_000).contains(seeds) else {
+      throw ValidationError("--seeds is \(seeds), expected 1 to 10000.")
+    }
+    let names = policyNames
+    guard !names.isEmpty else { throw ValidationError("--policies names no policy.") }
+    guard Set(names).count == names.count else { throw ValidationError("--policies names one twice.") }
+    if let baseline, !names.contains(baseline) {
+      throw ValidationError("--baseline \(baseline) is not one of --policies \(policies).")
+    }
+  }
+
+  private var policyNames: [String] { policies.split(separator: ",").map(String.init) }
+
+  func run() throws {
+    var files = FileRoles(options)
+    files.addOutput("--report", report)
+    try files.requireDistinct()
+    let pairs = try OptionPairs(options.optionArguments)
+    try pairs.requireKnown(RunPlan.optionKeys(policies: policyNames))
+    let plans = try policyNames.map {
+      try RunPlan.make(policy: $0, options: options, pairs: pairs, scope: .vllmM)
+    }
+    let first = try Workload.load(options, seed: options.seed)
+    let reportFile = try report.map { try AtomicFile($0, option: "--report") }
+    let store = try options.db.map { try ResultStore.open($0) }
+
+    let executor = RunExecutor(
+      store: store, force: options.runsAgain, progress: ProgressLine(quiet: options.quiet))
+    let comparisons = try (options.seed..<options.seed + seeds).map { seed in
+      try FairComparison.make(
+        policies: policyNames,
+        workload: seed == options.seed ? first : Workload.load(options, seed: seed), onReject: onReject
+      ) { contender, workload in
+        try executor.execute(plans[contender], on: workload)
+      }
+    }
+
+    let comparison = CompareReport(
+      plans: plans, baseline: policyNames.firstIndex(of: baseline ?? policyNames[0]) ?? 0,
+      onReject: onReject, comparisons: comparisons)
+    var said: Set<String> = []
+    for sentence in plans.flatMap(\.unvalidated) where said.insert(sentence).inserted {
+      writeToStandardError("unvalidated: \(sentence)\n")
+    }
+    if !options.quiet {
+      let reused = comparisons.flatMap(\.whole.runs).count(where: \.isReused)
+      if reused > 0, let db = options.db {
+        writeToStandardError("note: \(reused) runs are taken from \(db); --force runs them again\n")
+      }
+      for (plan, run) in zip(plans, comparisons[0].whole.runs) {
+        for warning in plan.warnings + plan.extrapolations(run.longest) {
+          writeToStandardError("warning: \(plan.policy): \(warning)\n")
+        }
+      }
+    }
+    try reportFile?.write(comparison.text)
+    try writeToStandardOutput(options.json ? comparison.json.prettyText : comparison.text)
+    if options.timing { writeToStandardError(executor.timing.json.text + "\n") }
+  }
+}

@@ -1,0 +1,59 @@
+import Runs
+import ArgumentParser
+import Reporting
+import Results
+import Sim
+import Storage
+
+/// `infinite-sim run`: one policy on one trace.
+struct RunCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run", abstract: "Replay a trace under one policy.")
+
+  @Option(help: "Policy; see `infinite-sim policies`.")
+  var policy: String
+  @Option(help: "Write every request as CSV to this path.")
+  var requestsOut: String?
+  @Option(help: "Write the run as a trace for ui.perfetto.dev to this path (JSON).")
+  var timeline: String?
+  @OptionGroup var options: RunOptions
+
+  func run() throws {
+    var files = FileRoles(options)
+    files.addOutput("--requests-out", requestsOut)
+    files.addOutput("--timeline", timeline)
+    try files.requireDistinct()
+    let pairs = try OptionPairs(options.optionArguments)
+    try pairs.requireKnown(RunPlan.optionKeys(policies: [policy]))
+    let plan = try RunPlan.make(policy: policy, options: options, pairs: pairs, scope: .itself)
+    let workload = try Workload.load(options, seed: options.seed)
+    let requestsFile = try requestsOut.map { try AtomicFile($0, option: "--requests-out") }
+    let store = try options.db.map { try ResultStore.open($0) }
+    let executor = RunExecutor(
+      store: store, force: options.runsAgain, progress: ProgressLine(quiet: options.quiet))
+    let requests = try requestsFile.map { try RequestCSV($0) }
+    let timelineWriter = try timeline.map { path in
+      try TimelineWriter(
+        path: AtomicFile(path, option: "--timeline").path, instances: plan.instances,
+        about: plan.timelineTitle(workload))
+    }
+    let executed = try executor.execute(plan, on: workload, observer: requests, watcher: timelineWriter)
+
+    try timelineWriter?.finish()
+    try requests?.commit()
+    if !options.quiet {
+      for warning in plan.warnings + plan.extrapolations(executed.longest) {
+        writeToStandardError("warning: \(warning)\n")
+      }
+    }
+    for sentence in plan.unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
+    if executed.isReused, let id = executed.storedRun, let db = options.db, !options.quiet {
+      writeToStandardError("note: shown from run \(id) of \(db); --force runs it again\n")
+    }
+    try writeToStandardOutput(
+      options.json
+        ? JSON(executed.result).prettyText
+        : TextReport(plan: plan, workload: workload, result: executed.result).text)
+    if options.timing { writeToStandardError(executor.timing.json.text + "\n") }
+  }
+}

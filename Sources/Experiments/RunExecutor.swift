@@ -1,0 +1,96 @@
+import Runs
+import Foundation
+import Results
+import Sim
+import Storage
+import Studies
+
+/// What one run gave.
+package struct ExecutedRun {
+  package var result: RunResult
+  /// Ids of the rejected requests, ascending.
+  package var rejected: [Int]
+  /// The longest requests that were served: they say whether costs were extrapolated.
+  package var longest = LongestRequests()
+  /// Its row in the database, if there is one.
+  var storedRun: Int64?
+  /// It was found in the database and not run.
+  package var isReused = false
+
+  package var summary: RunSummary { result.summary }
+  var served: Served { Served(rejected: rejected, unfinished: summary.unfinished) }
+}
+
+/// Runs plans: takes from the database what it holds already, keeps in it what is new.
+package final class RunExecutor {
+  private let store: ResultStore?
+  private let force: Bool
+  private let progress: ProgressLine
+  /// Wall time of the event loops and the requests that they replayed.
+  private(set) var timing = LoopTiming()
+
+  package init(store: ResultStore?, force: Bool, progress: ProgressLine) {
+    self.store = store
+    self.force = force
+    self.progress = progress
+  }
+
+  /// The run of `plan` on `workload`; `observer` sees its requests, of a stored run as well. A `watcher` sees everything,
+  /// for which a stored run is made again, and must have the same fingerprint.
+  package func execute(
+    _ plan: RunPlan, on workload: Workload, observer: (any RunObserver)? = nil,
+    watcher: (any RunObserver)? = nil
+  ) throws -> ExecutedRun {
+    guard let store else { return try run(plan, on: workload, observers: [observer, watcher]) }
+    let manifest = plan.manifest(workload)
+    let known = try store.completedRun(manifestHash: manifest.hash)
+    if !force, let known, let result = known.result {
+      if let watcher {
+        let again = try run(plan, on: workload, observers: [watcher]).summary.fingerprint
+        try Self.requireSame(result.summary.fingerprint, again)
+      }
+      if let observer { try store.requests(run: known.id).forEach(observer.requestEnded) }
+      return ExecutedRun(
+        result: result, rejected: try store.rejectedRequests(run: known.id),
+        longest: try store.longestRequests(run: known.id), storedRun: known.id, isReused: true)
+    }
+    var executed: ExecutedRun?
+    let id = try store.record(manifest, startedAt: now()) { recorder in
+      let run = try run(plan, on: workload, observers: [recorder, observer, watcher])
+      executed = run
+      return (run.result, now())
+    }
+    guard var executed else { preconditionFailure("a recorded run has a result") }
+    executed.storedRun = id
+    if let before = known?.result?.summary.fingerprint {
+      try Self.requireSame(before, executed.summary.fingerprint)
+    }
+    return executed
+  }
+
+  private static func requireSame(_ before: String, _ now: String) throws {
+    guard before != now else { return }
+    throw CommandFailure(
+      .runFailed, "the same manifest gave fingerprint \(before) before and \(now) now")
+  }
+
+  private func run(_ plan: RunPlan, on workload: Workload, observers: [(any RunObserver)?]) throws
+    -> ExecutedRun
+  {
+    let source = try workload.open()
+    let bound = BoundCollector(plan, arrivalsAreFixed: !source.isClosedLoop)
+    let present = observers.compactMap(\.self) + [bound]
+    let observer: (any RunEventHandler)? = present.count > 1 ? ObserverList(present) : present.first
+    let begin = ContinuousClock.now
+    let summary = try plan.simulate(source, observer, progress.start(plan.policy))
+    timing.add(loop: ContinuousClock.now - begin, requests: summary.arrived)
+    progress.clear()
+    let result = RunResult(
+      summary: summary, maxContextTTFTSeconds: plan.maxContextTTFT(tokens: summary.maxContextTokens),
+      bound: bound.result, unvalidated: plan.unvalidated)
+    return ExecutedRun(result: result, rejected: summary.rejectedIDs, longest: summary.longest)
+  }
+
+  /// The wall time as the database keeps it: ISO 8601, UTC.
+  private func now() -> String { Date.now.ISO8601Format() }
+}

@@ -1,0 +1,69 @@
+import ArgumentParser
+import Results
+import Workloads
+
+/// How a trace is read.
+package struct ReadingOptions: ParsableArguments, Sendable {
+  @Option(help: "Format by name; see `infinite-sim trace formats`. (default: found from the content)")
+  package var format: String?
+  @Flag(help: "Count and leave out rows that cannot be read, and say how many.")
+  var lenient = false
+  @Option(help: "With --lenient: the largest share of rows that may be left out.")
+  var maxSkipped = 0.01
+  @Option(
+    help: ArgumentHelp(
+      "When requests without times arrive or sessions begin: together, poisson:RATE, fixed:RATE, gamma:RATE:CV "
+        + "or weibull:RATE:SHAPE. (default: together)"))
+  var arrivals: String?
+  @Option(help: "Spread arrivals that were rounded to multiples of so many seconds.")
+  var jitter: String?
+  @Option(help: "Seed of --arrivals, --jitter and client pools.")
+  package var traceSeed = 0
+  @Option(help: ArgumentHelp("Seconds of a client pool that are drawn.", valueName: "from:to"))
+  var poolSpan: String?
+  @Flag(help: "Take rows in any order of time and sort them in memory.")
+  var sort = false
+
+  package init() {}
+
+  /// `options` with these in it.
+  package func apply(to options: TraceOptions) throws(TraceError) -> TraceOptions {
+    var options = options
+    options.format = format
+    options.isLenient = lenient
+    options.maximumSkippedShare = lenient ? maxSkipped : 0
+    options.arrivals = try arrivals.map { text throws(TraceError) in try ArrivalProcess(parsing: text) }
+    if let jitter {
+      guard let seconds = Double(jitter), seconds >= 1e-6, seconds <= 86_400 else {
+        throw .invalidOption(name: "jitter", found: jitter, expected: "seconds from 0.000001 to 86400")
+      }
+      options.jitter = Int64((seconds * 1e6).rounded()) * 1_000_000
+    }
+    guard (0...RunOptions.lastSeed).contains(traceSeed) else {
+      throw .invalidOption(
+        name: "trace-seed", found: "\(traceSeed)", expected: "0 to \(RunOptions.lastSeed)")
+    }
+    options.seed = UInt64(traceSeed)
+    if let poolSpan {
+      let ends = poolSpan.split(separator: ":", omittingEmptySubsequences: false).map { Int($0) ?? -1 }
+      guard ends.count == 2, ends[0] >= 0, ends[0] <= ends[1] else {
+        throw .invalidOption(name: "pool-span", found: poolSpan, expected: "seconds, such as 0:3600")
+      }
+      options.poolSpan = ends[0]...ends[1]
+    }
+    options.sorts = sort
+    return options
+  }
+
+  /// What of this changes the requests; `nil` if nothing does. The format does not: a file is of one.
+  var manifest: JSON? {
+    var members: [JSON.Member] = []
+    if lenient { members.append(.init("lenient", .bool(true))) }
+    if let arrivals { members.append(.init("arrivals", .string(arrivals))) }
+    if let jitter { members.append(.init("jitter", .string(jitter))) }
+    if traceSeed != 0 { members.append(.init("trace_seed", .int(traceSeed))) }
+    if let poolSpan { members.append(.init("pool_span", .string(poolSpan))) }
+    if sort { members.append(.init("sort", .bool(true))) }
+    return members.isEmpty ? nil : .object(members)
+  }
+}

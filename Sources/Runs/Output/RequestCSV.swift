@@ -1,0 +1,71 @@
+import Sim
+
+/// The requests of a run as CSV, in order of arrival, written as they end: one that ends before an older one waits for
+/// it, so memory follows the longest lives, not the run.
+///
+/// Times are exact: picoseconds since the first arrival; empty where the request never got that far.
+package final class RequestCSV: RunObserver {
+  private let file: AtomicFileStream
+  /// The number of the next request to write, and those after it that have ended, by number modulo the ring's size.
+  private var next = 0
+  private var ring: [RequestRecord?] = Array(repeating: nil, count: 1_024)
+
+  package init(_ target: AtomicFile) throws(CommandFailure) {
+    file = try AtomicFileStream(target)
+    file.write(
+      """
+      request,arrival_ps,prompt_tokens,output_tokens,generated_tokens,home,admitted_ps,first_token_ps,ended_ps,outcome,\
+      preemptions,borrowed_blocks_peak
+      """)
+    file.endLine()
+  }
+
+  package func requestEnded(_ record: RequestRecord) {
+    guard record.id.index == next else {
+      while record.id.index - next >= ring.count { growRing() }
+      ring[record.id.index & (ring.count - 1)] = record
+      return
+    }
+    write(record)
+    next += 1
+    while let waiting = ring[next & (ring.count - 1)], waiting.id.index == next {
+      ring[next & (ring.count - 1)] = nil
+      write(waiting)
+      next += 1
+    }
+  }
+
+  /// The file appears. Every request must have ended.
+  package func commit() throws(CommandFailure) { try file.commit() }
+
+  private func growRing() {
+    var larger: [RequestRecord?] = Array(repeating: nil, count: 2 * ring.count)
+    for case .some(let record) in ring { larger[record.id.index & (larger.count - 1)] = record }
+    ring = larger
+  }
+
+  private func write(_ record: RequestRecord) {
+    file.write(Int64(record.id.index))
+    number(record.arrival.picoseconds)
+    number(Int64(record.prompt))
+    number(Int64(record.output))
+    number(Int64(record.generated))
+    number(Int64(record.home.index))
+    number(record.admitted?.picoseconds)
+    number(record.firstToken?.picoseconds)
+    number(record.ended.picoseconds)
+    file.write(",")
+    switch record.outcome {
+    case .completed: file.write("completed")
+    case .rejected(let reason): file.write(reason.rawValue)
+    }
+    number(Int64(record.preemptions))
+    number(Int64(record.borrowedBlocksPeak))
+    file.endLine()
+  }
+
+  private func number(_ value: Int64?) {
+    file.write("," as Unicode.Scalar)
+    if let value { file.write(value) }
+  }
+}

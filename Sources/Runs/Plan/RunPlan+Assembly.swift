@@ -1,0 +1,363 @@
+import Formatting
+import Calibration
+import Results
+import Sim
+import Studies
+import Workloads
+
+/// What the layout options of the command line describe.
+package enum LayoutScope {
+  /// The instance of the policy itself (`run`).
+  case itself
+  /// The instance of vllm-m, from which others derive theirs (`compare`, semantics.md 33).
+  case vllmM
+}
+
+/// A policy with the cluster cut as it wants it.
+struct PlacedPolicy {
+  var name: String
+  var layout: ClusterLayout
+  /// How many instances of vllm-m one of its instances stands for: sequences and blocks are multiplied by it.
+  var multiple = 1
+  /// Sequences per instance, if an option of the policy sets them.
+  var maxNumSeqs: Int?
+  /// All options of the policy, defaults filled in.
+  var options: [String: String] = [:]
+  /// How the policy lends.
+  var lending = LendingOptions()
+}
+
+/// The model and the cluster that the options name.
+package struct Machine {
+  var model: ModelSpec
+  var cluster: ClusterSpec
+  var engine: EngineProfile
+  /// What the model's file says and the simulator leaves out.
+  var notes: [String] = []
+
+  init(_ options: RunOptions) throws {
+    (model, notes) = try Self.model(options.model, kvType: options.kvDtype)
+    let hardware = try Self.hardware(options.hardware)
+    engine = try Self.engine(
+      options.engineProfile, decodeKernel: options.decodeKernel, on: hardware, for: model)
+    let link = try options.interNode.map(Self.link)
+    cluster = ClusterSpec(
+      nodes: options.nodes, gpusPerNode: options.gpusPerNode, hardware: hardware, interNodeLink: link)
+    try model.validate()
+    try cluster.validate()
+  }
+
+  /// The preset or the file that `--model` names, its KV cache stored as `kvType`.
+  package static func model(_ name: String, kvType: KVType) throws -> (ModelSpec, notes: [String]) {
+    var found: (model: ModelSpec, notes: [String])
+    if let preset = ModelCatalog.named(name) {
+      found = (preset, [])
+    } else if isPath(model: name) {
+      let file = try ModelConfigFile(path: name)
+      found = (file.model, file.notes)
+    } else {
+      throw OptionError.unknownName(
+        option: "--model", found: name,
+        valid: ModelCatalog.all.map(\.name) + ["the path of a config.json"])
+    }
+    if kvType != .model { found.model.kvBytesPerElement = 1 }
+    return found
+  }
+
+  /// The profile of the catalogue that `--hardware` names, or that of a hardware file.
+  package static func hardware(_ name: String) throws -> HardwareSpec {
+    if let known = HardwareCatalog.named(name) { return known }
+    guard isPath(hardware: name) else {
+      throw OptionError.unknownName(
+        option: "--hardware", found: name, valid: HardwareCatalog.all.map(\.name) + ["FILE.yaml"])
+    }
+    return try HardwareFile(path: name).spec
+  }
+
+  /// Whether `--hardware` is the path of a file and no name of the catalogue.
+  static func isPath(hardware name: String) -> Bool {
+    HardwareCatalog.named(name) == nil
+      && (name.contains("/") || name.hasSuffix(".yaml") || name.hasSuffix(".yml"))
+  }
+
+  /// The link that `--inter-node` names.
+  package static func link(_ name: String) throws -> LinkClass {
+    guard let link = LinkCatalog.named(name) else {
+      throw OptionError.unknownName(
+        option: "--inter-node", found: name, valid: LinkCatalog.all.map(\.name))
+    }
+    return link
+  }
+
+  /// The profile that `--engine-profile` names, or the hardware's, with the kernel of `--decode-kernel` if given.
+  package static func engine(
+    _ name: String?, decodeKernel: DecodeKernel?, on hardware: HardwareSpec, for model: ModelSpec? = nil
+  ) throws -> EngineProfile {
+    var engine = hardware.engine
+    if let name {
+      guard let named = EngineCatalog.named(name) else {
+        throw OptionError.unknownName(
+          option: "--engine-profile", found: name, valid: EngineCatalog.all.map(\.name))
+      }
+      engine = named
+    }
+    if let decodeKernel {
+      guard model?.latent == nil else {
+        throw CommandFailure(
+          .usage,
+          "--decode-kernel \(decodeKernel.rawValue): a latent (MLA) has one decode kernel; leave it out")
+      }
+      engine.decodeKernel = decodeKernel
+    }
+    return engine
+  }
+
+  /// Whether `--model` is the path of a file and no name of the catalogue.
+  static func isPath(model: String) -> Bool {
+    ModelCatalog.named(model) == nil && (model.contains("/") || model.hasSuffix(".json"))
+  }
+}
+
+extension RunPlan {
+  /// The plan of a placed policy: engine settings, memory, costs and manifest follow from the options.
+  ///
+  /// `simulate` makes the run's closure from its configuration; it is a parameter so that plans can be made
+  /// and tested without an engine.
+  init(
+    placing placed: PlacedPolicy, on machine: Machine, options: RunOptions, pairs: OptionPairs,
+    scope: LayoutScope, simulate: (SimulationConfiguration) -> Simulate
+  ) throws {
+    let layout = placed.layout
+    var warnings = machine.notes
+    let engine = try Self.engine(placed, machine.model, options, pairs, scope, &warnings)
+    let managers = try Self.managers(options, pairs)
+    let capacity = try KVCapacity(
+      model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape,
+      settings: KVMemorySettings(
+        utilisation: options.gpuMemoryUtilization, blockSize: engine.blockSize,
+        maxBatchedTokens: engine.maxNumBatchedTokens,
+        maxSequences: Self.sequencesPerStep(engine, layout.shape)))
+    let given = options.kvBlocks.map { $0 * (scope == .vllmM ? placed.multiple : 1) }
+    let blocks = given ?? capacity.blocks
+    var account = capacity.lines
+    if let given { account.append("  \(grouped(given)) blocks are used: --kv-blocks") }
+    if layout.idleGPUs > 0 { warnings.append("\(layout.idleGPUs) GPUs of the cluster are in no instance") }
+
+    let spans = layout.instances.map { layout.nodes(of: $0).first!...layout.nodes(of: $0).last! }
+    let faults = try options.faults.map { try FaultYAML.read(path: $0, instances: layout.count) }
+    var costs = try InstanceCosts(
+      model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape,
+      wiring: Self.slowestWiring(layout), engine: machine.engine)
+    // The bound needs them all, and the run some of them.
+    costs.tabulate(tokens: engine.maxNumBatchedTokens, samples: engine.maxNumSeqs)
+    var sound = SimulationConfiguration(
+      topology: InstanceTopology(
+        nodeOfInstance: Self.nodeClasses(layout), spans: spans,
+        withinNode: machine.cluster.hardware.queuedLink.costs,
+        acrossNodes: machine.cluster.interNodeLink.costs, gpus: machine.cluster.gpus),
+      costs: costs,
+      blocksPerInstance: blocks, engine: engine, slo: options.slo, measured: machine.cluster.hardware.measured
+    )
+    sound.managers = managers
+
+    var configuration = sound
+    configuration.faults = faults ?? FaultPlan()
+
+    policy = placed.name
+    model = machine.model.name
+    hardware =
+      "\(machine.cluster.hardware.name), engine profile \(machine.engine.name), decode kernel "
+      + machine.engine.kernelName(for: machine.model)
+    cluster =
+      "\(options.nodes) × \(options.gpusPerNode) GPUs, \(machine.cluster.hardware.inNodeLink.name) in the node, "
+      + "\(machine.cluster.interNodeLink.name) between nodes"
+    self.layout = "TP\(layout.shape.tp) × PP\(layout.shape.pp) × \(layout.count)"
+    instances = layout.count
+    maxNumSeqs = engine.maxNumSeqs
+    maxNumBatchedTokens = engine.maxNumBatchedTokens
+    blocksPerInstance = blocks
+    self.account = account
+    assumptions = Self.assumptions(placed, engine, managers, options)
+    self.warnings = warnings
+    unvalidated = UnvalidatedCosts.sentences(
+      model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape, engine: machine.engine,
+      interNodeLink: options.nodes > 1 ? machine.cluster.interNodeLink : nil)
+    measured = machine.cluster.hardware.measured
+    manifest = Self.manifest(placed, machine, engine, managers, blocks: blocks, options, faults)
+    let lending = placed.lending
+    let lends = lending.mode != .off && configuration.topology.count > 1
+    bounds = { [configuration] arrivalsAreFixed in
+      (lends ? [.asCharged, .inFull] : [.asCharged]).map {
+        ThroughputBound(configuration, lending: lending, remote: $0, arrivalsAreFixed: arrivalsAreFixed)
+      }
+    }
+    self.simulate = simulate(configuration)
+    simulateSound = faults.map { _ in simulate(sound) }
+  }
+
+  private static func engine(
+    _ placed: PlacedPolicy, _ model: ModelSpec, _ options: RunOptions, _ pairs: OptionPairs,
+    _ scope: LayoutScope, _ warnings: inout [String]
+  ) throws -> EngineOptions {
+    var engine = EngineOptions()
+    engine.kind = options.engine
+    engine.prefixCaching = options.prefixCaching
+    engine.stepByStep = options.stepByStep
+    // vLLM v0 takes the model's context, at least 2,048; v1's server default on an A100 is 2,048.
+    engine.maxNumBatchedTokens =
+      options.maxNumBatchedTokens ?? (options.engine == .vllmV0 ? max(model.maxPosition, 2048) : 2048)
+    let multiple = scope == .vllmM || options.maxNumSeqs == nil ? placed.multiple : 1
+    engine.maxNumSeqs =
+      placed.maxNumSeqs ?? (options.maxNumSeqs ?? EngineOptions().maxNumSeqs) * multiple
+    if engine.kind == .chunked, engine.maxNumSeqs >= engine.maxNumBatchedTokens {
+      warnings.append(
+        "chunked needs fewer sequences than its token budget: \(placed.name) runs "
+          + "\(engine.maxNumBatchedTokens - 1) instead of \(engine.maxNumSeqs)")
+      engine.maxNumSeqs = engine.maxNumBatchedTokens - 1
+    }
+    guard engine.maxNumSeqs >= 1 else {
+      throw CommandFailure(.usage, "--max-num-batched-tokens \(engine.maxNumBatchedTokens) is too small")
+    }
+    try EngineOption.apply(pairs, to: &engine)
+    return engine
+  }
+
+  /// The managers' messages; the run's seed is also that of their luck.
+  private static func managers(_ options: RunOptions, _ pairs: OptionPairs) throws -> ProtocolOptions {
+    var managers = ProtocolOptions()
+    try ManagerOption.apply(ManagerOption.all, pairs, to: &managers)
+    if managers != ProtocolOptions() { managers.seed = UInt64(options.seed) }
+    do { try managers.validate() } catch { throw CommandFailure(.usage, "--option \(error)") }
+    return managers
+  }
+
+  /// All instances are charged as the one whose stages or ranks are furthest apart.
+  private static func slowestWiring(_ layout: ClusterLayout) -> InstanceWiring {
+    layout.instances.map(layout.wiring(of:)).reduce(layout.wiring(of: InstanceID(0))) { slowest, wiring in
+      wiring.stageLink.bytesPerSecond < slowest.stageLink.bytesPerSecond ? wiring : slowest
+    }
+  }
+
+  /// The most sequences whose logits live at once: a step computes no more tokens than its budget, and the
+  /// pipeline's micro-batches share the sequences of the instance.
+  package static func sequencesPerStep(_ engine: EngineOptions, _ shape: InstanceShape) -> Int {
+    (min(engine.maxNumSeqs, engine.maxNumBatchedTokens) + shape.pp - 1) / shape.pp
+  }
+
+  /// A number for each instance, equal exactly for those all of whose stages are, pairwise, in the same node.
+  package static func nodeClasses(_ layout: ClusterLayout) -> [Int] {
+    // Equal stages have equal first nodes: only those are compared.
+    var classesByHome: [Int: [(number: Int, member: InstanceID)]] = [:]
+    var count = 0
+    return layout.instances.map { instance in
+      let home = layout.homeNode(of: instance)
+      if let known = classesByHome[home]?.first(where: { layout.sameNode($0.member, instance) }) {
+        return known.number
+      }
+      classesByHome[home, default: []].append((count, instance))
+      count += 1
+      return count - 1
+    }
+  }
+
+  private static func assumptions(
+    _ placed: PlacedPolicy, _ engine: EngineOptions, _ managers: ProtocolOptions, _ options: RunOptions
+  )
+    -> [String]
+  {
+    let prefill =
+      switch engine.prefillAttention {
+      case .distributed:
+        "the hosts of a prompt's earlier blocks attend to them, chunk by chunk (assumed: not published)"
+      case .home: "the home attends to the whole prompt and streams the KV out (the paper's first version)"
+      case .free: "no prefill is charged to any contender"
+      }
+    var lines = [
+      "prefill-attention=\(engine.prefillAttention.rawValue): \(prefill)",
+      "engine \(engine.kind.rawValue): token budget \(grouped(engine.maxNumBatchedTokens)), "
+        + (engine.kind == .chunked ? "synchronous scheduling, " : "")
+        + "prefix caching \(engine.prefixCaching ? "on" : "off")",
+      "router \(options.router.rawValue), the same for all contenders",
+      "all instances are charged as the one whose stages are furthest apart; links are not shared",
+    ]
+    if let coupling = placed.options["coupling"].flatMap(Coupling.init(rawValue:)) {
+      let payment =
+        switch coupling {
+        case .paper:
+          "a busy host is charged for what it holds for others once per step of its own, whatever the home's "
+            + "rate, and an idle one nothing"
+        case .fluid:
+          "a host slows down by the share of its memory bandwidth that the homes' actual step rates use"
+        }
+      lines.append("\(placed.name), coupling=\(coupling.rawValue): \(payment)")
+    }
+    if let faults = options.faults {
+      lines.append("faults of \(faults): what is lost is computed again (docs/faults.md)")
+    }
+    if managers != ProtocolOptions(), placed.lending.mode == .proactive || placed.lending.mode == .plannerOnly
+    {
+      lines.append("\(placed.name), the managers' messages: \(managers.text)")
+    }
+    if placed.name == "vllm-s", placed.layout.shape.pp > 1 {
+      lines.append(
+        "vllm-s, PP \(placed.layout.shape.pp): one shared KV pool for all micro-batches, kinder to vllm-s than "
+          + "vLLM v0's partitioned one")
+    }
+    return lines
+  }
+
+  private static func manifest(
+    _ placed: PlacedPolicy, _ machine: Machine, _ engine: EngineOptions, _ managers: ProtocolOptions,
+    blocks: Int, _ options: RunOptions, _ faults: FaultPlan?
+  ) -> @Sendable (Workload) -> Manifest {
+    var policyOptions = placed.options
+    policyOptions["router"] = options.router.rawValue
+    let shape = placed.layout.shape
+    let (name, slo) = (placed.name, options.slo)
+    let instances = placed.layout.count
+    // Asked for only where runs are kept: reflecting on the specifications takes longer than a short run.
+    return { [policyOptions] workload in
+      let cluster: JSON = [
+        "nodes": .int(machine.cluster.nodes),
+        "gpus_per_node": .int(machine.cluster.gpusPerNode),
+        "exchange_link": JSON(reflecting: machine.cluster.hardware.queuedLink),
+        "inter_node_link": JSON(reflecting: machine.cluster.interNodeLink),
+        "tp": .int(shape.tp), "pp": .int(shape.pp), "tp_across_nodes": .bool(shape.tpAcrossNodes),
+        "expert_parallel": .bool(shape.expertParallel),
+        "instances": .int(instances),
+        "kv_blocks": .int(blocks),
+      ]
+      let model = JSON(reflecting: machine.model)
+      let hardware = JSON(reflecting: machine.cluster.hardware)
+      let pairs = JSON.object(policyOptions.map { .init($0.key, .string($0.value)) }).canonical
+      let profile = JSON(reflecting: machine.engine)
+      return Manifest(
+        programVersion: ThisProgram.version, cluster: cluster, model: model, hardware: hardware,
+        policy: name, policyOptions: pairs, engine: engine, managers: managers, engineProfile: profile,
+        slo: slo, trace: workload.name, workload: workload.manifest, seed: workload.seed,
+        faults: faults.map(JSON.init(reflecting:)))
+    }
+  }
+}
+
+extension EngineProfile {
+  /// The decode kernel that `model` runs on it: a latent has one of its own.
+  package func kernelName(for model: ModelSpec) -> String {
+    model.latent == nil ? decodeKernel.rawValue : "MLA, Triton"
+  }
+}
+
+extension ProtocolOptions {
+  /// What it says, for a reader.
+  fileprivate var text: String {
+    var parts = ["a delay of \(figure(delay.seconds)) s"]
+    if jitter > .zero { parts.append("and up to \(figure(jitter.seconds)) s more") }
+    for (permille, what) in [
+      (lossPermille, "lost"), (duplicatePermille, "doubled"), (reorderPermille, "held back"),
+    ] where permille > 0 {
+      parts.append("\(figure(Double(permille) / 10)) % \(what)")
+    }
+    if let heartbeatPeriod { parts.append("heartbeats every \(figure(heartbeatPeriod.seconds)) s") }
+    return parts.joined(separator: ", ")
+  }
+}

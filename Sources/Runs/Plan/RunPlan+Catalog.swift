@@ -1,0 +1,65 @@
+import Policies
+import Sim
+
+/// The one place that knows the policies' and the engine's construction.
+extension RunPlan {
+  /// The keys that `--option` takes when these policies run; throws for a policy that does not exist.
+  package static func optionKeys(policies: [String]) throws -> [String] {
+    let keys = try policies.flatMap { name in
+      guard let policy = PolicyCatalog.all.first(where: { $0.name == name }) else {
+        throw OptionError.unknownName(option: "policy", found: name, valid: PolicyCatalog.all.map(\.name))
+      }
+      return policy.options.map(\.key)
+    }
+    return Array(Set(keys + EngineOption.all.map(\.key) + ManagerOption.all.map(\.key))).sorted()
+  }
+
+  /// The plan of `policy` under the options of the command line.
+  package static func make(policy: String, options: RunOptions, pairs: OptionPairs, scope: LayoutScope) throws
+    -> RunPlan
+  {
+    let machine = try Machine(options)
+    var request = PolicyRequest(
+      cluster: machine.cluster, model: machine.model, tp: options.tp ?? 1, pp: options.pp ?? 1,
+      expertParallel: options.expertParallel, instances: options.instances, router: options.router,
+      options: pairs.only(try optionKeys(policies: [policy])))
+    if scope == .itself, policy == "vllm-s" { try describeSingle(&request, options) }
+    let made = try PolicyCatalog.make(policy, request)
+    if let window = machine.model.window, made.policy.lending.mode != .off {
+      throw CommandFailure(
+        .usage,
+        "\(policy) lends KV blocks, which a sliding window makes pointless: what leaves the \(window) tokens of "
+          + "\(machine.model.name) needs no host; give --option lending=off or another policy")
+    }
+    let placed = PlacedPolicy(
+      name: policy, layout: made.layout, multiple: made.multiple, maxNumSeqs: made.maxNumSeqs,
+      options: made.options, lending: made.policy.lending)
+    return try RunPlan(
+      placing: placed, on: machine, options: options, pairs: pairs, scope: scope
+    ) { configuration in
+      { source, observer, onProgress in
+        // A policy keeps state: every run gets a fresh one.
+        let policy = try PolicyCatalog.make(policy, request).policy
+        return try Simulation(configuration, policy: policy, observer: observer)
+          .run(source, onProgress: onProgress)
+      }
+    }
+  }
+
+  /// Under `run` the layout options are those of vllm-s's one instance, unless an option of its own says other.
+  private static func describeSingle(_ request: inout PolicyRequest, _ options: RunOptions) throws {
+    if let instances = options.instances, instances != 1 {
+      throw CommandFailure(
+        .usage, "--instances \(instances): vllm-s is one instance over all GPUs; leave it out or give 1")
+    }
+    if let tp = options.tp, request.options["vllm-s-tp"] == nil {
+      let legal = InstanceShape.legalTP(model: request.model, maximum: request.cluster.gpus)
+      guard legal.contains(tp) else {
+        throw ClusterError.illegalTP(tp: tp, model: request.model.name, legal: legal)
+      }
+      request.options["vllm-s-tp"] = String(tp)
+    }
+    if let pp = options.pp, request.options["vllm-s-pp"] == nil { request.options["vllm-s-pp"] = String(pp) }
+    (request.tp, request.pp, request.instances) = (1, 1, nil)
+  }
+}

@@ -1,0 +1,196 @@
+import Results
+import Sim
+import Workloads
+
+/// The requests that a run replays: a trace or its redraw, perhaps without some of its requests.
+package struct Workload {
+  /// The trace's file name, without its folder.
+  package var name: String
+  /// 0 is the trace as it is.
+  package var seed: Int
+  /// Digest and transformations, for the manifest.
+  package var manifest: JSON
+  package var requests: Int
+  /// Whether requests wait for others, so that which come when depends on the run.
+  package var isClosedLoop = false
+  /// The requests left out, by their ids in the whole trace, ascending.
+  package var dropped: [Int] = []
+  /// Opens the requests from the first.
+  package var open: () throws -> any RequestSource
+
+  package init(
+    name: String, seed: Int, manifest: JSON, requests: Int, isClosedLoop: Bool = false, dropped: [Int] = [],
+    open: @escaping () throws -> any RequestSource
+  ) {
+    self.name = name
+    self.seed = seed
+    self.manifest = manifest
+    self.requests = requests
+    self.isClosedLoop = isClosedLoop
+    self.dropped = dropped
+    self.open = open
+  }
+
+  /// The trace that `options` names, validated as a whole; `recipe` is what it stands for, if that is known already.
+  package static func load(_ options: RunOptions, seed: Int, recipe: WorkloadSpec? = nil) throws -> Workload {
+    var reading = try options.traceOptions()
+    let sessions = SessionTurns(closesLoop: options.closedLoop, sharesPrefixes: options.prefixCaching)
+    let wantsDetails = sessions.closesLoop || sessions.sharesPrefixes
+    reading.keepsDetails = wantsDetails
+    if GeneratedTrace.isRecipe(options.trace) {
+      let trace = try GeneratedTrace(
+        options.trace, spec: try recipe ?? GeneratedTrace.spec(options.trace), redraw: seed, options: reading)
+      let manifest = Self.manifest(trace.digest, reading, options)
+      if wantsDetails {
+        return Workload(
+          name: trace.name, seed: seed, manifest: manifest, sessions: try sessions.source(of: trace.records))
+      }
+      return Workload(
+        name: trace.name, seed: seed, manifest: manifest, requests: trace.records.map(\.request), options)
+    }
+    let trace = try TraceFile.open(path: options.trace, options: reading)
+    let name = options.trace.split(separator: "/").last.map(String.init) ?? options.trace
+    let manifest = Self.manifest(trace.digest, trace.options, options)
+    if options.reading.lenient { writeToStandardError("note: \(trace.count.text)\n") }
+    if wantsDetails {
+      guard seed == 0 else {
+        throw CommandFailure(
+          .usage,
+          "--seed \(seed) redraws arrivals and lengths, which would tear sessions and prefixes apart; use seed 0 with "
+            + "--prefix-caching and --closed-loop, or a generated trace")
+      }
+      return Workload(name: name, seed: seed, manifest: manifest, sessions: try sessions.source(of: trace))
+    }
+    if seed > 0 {
+      let redrawn = try Resampled.requests(of: trace, seed: UInt64(seed))
+      return Workload(name: name, seed: seed, manifest: manifest, requests: redrawn, options)
+    }
+    if options.atOnce {
+      return Workload(name: name, seed: seed, manifest: manifest, requests: try trace.all(), options)
+    }
+    return Workload(name: name, seed: seed, manifest: manifest, requests: trace.info.count) {
+      try trace.rewind()
+      return trace
+    }
+  }
+
+  /// The trace's digest and what is changed in it.
+  private static func manifest(_ digest: String, _ trace: TraceOptions, _ options: RunOptions) -> JSON {
+    var members: [JSON.Member] = [
+      .init("digest", .string(digest)),
+      .init("rate_scale", .string(trace.rateScale.description)),
+      .init("limit", .optional(trace.limit)),
+      .init("clip_total", .optional(trace.clipTotal)),
+    ]
+    if let reading = options.reading.manifest { members.append(.init("reading", reading)) }
+    if options.closedLoop { members.append(.init("closed_loop", .bool(true))) }
+    if options.atOnce { members.append(.init("at_once", .bool(true))) }
+    return .object(members)
+  }
+
+  /// The same requests without those of `ids`, which are ids of this workload; `nil` if none would be left.
+  package func dropping(_ ids: [Int]) throws -> Workload? {
+    guard ids.count < requests else { return nil }
+    guard !isClosedLoop else {
+      throw CommandFailure(
+        .runFailed,
+        "\(ids.count) requests were rejected, and a closed loop cannot be replayed without them: give every contender "
+          + "the memory for the longest request, or leave it out of the trace (--limit, --clip-total)")
+    }
+    var rest = self
+    rest.dropped = Self.merge(dropped, later: ids)
+    rest.requests -= ids.count
+    if case .object(var members) = manifest {
+      members.removeAll { $0.key == "dropped" }
+      members.append(.init("dropped", .string(JSON.array(rest.dropped.map(JSON.int)).digest)))
+      rest.manifest = .object(members)
+    }
+    let (open, all) = (open, ids)
+    rest.open = { try FilteredSource(dropping: all, from: open) }
+    return rest
+  }
+
+  /// The ids in the whole trace of the requests that were dropped first (`earlier`) and, numbered in what was
+  /// left, dropped then (`later`). Both ascending; so is the result.
+  package static func merge(_ earlier: [Int], later: [Int]) -> [Int] {
+    var all: [Int] = []
+    var position = 0
+    for id in later {
+      // `position` ids were dropped before this one, so it is this much higher in the whole trace.
+      while position < earlier.count, earlier[position] <= id + position {
+        all.append(earlier[position])
+        position += 1
+      }
+      all.append(id + position)
+    }
+    return all + earlier[position...]
+  }
+}
+
+extension Workload {
+  fileprivate init(name: String, seed: Int, manifest: JSON, sessions: SessionSource) {
+    self.init(
+      name: name, seed: seed, manifest: manifest, requests: sessions.info.count,
+      isClosedLoop: sessions.isClosedLoop
+    ) { sessions }
+  }
+
+  fileprivate init(
+    name: String, seed: Int, manifest: JSON, requests: [TraceRequest], _ options: RunOptions
+  ) {
+    var requests = requests
+    if options.atOnce { for index in requests.indices { requests[index].arrival = .zero } }
+    let source = ArraySource(requests)
+    self.init(name: name, seed: seed, manifest: manifest, requests: requests.count) { source }
+  }
+}
+
+/// The requests of another source without some of them, arrivals counted from the first that is left.
+struct FilteredSource: RequestSource {
+  let info: RequestSourceInfo
+  private var rest: Rest
+  private let start: SimTime
+
+  /// Leaves out the requests numbered `dropped` (ascending; not all of them). Reads the source once to the end.
+  init(dropping dropped: [Int], from open: () throws -> any RequestSource) throws {
+    var scan = Rest(base: try open(), dropped: dropped)
+    guard let first = try scan.next() else {
+      throw CommandFailure(.runFailed, "no request is left of the trace")
+    }
+    var (count, last) = (1, first)
+    while let request = try scan.next() {
+      count += 1
+      last = request
+    }
+    start = first.arrival
+    info = RequestSourceInfo(
+      count: count, lastArrival: SimTime(picoseconds: (last.arrival - start).picoseconds),
+      prefixUnit: scan.base.info.prefixUnit)
+    rest = Rest(base: try open(), dropped: dropped)
+  }
+
+  mutating func next() throws -> TraceRequest? {
+    guard var request = try rest.next() else { return nil }
+    request.arrival = SimTime(picoseconds: (request.arrival - start).picoseconds)
+    return request
+  }
+
+  var prefix: ContiguousArray<UInt64> { rest.base.prefix }
+
+  /// One pass over what is left, arrivals as they are.
+  private struct Rest {
+    var base: any RequestSource
+    var dropped: [Int]
+    var id = 0
+    var position = 0
+
+    mutating func next() throws -> TraceRequest? {
+      while let request = try base.next() {
+        defer { id += 1 }
+        guard position < dropped.count, dropped[position] == id else { return request }
+        position += 1
+      }
+      return nil
+    }
+  }
+}

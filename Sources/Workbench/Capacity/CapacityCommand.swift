@@ -1,0 +1,166 @@
+import Runs
+import ArgumentParser
+import Foundation
+import Results
+import Sim
+import Studies
+import Synchronization
+import Workloads
+
+/// `infinite-sim capacity`: the highest rate under an SLO, or the fewest nodes for a trace.
+struct CapacityCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "capacity",
+    abstract: "Find the highest rate that a policy sustains under an SLO, or the fewest nodes for a trace.",
+    discussion: """
+      A rate passes if every given bound (--slo-ttft, --slo-tpot, --slo-normalised) holds at the percentile in the mean \
+      over the seeds, no seed is overloaded, and all requests of all seeds are completed. Rates are multiples of the \
+      trace's own: the range is scanned, then the first interval where passing turns into failing is bisected.
+      """)
+
+  @Option(help: "Policy; see `infinite-sim policies`.")
+  var policy: String
+  @Option(help: "Bound on seconds from arrival to end over output tokens.")
+  var sloNormalised: Double?
+  @Option(help: "Percentile at which the bounds hold, above 0 and at most 100.")
+  var percentile = 99.0
+  @Option(help: "Seeds per rate, at least 5.")
+  var seeds = 5
+  @Option(help: "Lowest multiple of the trace's rate.")
+  var from = 0.1
+  @Option(help: "Highest multiple of the trace's rate.")
+  var to = 10.0
+  @Option(help: "Rates tried over the whole range before bisection.")
+  var scan = 6
+  @Option(help: "Width of the bracket, over its lower end, at which bisection stops; at most 0.05.")
+  var precision = 0.02
+  @Option(help: "Instead of the rate: the fewest nodes, from 1 to N, that sustain the trace at its own rate.")
+  var fewestNodes: Int?
+  @Option(help: "Price of a GPU for an hour, in any currency.")
+  var gpuHourPrice: Double?
+  @Option(help: "Simulations at a time. (default: one per core)")
+  var jobs: Int?
+  @OptionGroup var options: RunOptions
+
+  mutating func validate() throws {
+    func require(_ holds: Bool, _ text: String) throws { if !holds { throw ValidationError(text) } }
+    try require(
+      options.sloTtft != nil || options.sloTpot != nil || sloNormalised != nil,
+      "Give an SLO: --slo-ttft, --slo-tpot or --slo-normalised.")
+    try require(
+      sloNormalised.map { $0 > 0 && $0.isFinite } ?? true, "--slo-normalised: expected seconds above 0.")
+    try require(
+      percentile > 0 && percentile <= 100, "--percentile is \(percentile), expected above 0, at most 100.")
+    try require((5...10_000).contains(seeds), "--seeds is \(seeds), expected 5 to 10000.")
+    try require(from > 0 && from < to && to.isFinite, "--from \(from) --to \(to): expected 0 < from < to.")
+    try require((2...1_000).contains(scan), "--scan is \(scan), expected 2 to 1000.")
+    try require(
+      precision > 0 && precision <= 0.05, "--precision is \(precision), expected above 0, at most 0.05.")
+    try require(fewestNodes.map { (1...1_000).contains($0) } ?? true, "--fewest-nodes: expected 1 to 1000.")
+    try require(gpuHourPrice.map { $0 >= 0 && $0.isFinite } ?? true, "--gpu-hour-price: expected 0 or more.")
+    try require(jobs.map { (1...1024).contains($0) } ?? true, "--jobs: expected 1 to 1024.")
+    try require(options.db == nil, "--db: capacity keeps no runs.")
+    try require(
+      options.rateScale == "1" || fewestNodes != nil,
+      "--rate-scale is what capacity looks for; use --from and --to.")
+    try require(!options.atOnce && !options.closedLoop, "--at-once and --closed-loop have no rate.")
+  }
+
+  private var slo: CapacitySLO {
+    CapacitySLO(
+      ttft: options.sloTtft, tpot: options.sloTpot, normalised: sloNormalised, percentile: percentile)
+  }
+
+  func run() throws {
+    let pairs = try OptionPairs(options.optionArguments)
+    try pairs.requireKnown(RunPlan.optionKeys(policies: [policy]))
+    let plan = try RunPlan.make(policy: policy, options: options, pairs: pairs, scope: .itself)
+    let workload = try Workload.load(options, seed: options.seed)
+    let rate = try Self.rate(of: workload)
+    for sentence in plan.unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
+    if !options.quiet { for warning in plan.warnings { writeToStandardError("warning: \(warning)\n") } }
+    let recipe = try GeneratedTrace.isRecipe(options.trace) ? GeneratedTrace.spec(options.trace) : nil
+    let base = RunJob(policy: policy, options: options, seed: options.seed, recipe: recipe)
+    let report =
+      try fewestNodes.map { try nodes(upTo: $0, base, rate) } ?? rates(base, rate)
+    try writeToStandardOutput(options.json ? report.json.prettyText : report.text)
+  }
+
+  /// Requests per second of the trace as `options` change it.
+  private static func rate(of workload: Workload) throws -> Double {
+    let span = try workload.open().info.lastArrival.seconds
+    guard workload.requests > 1, span > 0 else {
+      throw CommandFailure(
+        .badData, "\(workload.name): all requests arrive at once, so there is no rate to scale")
+    }
+    return Double(workload.requests - 1) / span
+  }
+
+  // MARK: - Trials
+
+  private func rates(_ base: RunJob, _ rate: Double) throws -> CapacityReport {
+    var trials: [Double: CapacityTrial] = [:]
+    let search = CapacitySearch(from: from, to: to, scan: scan, precision: precision)
+    let outcome = try search.run { factors in
+      let jobs = try factors.map { factor in
+        var job = base
+        job.options.rateScale = "\(factor)"
+        _ = try job.options.traceOptions()
+        return job
+      }
+      let done = try trial(jobs)
+      for (factor, trial) in zip(factors, done) { trials[factor] = trial }
+      return done.map(\.passes)
+    }
+    return CapacityReport(
+      policy: policy, trace: options.trace, slo: slo, price: gpuHourPrice, rate: rate, outcome: outcome,
+      trials: outcome.tried.map { ($0.rate, trials[$0.rate]!) })
+  }
+
+  private func nodes(upTo most: Int, _ base: RunJob, _ rate: Double) throws -> CapacityReport {
+    var trials: [(Double, CapacityTrial)] = []
+    var found: Int?
+    for nodes in 1...most {
+      var job = base
+      job.options.nodes = nodes
+      let trial = try trial([job])[0]
+      trials.append((Double(nodes), trial))
+      // One more, to see whether more nodes keep what fewer do.
+      if found != nil { break }
+      if trial.passes { found = nodes }
+    }
+    return CapacityReport(
+      policy: policy, trace: options.trace, slo: slo, price: gpuHourPrice, rate: rate, outcome: nil,
+      fewestNodes: found, trials: trials)
+  }
+
+  /// Every job on every seed, all of them side by side.
+  private func trial(_ jobs: [RunJob]) throws -> [CapacityTrial] {
+    let runs = jobs.enumerated().flatMap { index, job in
+      (0..<seeds).map { offset in
+        var job = job
+        job.seed = options.seed + offset
+        return Numbered(number: index * seeds + offset, job: job)
+      }
+    }
+    let progress = SweepProgress(quiet: options.quiet)
+    progress.expect(runs.count)
+    let found = Mutex<[Int: CapacityRun]>([:])
+    let slo = slo
+    try forEachInParallel(runs, jobs: self.jobs ?? ProcessInfo.processInfo.activeProcessorCount) { run in
+      let result = try run.job.capacityRun(slo, scope: .itself)
+      found.withLock { $0[run.number] = result }
+      progress.advance()
+    }
+    progress.clear()
+    let all = found.withLock { $0 }
+    return jobs.indices.map { index in
+      CapacityTrial(runs: (0..<seeds).map { all[index * seeds + $0]! }, slo: slo)
+    }
+  }
+
+  private struct Numbered: Sendable {
+    var number: Int
+    var job: RunJob
+  }
+}

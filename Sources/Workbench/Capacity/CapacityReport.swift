@@ -1,0 +1,169 @@
+import Formatting
+import Results
+import Sim
+import Studies
+
+/// What `capacity` prints.
+struct CapacityReport {
+  var policy: String
+  var trace: String
+  var slo: CapacitySLO
+  /// Of a GPU for an hour.
+  var price: Double?
+  /// The trace's own, requests per second.
+  var rate: Double
+  /// Of the search for a rate; `nil` where nodes were sought.
+  var outcome: CapacitySearch.Outcome?
+  /// The answer where nodes were sought; `nil` if none was enough.
+  var fewestNodes: Int?
+  /// By multiple of the trace's rate, or by nodes, ascending.
+  var trials: [(at: Double, trial: CapacityTrial)]
+
+  var text: String {
+    let bounds = slo.bounds.map { "\($0.name) ≤ \(figure($0.seconds)) s" }.joined(separator: " and ")
+    return "\(policy) on \(trace): \(bounds) at percentile \(figure(slo.percentile)), "
+      + "mean over \(trials[0].trial.runs.count) seeds\n\n" + table + "\n" + answer + cost
+  }
+
+  private var table: String {
+    let heading =
+      outcome == nil ? ["nodes", "GPUs"] : ["× trace", "requests/s"]
+    return markdownTable(
+      [heading + slo.bounds.map { "\($0.name), s" } + ["load of the seeds", "passes", "why not"]]
+        + trials.map { at, trial in
+          [
+            outcome == nil ? grouped(Int(at)) : "\(at)",
+            outcome == nil ? grouped(trial.runs[0].gpus) : figure(at * rate),
+          ]
+            + slo.bounds.indices.map(trial.text)
+            + [trial.loads, trial.passes ? "yes" : "no", trial.objections.joined(separator: "; ")]
+        }, leftColumns: [2 + slo.bounds.count, 3 + slo.bounds.count, 4 + slo.bounds.count])
+  }
+
+  private var answer: String {
+    guard let outcome else { return nodesAnswer }
+    let lowest = trials[0].at
+    let highest = trials[trials.count - 1].at
+    var text: String
+    switch outcome.answer {
+    case .belowLowest:
+      text =
+        "Not sustained even at the lowest rate tried, \(rates(lowest)). There is no capacity in this range.\n"
+    case .aboveHighest:
+      text =
+        "Sustained at the highest rate tried, \(rates(highest)): the capacity is that or more. Raise --to.\n"
+    case .bracket(let passes, let fails):
+      text = "Capacity: \(rates(passes)) passes, \(rates(fails)) fails.\n"
+      text += "5 % below: \(outcome.passesBelow == true ? "passes, as it should" : "FAILS and should pass"); "
+      text += "5 % above: \(outcome.failsAbove == true ? "fails, as it should" : "PASSES and should fail").\n"
+    }
+    if !outcome.isMonotone {
+      let failing = trials.filter { !$0.trial.passes }.map(\.at)
+      let odd = trials.filter { trial in trial.trial.passes && failing.contains { $0 < trial.at } }.map(\.at)
+      text +=
+        "NOT MONOTONE: \(odd.map { "\($0)" }.joined(separator: ", ")) × the trace's rate pass above a rate that "
+        + "fails. Seeds, not load, decide there: use more seeds or a longer trace.\n"
+    }
+    return text
+  }
+
+  private var nodesAnswer: String {
+    guard let fewestNodes, let found = chosen else {
+      return "Not sustained with \(grouped(Int(trials[trials.count - 1].at))) nodes, the most tried, "
+        + "at \(figure(rate)) requests/s.\n"
+    }
+    var text =
+      "Fewest nodes: \(fewestNodes), \(grouped(found.runs[0].gpus)) GPUs, at \(figure(rate)) requests/s.\n"
+    if let last = trials.last, last.at > Double(fewestNodes), !last.trial.passes {
+      text += "NOT MONOTONE: \(grouped(Int(last.at))) nodes fail.\n"
+    }
+    return text
+  }
+
+  /// The trial that the answer stands on.
+  private var chosen: CapacityTrial? {
+    let at: Double?
+    switch outcome?.answer {
+    case .bracket(let passes, _): at = passes
+    case .aboveHighest: at = trials[trials.count - 1].at
+    case .belowLowest: at = nil
+    case nil: at = fewestNodes.map(Double.init)
+    }
+    return trials.first { $0.at == at }?.trial
+  }
+
+  /// GPU-hours of the trace, and what a million tokens cost, at the answer.
+  private var cost: String {
+    guard let costs else { return "" }
+    var text = "\(grouped(costs.gpus)) GPUs, \(figure(costs.gpuHours)) GPU-hours for the trace "
+    text += "(\(figure(costs.hoursPerMillionOutput)) per million output tokens, "
+    text += "\(figure(costs.hoursPerMillion)) per million tokens in all)"
+    if let price {
+      text +=
+        "; at \(figure(price)) a GPU-hour: \(figure(price * costs.hoursPerMillionOutput)) per million output tokens, "
+      text += "\(figure(price * costs.hoursPerMillion)) per million tokens in all"
+    }
+    return text + ".\n"
+  }
+
+  private typealias Costs = (
+    gpus: Int, gpuHours: Double, hoursPerMillionOutput: Double, hoursPerMillion: Double
+  )
+
+  private var costs: Costs? {
+    guard let trial = chosen else { return nil }
+    let gpus = trial.runs[0].gpus
+    let hours = trial.mean { Double(gpus) * $0.makespanSeconds / 3_600 }
+    return (
+      gpus, hours, hours / trial.mean { Double($0.outputTokens) } * 1e6,
+      hours / trial.mean { Double($0.totalTokens) } * 1e6
+    )
+  }
+
+  private func rates(_ factor: Double) -> String {
+    "\(figure(factor * rate)) requests/s (\(factor) × the trace)"
+  }
+
+  // MARK: - JSON
+
+  /// The same as one JSON object; what has no answer is null.
+  var json: JSON {
+    var passes: Double?
+    var fails: Double?
+    var kind = outcome == nil ? (fewestNodes == nil ? "none" : "nodes") : "bracket"
+    switch outcome?.answer {
+    case .bracket(let low, let high): (passes, fails) = (low, high)
+    case .belowLowest: kind = "below-lowest"
+    case .aboveHighest: kind = "above-highest"
+    case nil: break
+    }
+    let costs = costs
+    return [
+      "policy": .string(policy), "answer": .string(kind),
+      "percentile": .double(slo.percentile),
+      "trace_requests_per_s": .double(rate),
+      "passes_rate_scale": .optional(passes), "fails_rate_scale": .optional(fails),
+      "capacity_requests_per_s": .optional(passes.map { $0 * rate }),
+      "passes_5_percent_below": outcome?.passesBelow.map(JSON.bool) ?? .null,
+      "fails_5_percent_above": outcome?.failsAbove.map(JSON.bool) ?? .null,
+      "monotone": outcome.map { .bool($0.isMonotone) } ?? .null,
+      "fewest_nodes": .optional(fewestNodes),
+      "gpus": .optional(costs?.gpus), "gpu_hours": .optional(costs?.gpuHours),
+      "cost_per_million_output_tokens": .optional(
+        price.flatMap { p in costs.map { p * $0.hoursPerMillionOutput } }),
+      "cost_per_million_tokens": .optional(price.flatMap { p in costs.map { p * $0.hoursPerMillion } }),
+      "trials": .array(
+        trials.map { at, trial in
+          [
+            outcome == nil ? "nodes" : "rate_scale": .double(at), "passes": .bool(trial.passes),
+            "seeds": .array(
+              trial.runs.map { run in
+                .object(
+                  [.init("load", .string(run.load.rawValue)), .init("completed", .int(run.completed))]
+                    + zip(slo.bounds, run.latencies).map { .init("\($0.name), s", .double($1)) })
+              }),
+          ]
+        }),
+    ]
+  }
+}

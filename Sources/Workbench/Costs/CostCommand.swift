@@ -1,0 +1,110 @@
+import Runs
+import ArgumentParser
+import Results
+import Sim
+
+/// `infinite-sim cost`: what the cost model says, without a run.
+struct CostCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "cost", abstract: "Explain the time of one iteration, operator by operator.",
+    subcommands: [
+      CostIterationCommand.self, CostSweepCommand.self, CostShippingCommand.self,
+      CostDistAttentionCommand.self,
+    ],
+    defaultSubcommand: CostIterationCommand.self)
+}
+
+/// The instance that the `cost` commands look at.
+struct InstanceOptions: ParsableArguments {
+  @Option(help: "Model preset, or the path of a Hugging Face config.json.")
+  var model = "llama2-7b"
+  @Option(help: "Hardware profile, or the path of a YAML file; see `infinite-sim hardware`.")
+  var hardware = "a100-measured"
+  @Option(help: ArgumentHelp("Engine profile; see `infinite-sim engines`. (default: the hardware's)"))
+  var engineProfile: String?
+  @Option(
+    help: ArgumentHelp("Decode attention: flashinfer, flash-attention or no-split. (default: the profile's)"))
+  var decodeKernel: DecodeKernel?
+  @Option(help: "Element of the KV cache: model (as the weights), fp8 or int8 (half the bytes, unvalidated).")
+  var kvDtype = KVType.model
+  @Option(help: "Ranks of a tensor-parallel group.")
+  var tp = 1
+  @Option(help: "Pipeline stages.")
+  var pp = 1
+  @Flag(help: "Ranks of a TP group hold whole experts, 1 / TP of them, instead of a slice of each.")
+  var expertParallel = false
+  @Option(help: "GPUs of a node: TP beyond it crosses nodes.")
+  var gpusPerNode = 8
+  @Option(help: ArgumentHelp("Link between nodes; see `infinite-sim hardware`. (default: the profile's)"))
+  var interNode: String?
+
+  mutating func validate() throws {
+    for (name, value) in [("--tp", tp), ("--pp", pp), ("--gpus-per-node", gpusPerNode)]
+    where !(1...4_096).contains(value) {
+      throw ValidationError("\(name) is \(value), expected 1 to 4096.")
+    }
+  }
+}
+
+/// One instance: resolved from the options and checked.
+struct CostedInstance {
+  var model: ModelSpec
+  var hardware: HardwareSpec
+  var engine: EngineProfile
+  var shape: InstanceShape
+  var wiring: InstanceWiring
+  var link: LinkClass?
+  var notes: [String]
+
+  init(_ options: InstanceOptions) throws {
+    (model, notes) = try Machine.model(options.model, kvType: options.kvDtype)
+    hardware = try Machine.hardware(options.hardware)
+    engine = try Machine.engine(
+      options.engineProfile, decodeKernel: options.decodeKernel, on: hardware, for: model)
+    let between = try options.interNode.map(Machine.link) ?? hardware.interNodeLink
+    shape = InstanceShape(
+      tp: options.tp, pp: options.pp, tpAcrossNodes: options.tp > options.gpusPerNode,
+      expertParallel: options.expertParallel)
+    try shape.validate(for: model)
+    // One node more than the GPUs need: a TP group may leave the rest of its node idle.
+    let nodes = shape.pp * ((shape.tp + options.gpusPerNode - 1) / options.gpusPerNode)
+    let cluster = ClusterSpec(
+      nodes: nodes, gpusPerNode: options.gpusPerNode, hardware: hardware, interNodeLink: between)
+    let layout = try ClusterLayout.make(cluster: cluster, shape: shape, instances: 1)
+    wiring = layout.wiring(of: InstanceID(0))
+    link = layout.nodes(of: InstanceID(0)).count > 1 ? between : nil
+  }
+
+  /// What of its costs no measurement supports.
+  var unvalidated: [String] {
+    UnvalidatedCosts.sentences(
+      model: model, hardware: hardware, shape: shape, engine: engine, interNodeLink: link)
+  }
+
+  var roofline: Roofline { Roofline(of: hardware, link: link) }
+
+  func explain(_ iteration: Iteration) throws -> IterationExplained {
+    try IterationExplained(
+      iteration, model: model, hardware: hardware, shape: shape, wiring: wiring, engine: engine)
+  }
+
+  /// Says on stderr what the reader should know.
+  func warn() {
+    for note in notes { writeToStandardError("warning: \(note)\n") }
+    for sentence in unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
+  }
+
+  /// The set-up in one line.
+  var text: String {
+    "\(model.name), TP\(shape.tp) × PP\(shape.pp)\(shape.expertParallel ? ", expert parallel" : ""), "
+      + "\(hardware.name), engine profile \(engine.name), decode kernel \(engine.kernelName(for: model))"
+  }
+
+  var json: JSON {
+    [
+      "model": .string(model.name), "tp": .int(shape.tp), "pp": .int(shape.pp),
+      "expert_parallel": .bool(shape.expertParallel), "hardware": .string(hardware.name),
+      "engine_profile": .string(engine.name), "decode_kernel": .string(engine.kernelName(for: model)),
+    ]
+  }
+}

@@ -1,0 +1,10 @@
+import ArgumentParser
+
+/// `infinite-sim validate`: checks of what the simulator rests on.
+struct ValidateCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "validate", abstract: "Check what the simulator rests on.",
+    subcommands: [
+      ValidateCosts.self, ValidateEngineCommand.self, ValidateKernelCommand.self, ValidateGPUCommand.self,
+    ])
+}

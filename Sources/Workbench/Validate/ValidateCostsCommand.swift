@@ -1,0 +1,45 @@
+import Runs
+import ArgumentParser
+import Calibration
+import Foundation
+import Sim
+
+/// `infinite-sim validate costs`: how far the cost forms are from measured kernels.
+struct ValidateCosts: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "costs", abstract: "Score the cost forms on measured kernels, links and host times.",
+    discussion: """
+      Every file of --data whose columns match a known format is scored, whatever its name:
+      \(MeasurementFormat.all.map { "  \($0.name) (\($0.origin)): \($0.columns.joined(separator: ", "))" }.joined(separator: "\n"))
+      """)
+
+  @Option(help: "Folder of measurement files.") var data = "../shared/data/profiles"
+  @Option(help: "A profile of the catalogue, or a hardware file (YAML).") var hardware = "a100-measured"
+  @Flag(help: "Print rows as JSON.") var json = false
+  @Flag(help: "Leave out the refits of held-out rows.") var quick = false
+  @Option(help: "Also write README.md and accuracy.json into this folder.") var report: String?
+  @Flag(help: "Fail unless every target is met or missed as is known, but those named in --allow.")
+  var check = false
+  @Option(help: "With --check: a target that may be missed.") var allow: [String] = []
+
+  func run() throws {
+    let spec = try Machine.hardware(hardware)
+    let folder = try MeasurementFolder(path: data, hardware: spec)
+    let validation = try CostValidation(folder, hardware: spec, folds: !quick)
+    if let report { try write(validation.markdown, validation.json, to: report) }
+    try writeToStandardOutput(json ? validation.json : validation.text)
+    let missed = validation.targets.filter {
+      !$0.judgements.allSatisfy(\.isAsKnown) && !allow.contains($0.target.name)
+    }
+    if check, !missed.isEmpty || validation.targets.isEmpty {
+      let names = missed.map(\.target.name).joined(separator: "; ")
+      throw CommandFailure(.runFailed, missed.isEmpty ? "no target has data" : "targets missed: \(names)")
+    }
+  }
+
+  private func write(_ markdown: String, _ json: String, to folder: String) throws {
+    let path = folder as NSString
+    try AtomicFile(path.appendingPathComponent("README.md"), option: "--report").write(markdown)
+    try AtomicFile(path.appendingPathComponent("accuracy.json"), option: "--report").write(json)
+  }
+}

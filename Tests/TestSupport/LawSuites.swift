@@ -1,0 +1,131 @@
+import Policies
+import Sim
+import Torture
+
+extension LawSuite {
+  /// What the tests and `laws` try: every policy of the catalogue under every engine, what suits those that are declared to
+  /// do more, the engine against the oracle, policies that must behave alike, and worked examples.
+  public static let all: [LawSuite] =
+    PolicyCatalog.all.flatMap(suites) + oracles + equivalences + ofCosts
+
+  /// The suites of a policy by what it is declared to do.
+  private static func suites(of policy: PolicyDescription) -> [LawSuite] {
+    let name = policy.name
+    func under(
+      _ family: String, _ check: @escaping @Sendable (EngineKind, _ seed: UInt64) throws -> [Sight]
+    ) -> [LawSuite] {
+      EngineKind.allCases.map { engine in
+        LawSuite("\(family)/\(name)/\(engine.rawValue)", policies: [name]) { try check(engine, $0) }
+      }
+    }
+    @Sendable func scenarios(_ engine: EngineKind, faults: Bool = false) -> PolicyScenarios {
+      var scenarios = PolicyScenarios(policyName: name, engine: engine)
+      scenarios.faults = faults
+      return scenarios
+    }
+    var suites = under("conformance") { try ConformanceLaw.check(scenarios($0), seed: $1) }
+    suites += under("faults") { try ConformanceLaw.check(scenarios($0, faults: true), seed: $1) }
+    suites += under("bound") { try BoundLaw.check(scenarios($0), seed: $1) }
+    suites += under("arrivals") { try ArrivalLaw.check(policy: name, engine: $0, seed: $1) }
+    if policy.does.contains(.plans) {
+      suites += under("protocol") { try ProtocolLaw.check(scenarios($0), seed: $1) }
+    }
+    // Those that plan with `GreedyPlanner`.
+    if ["debtor-creditor", "pooled"].contains(name) {
+      suites += under("planner") { try PlannerLaw.check(policy: name, engine: $0, seed: $1) }
+    }
+    return suites + [Torture.suite(policy: name)]
+  }
+
+  /// The engine against the oracle: `vllm-m`, and `debtor-creditor` where it lends.
+  private static var oracles: [LawSuite] {
+    EngineKind.allCases.flatMap { engine in
+      [false, true].flatMap { lending in
+        let kind = "\(engine.rawValue)\(lending ? "/lending" : "")"
+        let policies = [lending ? "debtor-creditor" : "vllm-m"]
+        let sharing = ScenarioGenerator(engine: engine, lending: lending, sharing: true)
+        return [
+          LawSuite("oracle/\(kind)", policies: policies) {
+            try OracleLaw.check(ScenarioGenerator(engine: engine, lending: lending).scenario(seed: $0))
+          },
+          LawSuite("prefix/\(kind)", policies: policies) { try OracleLaw.check(sharing.scenario(seed: $0)) },
+          LawSuite("sessions/\(kind)", policies: policies) {
+            try SessionLaw.check(sharing.scenario(seed: $0))
+          },
+        ]
+      }
+    }
+  }
+
+  private static var equivalences: [LawSuite] {
+    EngineKind.allCases.flatMap { engine in
+      Equivalence.Disabled.allCases.map { way in
+        LawSuite("\(way.rawValue)/\(engine.rawValue)", policies: ["debtor-creditor", "vllm-m"]) {
+          try Equivalence.lendingDisabled(way, engine: engine, seed: $0)
+          return []
+        }
+      } + [
+        LawSuite("one-instance/\(engine.rawValue)", policies: ["debtor-creditor", "vllm-s"]) {
+          try Equivalence.oneInstance(engine: engine, seed: $0)
+          return []
+        },
+        LawSuite("scaling/\(engine.rawValue)", policies: ["debtor-creditor", "vllm-m"]) {
+          try Equivalence.scaling(engine: engine, lending: $0.isMultiple(of: 2), seed: $0)
+          return []
+        },
+      ]
+    }
+  }
+
+  private static var ofCosts: [LawSuite] {
+    [
+      LawSuite("costs") { try CostLaws.check(seed: $0) },
+      LawSuite("answers", isRandom: false) { _ in
+        try AnswerLaw.check()
+        return []
+      },
+      LawSuite("by-hand", isRandom: false) { _ in
+        func require(_ holds: Bool, _ law: String) throws {
+          if !holds { throw LawViolation(law: law, seed: 0, details: "see WorkedExamples.swift") }
+        }
+        try require(try WorkedExample.borrow() == WorkedExample.borrowEnds, "a borrow by hand is exact")
+        try require(
+          try WorkedExample.hostedDelay(stages: 2) == 3 * 2 * 800, "hosted blocks lengthen the host's steps")
+        let gap = WorkedExample.service - 4
+        let waits = try WorkedExample.waits(arrivals: (0..<50).map { $0 * gap })
+        try require(waits == (0..<50).map { $0 * 4 }, "D/D/1 waits exactly")
+        return []
+      },
+    ]
+  }
+}
+
+/// The engine gives every request the times that the separately written oracle gives it.
+public enum OracleLaw {
+  /// Returns what the scenario went through.
+  /// - Throws: `LawViolation`.
+  @discardableResult
+  public static func check(_ scenario: Scenario) throws -> [Sight] {
+    var oracle = Oracle(
+      configuration: scenario.configuration, router: scenario.router, lending: scenario.lending,
+      sharing: scenario.sharing)
+    let expected = oracle.run(scenario.requests)
+    let run = try ScenarioRun(scenario)
+    guard run.results != expected else {
+      let sharers = oracle.statistics.sharers.count
+      let shares = scenario.configuration.engine.prefixCaching
+      return [
+        Sight(
+          "a fifth of the requests share a prefix", floor: 35, shares ? sharers * 5 >= expected.count : nil),
+        Sight("evict a prefix", floor: 38, shares ? oracle.statistics.evictions > 0 : nil),
+      ]
+    }
+    let first = expected.indices.filter { run.results[$0] != expected[$0] }.min {
+      expected[$0].ended < expected[$1].ended
+    }!
+    throw LawViolation(
+      law: "the engine agrees with the oracle to the picosecond", seed: scenario.seed,
+      details:
+        "request \(first) of \(expected.count): expected \(expected[first]), found \(run.results[first])")
+  }
+}
