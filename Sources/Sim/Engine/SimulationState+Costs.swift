@@ -233,7 +233,7 @@ extension SimulationState {
   /// A time of one step in picoseconds, if the clock can hold it; otherwise the run ends with an error.
   mutating func inRange(_ picoseconds: Int128) -> Int64 {
     if picoseconds <= Self.longestStep { return Int64(picoseconds) }
-    leaveRange()
+    mustEnd = true
     return 1
   }
 

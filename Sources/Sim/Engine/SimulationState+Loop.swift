@@ -50,7 +50,7 @@ extension SimulationState {
         if let request = pending { source.putBack(request) }
         pending = try source.next()
       }
-      if let failure { throw failure }
+      if mustEnd { throw reasonToEnd() }
       if let inspect {
         isFirstPass = false
         inspect(snapshot())

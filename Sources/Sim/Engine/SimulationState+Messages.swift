@@ -56,7 +56,7 @@ extension SimulationState {
   mutating func schedule(_ message: Message, after span: SimDuration) {
     let (time, isBeyond) = now.addingReportingOverflow(span.picoseconds)
     guard !isBeyond, time < .max else {
-      leaveRange()
+      mustEnd = true
       return
     }
     var message = message

@@ -2,24 +2,42 @@
 ///
 /// An answer that could never have been right ends the run with a `PolicyError` after this instant, and is not acted on.
 extension SimulationState {
+  // MARK: - Asking
+
+  // Apart from what changes the state: there a call of the policy would count a reference.
+
+  private func ask(route request: RequestView) -> InstanceID {
+    withClusterView { policy.route(request, $0) }
+  }
+
+  private func ask(loan: LoanRequest) -> [LoanPiece]? { withClusterView { policy.lend(loan, $0) } }
+
+  private func askForPlan() -> [MoveOrder] { withPlacementMap { policy.plan($0) } }
+
   // MARK: - Routes
 
   /// The instance that a request is to be queued at.
   mutating func route(_ slot: Int) -> Int {
     let view = requestView(slot)
-    let home = withClusterView { policy.route(view, $0) }
-    if exists(home) { return home.index }
-    fail(.route(view.id, to: home), Breach(.routeExists, found: home, expected: idRange))
+    let home = ask(route: view)
+    guard exists(home) else { return failRoute(view.id, to: home) }
+    return home.index
+  }
+
+  /// Apart, so that its texts are not in the way of every arrival. Until the end of the instant the request is at instance 0.
+  @inline(never)
+  private mutating func failRoute(_ request: RequestID, to home: InstanceID) -> Int {
+    fail(.route(request, to: home), Breach(.routeExists, found: home, expected: idRange))
     return 0
   }
 
   // MARK: - Loans
 
   /// The hosts of a loan; `nil` if nobody lends. The view is exact, so that every wrong piece is the policy's doing.
-  mutating func lend(_ ask: LoanRequest) -> [LoanPiece]? {
-    guard let pieces = withClusterView({ policy.lend(ask, $0) }) else { return nil }
-    guard let breach = breach(by: pieces, of: ask) else { return pieces }
-    fail(.loan(ask.request.id, home: ask.home, pieces), breach)
+  mutating func lend(_ loan: LoanRequest) -> [LoanPiece]? {
+    guard let pieces = ask(loan: loan) else { return nil }
+    guard let breach = breach(by: pieces, of: loan) else { return pieces }
+    fail(.loan(loan.request.id, home: loan.home, pieces), breach)
     return nil
   }
 
@@ -59,7 +77,7 @@ extension SimulationState {
 
   /// The moves that the gManager orders now; none of a plan in which one could never have been right.
   mutating func planMoves() -> [MoveOrder] {
-    let orders = withPlacementMap { policy.plan($0) }
+    let orders = askForPlan()
     guard !orders.isEmpty else { return orders }
     var roles = ContiguousArray(repeating: Role.none, count: instanceCount)
     for order in orders {

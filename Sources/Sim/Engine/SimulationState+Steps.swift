@@ -20,7 +20,7 @@ extension SimulationState {
       run.count /= 2
       if let end = run.endInRange { return end }
     }
-    leaveRange()
+    mustEnd = true
     run.first = 1
     return run.end
   }

@@ -107,8 +107,10 @@ struct SimulationState: ~Copyable {
   var holdingGiant = Int.max
   var holdSince: Int64 = 0
 
-  /// Why the run ends with an error after this instant: the first reason that was found.
-  private(set) var failure: (any Error)?
+  /// The run ends with an error after this instant: with `failure`, or else because a time has left the range of the clock.
+  /// A flag of its own: the functions that set it are in the loop, where a call costs registers even if it is never made.
+  var mustEnd = false
+  private var failure: (any Error)?
   var nextID = 0
   var metrics: MetricsCollector
   var fingerprint = Fingerprint()
@@ -180,14 +182,16 @@ struct SimulationState: ~Copyable {
 
   // MARK: - Failing
 
-  /// The run ends with `error` after this instant. What is done until then does not matter.
-  @inline(never)
+  /// The run ends with `error` after this instant, unless another came first. What is done until then does not matter.
   mutating func fail(_ error: any Error) {
-    if failure == nil { failure = error }
+    if !mustEnd { failure = error }
+    mustEnd = true
   }
 
-  /// A time has left the range of the clock.
-  mutating func leaveRange() { fail(SimulationError.beyondRange(after: SimTime(picoseconds: now))) }
+  @inline(never)
+  func reasonToEnd() -> any Error {
+    failure ?? SimulationError.beyondRange(after: SimTime(picoseconds: now))
+  }
 
   // MARK: - Reading at an instant
 

@@ -1,5 +1,5 @@
-/// The cluster as a policy may see it: exact, at this instant, read-only. It cannot be kept or copied. To ask it for an instance
-/// that is not there traps.
+/// The cluster as a policy may see it: exact, at this instant, read-only. It cannot be kept or copied. In debug builds
+/// a question about an instance that is not there traps.
 public struct ClusterView: ~Copyable {
   private let state: UnsafePointer<SimulationState>
 
@@ -8,7 +8,6 @@ public struct ClusterView: ~Copyable {
   /// Instances, numbered from 0.
   public var count: Int { state.pointee.instanceCount }
 
-  /// Behind it the tables are not checked.
   private func at(_ i: InstanceID) -> Int { state.pointee.checked(i) }
 
   /// KV blocks that an instance can use, and those that admissions leave free.
@@ -85,7 +84,7 @@ public struct ClusterView: ~Copyable {
 extension SimulationState {
   /// The index of an instance that a policy asks for. What it returns is checked in `SimulationState+Policy.swift`.
   func checked(_ i: InstanceID) -> Int {
-    precondition(
+    assert(
       i.index >= 0 && i.index < instanceCount,
       "a policy asked for instance \(i.index), expected 0 to \(instanceCount - 1)")
     return i.index
