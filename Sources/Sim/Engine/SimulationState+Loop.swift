@@ -15,7 +15,8 @@ extension SimulationState {
       if !transfers.isEmpty, let landing = transfers.min { next = min(next, landing.landing) }
       if nextMessage < next { next = nextMessage }
       // Heartbeats and plans go on only while there is something to manage.
-      if nextTick < next, requests.live > 0 { next = nextTick }
+      let isManaging = requests.live > 0
+      if nextTick < next, isManaging { next = nextTick }
       // Likewise faults: what is left then, such as a transfer that was aborted, concerns nobody.
       if faults.nextTime < next, pending != nil || requests.live > 0 { next = faults.nextTime }
       if next == .max { break }
@@ -41,7 +42,7 @@ extension SimulationState {
           preconditionFailure("arrivals never decrease")
         }
       }
-      if nextTick == now { tick() }
+      if nextTick == now, isManaging || requests.live > 0 { tick() }
       phase = .decision
       decide()
       if !endedRequests.isEmpty {
