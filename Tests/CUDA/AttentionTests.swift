@@ -6,12 +6,12 @@ import Testing
 import ReferenceCUDA
 
 @Suite struct AttentionTests {
-  /// INFINITE_SIM_CUDA_SHAPES sets how many. `./test` is in release; in debug the interpreter is slow.
+  /// INFINITE_SIM_CUDA_SHAPES sets how many: `scripts/full` takes 1,000. `./test` is in release; in debug the interpreter is slow.
   private static var shapes: Int {
     #if DEBUG
       let usual = 20
     #else
-      let usual = 1000
+      let usual = 250
     #endif
     return ProcessInfo.processInfo.environment["INFINITE_SIM_CUDA_SHAPES"].flatMap(Int.init) ?? usual
   }

@@ -62,12 +62,12 @@ private struct Coverage: Sendable {
 }
 
 @Suite struct KernelTests {
-  /// INFINITE_SIM_SHAPES sets how many; the coverage is demanded from 10,000 on.
+  /// INFINITE_SIM_SHAPES sets how many: `scripts/full` takes 10,000.
   private static var shapes: Int {
-    ProcessInfo.processInfo.environment["INFINITE_SIM_SHAPES"].flatMap(Int.init) ?? 10_000
+    ProcessInfo.processInfo.environment["INFINITE_SIM_SHAPES"].flatMap(Int.init) ?? 2_000
   }
 
-  @Test func `On every instruction set the error is within bounds over 10,000 random shapes`() async throws {
+  @Test func `On every instruction set the error is within bounds over random shapes`() async throws {
     let workers = ProcessInfo.processInfo.activeProcessorCount
     let coverage = try await withThrowingTaskGroup(of: Coverage.self) { group in
       for worker in 0..<workers {
@@ -85,13 +85,16 @@ private struct Coverage: Sendable {
       print("  largest error / bound (\(name)): \(String(format: "%.3f", share))")
     }
     #expect(coverage.failures.isEmpty, "\(coverage.failures.count): \(coverage.failures.prefix(20))")
-    guard Self.shapes >= 10_000 else { return }
+    // Of 10,000. Of fewer half of the share is asked, since small counts scatter.
     let floors = [
       "1M tokens and more": 20, "8Ki tokens and more": 1000, "paged and shuffled": 2000,
       "several query tokens": 1000, "an empty part": 1000, "extreme logits": 500,
       "logits of 10,000 and more": 50,
       "no token": 50, "one token": 100, "window": 500, "−∞ in a bias": 200,
     ]
-    for (name, floor) in floors { #expect(coverage.counts[name, default: 0] >= floor, "\(name)") }
+    for (name, floor) in floors {
+      let least = Self.shapes >= 10_000 ? floor : floor * Self.shapes / 20_000
+      #expect(coverage.counts[name, default: 0] >= least, "\(name)")
+    }
   }
 }
