@@ -74,8 +74,8 @@ class Instructions(unittest.TestCase):
     def test_the_gate_is_two_percent(self):
         instructions = benchmark("instructions")
         with contextlib.redirect_stdout(io.StringIO()):
-            self.assertEqual(instructions.compare({"chat": 102_100}, {"chat": 100_000}), ["chat"])
-            self.assertEqual(instructions.compare({"chat": 101_900}, {"chat": 100_000}), [])
+            self.assertEqual(instructions.compare({"chat": 102_100}, {"chat": 100_000}, "accepted", {"chat": instructions.MOST}), ["chat"])
+            self.assertEqual(instructions.compare({"chat": 101_900}, {"chat": 100_000}, "accepted", {"chat": instructions.MOST}), [])
 
 
 if __name__ == "__main__":
