@@ -77,7 +77,9 @@ final class Watched: SchedulingPolicy {
     policy.route(request, cluster)
   }
 
-  func lend(_ ask: LoanRequest, _ cluster: borrowing ClusterView) -> [LoanPiece]? { policy.lend(ask, cluster) }
+  func lend(_ ask: LoanRequest, _ cluster: borrowing ClusterView) -> [LoanPiece]? {
+    policy.lend(ask, cluster)
+  }
 
   func plan(_ map: borrowing PlacementMap) -> [MoveOrder] {
     rounds += 1
@@ -111,8 +113,8 @@ let instances = number("instances", 4)
 let requests = Requests(
   count: number("requests", 2000), gap: number("gap", 50_000) * 1_000_000 / max(instances, 1),
   output: number("output", 100), giants: number("giants", 0))
-guard let kind = EngineKind(rawValue: engineName), let profile = EngineCatalog.named(profileName), options.isEmpty,
-  instances > 0
+guard let kind = EngineKind(rawValue: engineName), let profile = EngineCatalog.named(profileName),
+  options.isEmpty, instances > 0
 else { fatalError("what is this: \(engineName) \(profileName) \(options)") }
 
 guard let model = ModelCatalog.named("llama2-7b"), let hardware = HardwareCatalog.named("a100-40gb") else {
