@@ -94,6 +94,7 @@ public enum PolicyCatalog {
     }
     let reader = OptionReader(values: request.options)
     var plan = try description.make(request, reader)
+    precondition(plan.policy.name == name, "policy \(plan.policy.name) stands in the catalogue as \(name)")
     plan.options = Dictionary(
       uniqueKeysWithValues: description.options.map { ($0.key, reader.string($0)) })
     return plan

@@ -1,7 +1,7 @@
 import Foundation
 
-/// Says how to see a trial again whose thread traps: a precondition of the engine is a law as well. What the signal handler
-/// reads is laid out before, and it calls nothing but what may be called there.
+/// Says how to see a trial again whose thread traps or runs out of stack, and ends the program with status 1: a precondition
+/// is a law as well. What the signal handler reads is laid out before, and it calls nothing but what may be called there.
 enum TrapReport {
   private static let most = 257
   private static let length = 256
@@ -16,17 +16,30 @@ enum TrapReport {
     threads.initialize(repeating: pthread_self(), count: most)
     texts.initialize(repeating: 0, count: most * length)
     count = workers
-    for number in [SIGILL, SIGTRAP, SIGSEGV, SIGABRT] {
-      signal(number) { number in
-        TrapReport.tell()
-        signal(number, SIG_DFL)
-        raise(number)
-      }
+    var action = sigaction()
+    let handler: @convention(c) (Int32) -> Void = { number in
+      if TrapReport.tell() { _exit(1) }
+      signal(number, SIG_DFL)
+      raise(number)
     }
+    #if os(Linux)
+      action.__sigaction_handler.sa_handler = handler
+    #else
+      action.__sigaction_u.__sa_handler = handler
+    #endif
+    action.sa_flags = SA_ONSTACK
+    for number in [SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGABRT] { sigaction(number, &action, nil) }
   }
 
-  /// The calling thread is worker `worker`.
-  static func enter(_ worker: Int) { threads[worker] = pthread_self() }
+  /// The calling thread is worker `worker`, from now until it ends. The handler has a stack of its own.
+  static func enter(_ worker: Int) {
+    threads[worker] = pthread_self()
+    let size = 64 << 10
+    var stack = stack_t()
+    stack.ss_sp = .allocate(byteCount: size, alignment: 16)
+    stack.ss_size = size
+    sigaltstack(&stack, nil)
+  }
 
   /// The worker begins a trial that `command` replays.
   static func begin(_ command: String, worker: Int) {
@@ -39,13 +52,18 @@ enum TrapReport {
     text[end] = 0
   }
 
-  private static func tell() {
+  /// Whether it was a worker that trapped.
+  private static func tell() -> Bool {
     for worker in 0..<count where pthread_equal(threads[worker], pthread_self()) != 0 {
-      write("law violated: a precondition of the engine, which a debug build names\nreplay: ")
+      write(
+        "law violated: nothing traps, neither the engine nor the policy (a debug build says what did)\nreplay: "
+      )
       let text = texts + worker * length
       _ = Foundation.write(1, text, strlen(text))
       write("\nthe run was given up, violations: 1\n")
+      return true
     }
+    return false
   }
 
   private static func write(_ text: StaticString) {

@@ -204,19 +204,23 @@ public final class TrialRun: Sendable {
 
   /// Looks for trials in which no run ends.
   private func watch(until isOver: DispatchSemaphore) {
-    /// By worker: the trial, how many runs of it had ended, and when that was first seen.
-    var seen: [(trial: Trial, runs: Int, since: Duration)?] = Array(repeating: nil, count: settings.jobs)
+    /// By worker: the trial, how many runs of it had ended, when that was first seen, and whether it was looked at closer.
+    var seen: [(trial: Trial, runs: Int, since: Duration, ended: Bool)?] = Array(
+      repeating: nil, count: settings.jobs)
     while isOver.wait(timeout: .now() + 0.02) == .timedOut {
       for (worker, slot) in watched.withLock({ $0 }).enumerated() {
         guard let slot else { continue }
         let (runs, now) = (slot.trial.runs, slot.clock.now)
         if let last = seen[worker], last.trial === slot.trial, last.runs == runs {
-          if now - last.since > settings.limit {
-            lookCloser(slot)
-            seen[worker]?.since = slot.clock.now
+          guard now - last.since > settings.limit else { continue }
+          // It may have been only just too slow.
+          if last.ended {
+            giveUp(slot, "tried again it ended: what it does depends on more than its seed\n")
           }
+          lookCloser(slot)
+          seen[worker] = (slot.trial, runs, slot.clock.now, true)
         } else {
-          seen[worker] = (slot.trial, runs, now)
+          seen[worker] = (slot.trial, runs, now, false)
         }
       }
     }
@@ -249,7 +253,7 @@ public final class TrialRun: Sendable {
     let violation = LawViolation(
       law: "every run ends", seed: stuck.seed,
       details:
-        "one of \(stuck.suite.name) has not within \(settings.limit), nor when tried again; it is here:")
+        "one of \(stuck.suite.name) has not within \(settings.limit); tried again under a witness:")
     print("\(violation)\n\(story)replay: \(settings.replay(stuck.suite, stuck.seed))")
     print("the run was given up, violations: 1")
     exit(1)

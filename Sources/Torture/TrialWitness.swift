@@ -73,7 +73,7 @@ final class TrialWitness: Sendable {
       + snapshot.placements.filter { $0.phase == .prefilling || $0.phase == .decoding }.map { placement in
         let loans = placement.loans.map { ", \($0.blocks) blocks on \($0.host.index)" }.joined()
         return "request \(placement.request.index): \(placement.phase) at \(placement.home.index), "
-          + "\(placement.storedTokens) of \(placement.length) tokens stored\(loans)"
+          + "\(placement.storedTokens) tokens stored\(loans)"
       }
   }
 }

@@ -50,7 +50,7 @@ struct TortureCommand: ParsableCommand {
       let all = PolicyCatalog.all.map(\.name)
       throw ValidationError("--policy is \(policy), expected one of \(all.joined(separator: ", "))")
     }
-    if from.addingReportingOverflow(seeds).overflow {
+    if from.addingReportingOverflow(seeds - 1).overflow {
       throw ValidationError("--from is \(from), expected at most 2^64 less --seeds")
     }
   }
@@ -73,6 +73,9 @@ struct TortureCommand: ParsableCommand {
     let shortfalls = outcome.coverage.shortfalls
     for shortfall in shortfalls { try writeToStandardOutput("too little coverage: \(shortfall)\n") }
     try writeToStandardOutput("scenarios: \(outcome.trials), violations: \(outcome.violations.count)\n")
+    if outcome.trials == 0 {
+      throw CommandFailure(.runFailed, "no seed was tried in \(minutes ?? 0) minutes")
+    }
     guard outcome.violations.isEmpty, shortfalls.isEmpty else {
       throw CommandFailure(
         .runFailed,
@@ -81,16 +84,20 @@ struct TortureCommand: ParsableCommand {
   }
 
   private func settings(_ seeds: ClosedRange<UInt64>) -> TrialRun.Settings {
-    var settings = TrialRun.Settings(seeds: seeds) { [policy] _, seed in Self.replay(policy, seed) }
+    var settings = TrialRun.Settings(seeds: seeds) { [policy, limit] _, seed in
+      Self.replay(policy, seed, limit: limit)
+    }
     settings.limit = .seconds(limit)
     if let jobs { settings.jobs = jobs }
     return settings
   }
 
   /// The command that tries a seed alone. It names the policy: the policy that a seed draws changes with the catalogue.
-  private static func replay(_ policy: String?, _ seed: UInt64) -> String {
+  private static func replay(_ policy: String?, _ seed: UInt64, limit: Double) -> String {
     let policy = policy ?? Torture.policy(of: seed)
+    let isStandard = .seconds(limit) == TrialRun.Settings.standardLimit
     return "infinite-sim torture --policy \(policy) --replay \(seed)"
+      + (isStandard ? "" : " --limit \(limit)")
   }
 
   /// Tries a seed step by step as well; what it is is said before.
@@ -111,7 +118,7 @@ struct TortureCommand: ParsableCommand {
   /// Writes a violation and how to see it again; then the smallest scenario found that breaks the same law, if the search
   /// for it ends.
   private func report(_ violation: LawViolation) throws {
-    try writeToStandardOutput("\(violation)\nreplay: \(Self.replay(policy, violation.seed))\n")
+    try writeToStandardOutput("\(violation)\nreplay: \(Self.replay(policy, violation.seed, limit: limit))\n")
     // What broke may be the drawing of the scenario itself.
     guard let scenario = try? Torture.scenario(seed: violation.seed, policy: policy) else { return }
     let search = LawSuite("the search for a smaller scenario") { _ in

@@ -48,8 +48,8 @@ struct Laws: ParsableCommand {
       throw ValidationError("--suite \(suite.joined(separator: ", ")) says nothing of \(policy ?? "")")
     }
     if count == 0 { throw ValidationError("--count is 0, expected at least 1") }
-    if (seed ?? 0).addingReportingOverflow((count ?? 1_000) - 1).overflow {
-      throw ValidationError("--seed is \(seed ?? 0), expected at most 2^64 less --count")
+    if let seed, let count, seed.addingReportingOverflow(count - 1).overflow {
+      throw ValidationError("--seed is \(seed), expected at most 2^64 less --count")
     }
     if !(limit > 0 && limit < 1e6) {
       throw ValidationError("--limit is \(limit), expected more than 0 and less than a million seconds")
@@ -79,11 +79,12 @@ struct Laws: ParsableCommand {
       for suite in suites { print(suite.name) }
       return
     }
-    var settings = TrialRun.Settings(seeds: seeds, replay: Self.replay)
+    var settings = TrialRun.Settings(seeds: seeds) { [limit] in Self.replay($0, $1, limit: limit) }
     settings.limit = .seconds(limit)
     if let jobs { settings.jobs = jobs }
+    let replay = settings.replay
     let verdict = TrialRun(suites, settings) { outcome in
-      print(Self.report(outcome))
+      print(Self.report(outcome, replay: replay))
       // A trap later on loses nothing.
       fflush(nil)
     }.run()
@@ -95,7 +96,9 @@ struct Laws: ParsableCommand {
   }
 
   /// What came of a suite, in the order in which it should be read.
-  private static func report(_ outcome: TrialRun.Outcome) -> String {
+  private static func report(
+    _ outcome: TrialRun.Outcome, replay: (LawSuite, _ seed: UInt64) -> String
+  ) -> String {
     var lines = ["\(outcome.suite.name): \(outcome.trials) trials"]
     if !outcome.coverage.isEmpty { lines.append("\(outcome.coverage)") }
     for violation in outcome.violations {
@@ -105,11 +108,14 @@ struct Laws: ParsableCommand {
     return lines.joined(separator: "\n")
   }
 
-  @Sendable private static func replay(_ suite: LawSuite, _ seed: UInt64) -> String {
+  private static func replay(_ suite: LawSuite, _ seed: UInt64, limit: Double) -> String {
     #if DEBUG
-      "swift run laws --suite \(suite.name) --seed \(seed)"
+      let release = ""
     #else
-      "swift run -c release laws --suite \(suite.name) --seed \(seed)"
+      let release = "-c release "
     #endif
+    let isStandard = .seconds(limit) == TrialRun.Settings.standardLimit
+    return "swift run \(release)laws --suite \(suite.name) --seed \(seed)"
+      + (isStandard ? "" : " --limit \(limit)")
   }
 }

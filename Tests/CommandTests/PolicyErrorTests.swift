@@ -34,7 +34,7 @@ import infinite_sim
     let error = try #require(thrown)
     #expect(error == Self.error && FailureStatus(error) == .runFailed)
     let text =
-      "policy liar: at 0.0 s it routed request 7 to instance -1, but a request is routed to an instance of the cluster: "
+      "policy liar: at 0 ps it routed request 7 to instance -1, but a request is routed to an instance of the cluster: "
       + "found instance -1, expected 0 to 1"
     #expect("\(error)" == text)
     let runs = try store.runs()

@@ -15,7 +15,8 @@ import Testing
     #expect(error.law == lie.law && error.policy == "liar")
     let text = "\(error)"
     #expect(
-      text.hasPrefix("policy liar: at \(error.time.seconds) s it \(error.answer), but \(lie.law.rawValue): "))
+      text.hasPrefix(
+        "policy liar: at \(error.time.picoseconds) ps it \(error.answer), but \(lie.law.rawValue): "))
     #expect(text.hasSuffix("found \(error.found), expected \(error.expected)"))
   }
 
@@ -31,15 +32,15 @@ import Testing
     }
     #expect(
       try text("routes to instance 3 of 3")
-        == "policy liar: at 0.0 s it routed request 0 to instance 3, but a request is routed to an instance of the "
+        == "policy liar: at 0 ps it routed request 0 to instance 3, but a request is routed to an instance of the "
         + "cluster: found instance 3, expected 0 to 2")
     #expect(
       try text("names a host twice")
-        == "policy liar: at 0.0 s it lent request 0 of instance 0 2 blocks of instance 1, 3 blocks of instance 1, but "
+        == "policy liar: at 0 ps it lent to request 0 of instance 0: 2 blocks of instance 1, 3 blocks of instance 1, but "
         + "a loan names each host once: found instance 1 twice, expected once")
     #expect(
       try text("moves to where it is")
-        == "policy liar: at 2e-06 s it ordered 1 blocks of request 0 from instance 0 to instance 0, but a move has two "
+        == "policy liar: at 2000000 ps it ordered 1 blocks of request 0 from instance 0 to instance 0, but a move has two "
         + "ends: found instance 0 as both, expected two instances")
   }
 
@@ -74,7 +75,7 @@ import Testing
       }))
     #expect(witness.completed == 1 && witness.kinds.contains(.landed) && witness.kinds.contains(.stale))
     #expect(witness.refused.first?.destination == InstanceID(2))
-    #expect(witness.refused.first?.reason == "the request has changed since the heartbeat")
+    #expect(witness.refused.first?.reason == "the source has not so many blocks of it to move now")
   }
 
   @Test func `An order for what has ended since the heartbeat is refused and recorded`() throws {

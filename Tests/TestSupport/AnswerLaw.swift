@@ -90,6 +90,20 @@ public enum AnswerLaw {
       loan(.loanIsAsked, "lends too little", [(1, 4)]),
       loan(.loanIsAsked, "lends too much", [(1, 3), (2, 3)]),
       loan(.loanIsAsked, "lends nothing of no host", []),
+      Lie(law: .lendsAtLast, description: "lends to nobody") {
+        var told = Case(policy: Liar())
+        told.requests = [WorkedExample.request(0, 60, 2)]
+        return told
+      },
+      Lie(law: .hostHasNoQueue, description: "borrows where a request waits") {
+        var told = Case(
+          policy: Liar(lend: { ask in
+            ask.home == InstanceID(0) ? [LoanPiece(host: InstanceID(1), blocks: ask.minimum)] : nil
+          }))
+        // Homes 0, 1, 2, 0, 1: of 10 blocks 9 are taken at 0, where 3 are wanted, and 6 at 1, where 7 are.
+        told.requests = [36, 24, 1, 12, 28].map { WorkedExample.request(0, $0, 20) }
+        return told
+      },
     ]
       + [0, -1, 11, .max, .min].map {
         loan(.hostHasBlocks, "borrows \($0) of 10 blocks", [(1, $0)])

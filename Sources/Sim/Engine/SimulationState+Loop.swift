@@ -14,12 +14,13 @@ extension SimulationState {
       if let pending { next = min(next, pending.arrival.picoseconds) }
       if !transfers.isEmpty, let landing = transfers.min { next = min(next, landing.landing) }
       if nextMessage < next { next = nextMessage }
-      // Heartbeats and plans go on only while there is something to manage.
       let isManaging = requests.live > 0
-      if nextTick < next, isManaging { next = nextTick }
-      // Likewise faults: what is left then, such as a transfer that was aborted, concerns nobody.
-      if faults.nextTime < next, pending != nil || requests.live > 0 { next = faults.nextTime }
+      // Faults go on only while there is somebody to suffer: what is left then, such as an aborted transfer, concerns nobody.
+      if faults.nextTime < next, pending != nil || isManaging { next = faults.nextTime }
+      // Whoever still waits, waits for ever: managers only move what runs.
       if next == .max { break }
+      // Heartbeats and plans likewise.
+      if nextTick < next, isManaging { next = nextTick }
       if metrics.sampling.next <= next { sampleUntil(next) }
       now = next
       if nextTick < now { skipIdleTicks() }
@@ -65,6 +66,7 @@ extension SimulationState {
         }
       }
     }
+    if let error = stranded() { throw error }
     precondition(requests.live == 0, "every request ends completed or rejected, and nothing is left waiting")
     precondition(
       departures.isEmpty && reservations.isEmpty,

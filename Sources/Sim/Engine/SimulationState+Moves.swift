@@ -31,7 +31,7 @@ extension SimulationState {
       let slot = slotToMove(move.order)
     else {
       note(.stale, move)
-      refuse(move.order, "the request has changed since the heartbeat")
+      refuse(move.order, "the source has not so many blocks of it to move now")
       return
     }
     rManagers[move.source].epoch = move.epoch

@@ -41,6 +41,20 @@ extension SimulationState {
     return nil
   }
 
+  /// What is wrong if requests still wait when nothing happens any more: the cluster is empty, and could hold each of them.
+  func stranded() -> PolicyError? {
+    guard requests.live > 0, borrows else { return nil }
+    for i in 0..<instanceCount where instances[i].queue.head >= 0 {
+      let slot = Int(instances[i].queue.head)
+      return PolicyError(
+        policy: policy.name,
+        answer: .loan(RequestID(requests[slot].id), home: InstanceID(i), []), law: .lendsAtLast,
+        found: "a request of \(blocks(for: requests[slot].length)) blocks that waits for ever",
+        expected: "hosts for what an instance of \(usableBlocks) lacks", time: SimTime(picoseconds: now))
+    }
+    return nil
+  }
+
   private func breach(by pieces: [LoanPiece], of ask: LoanRequest) -> Breach? {
     var total = 0
     var last = InstanceID(-1)
@@ -58,6 +72,11 @@ extension SimulationState {
         return Breach(
           .hostIsReached, found: "a lost link to \(Self.name(host))", expected: "a host that the home reaches"
         )
+      }
+      guard ask.isGiant || lending.lendWhileQueueing || instances[host.index].queue.isEmpty else {
+        return Breach(
+          .hostHasNoQueue, found: "\(instances[host.index].queue.count) waiting on \(Self.name(host))",
+          expected: "none, or lendWhileQueueing among its options")
       }
       let free = freeBlocks(of: host.index)
       guard piece.blocks.count > 0, piece.blocks.count <= free else {

@@ -1,5 +1,5 @@
-/// The cluster as a policy may see it: exact, at this instant, read-only. It cannot be kept or copied. In debug builds
-/// a question about an instance that is not there traps.
+/// The cluster as a policy may see it: exact, at this instant, read-only. It cannot be kept or copied. A
+/// question about an instance that is not there traps.
 public struct ClusterView: ~Copyable {
   private let state: UnsafePointer<SimulationState>
 
@@ -84,7 +84,7 @@ public struct ClusterView: ~Copyable {
 extension SimulationState {
   /// The index of an instance that a policy asks for. What it returns is checked in `SimulationState+Policy.swift`.
   func checked(_ i: InstanceID) -> Int {
-    assert(
+    precondition(
       i.index >= 0 && i.index < instanceCount,
       "a policy asked for instance \(i.index), expected 0 to \(instanceCount - 1)")
     return i.index

@@ -35,7 +35,7 @@ public struct WaitingRequest: Hashable, Sendable {
 }
 
 /// What the gManager knows when it plans: a report of every instance, and the request placement map. It cannot be kept
-/// or copied. In debug builds a question about an instance that is not there traps.
+/// or copied. A question about an instance that is not there traps.
 ///
 /// Where messages take no time it is what the rManagers have: rows are read where they lie, for the instances that a
 /// planner asks about, and a plan costs nothing for the others (docs/decisions/0008). Else it is what heartbeats have told,

@@ -31,7 +31,7 @@ public struct PolicyError: Error, Hashable, Sendable, CustomStringConvertible {
       case .route(let request, let instance):
         "routed request \(request.index) to instance \(instance.index)"
       case .loan(let request, let home, let pieces):
-        "lent request \(request.index) of instance \(home.index) "
+        "lent to request \(request.index) of instance \(home.index): "
           + (pieces.isEmpty
             ? "nothing"
             : pieces.map { "\($0.blocks.count) blocks of instance \($0.host.index)" }.joined(separator: ", "))
@@ -52,6 +52,8 @@ public struct PolicyError: Error, Hashable, Sendable, CustomStringConvertible {
     case hostIsUp = "a host is up"
     case hostIsReached = "a host lends over a link that works"
     case hostHasBlocks = "a host lends at least one block, and only free ones"
+    case hostHasNoQueue = "a host with waiting requests lends to requests larger than an instance only"
+    case lendsAtLast = "when nothing else is left, a request that the cluster can hold is lent what it needs"
     case loanIsAsked = "a loan is between the least and the most that was asked for"
 
     case requestExists = "a move is of a request that has arrived"
@@ -67,6 +69,6 @@ public struct PolicyError: Error, Hashable, Sendable, CustomStringConvertible {
   }
 
   public var description: String {
-    "policy \(policy): at \(time.seconds) s it \(answer), but \(law.rawValue): found \(found), expected \(expected)"
+    "policy \(policy): at \(time.picoseconds) ps it \(answer), but \(law.rawValue): found \(found), expected \(expected)"
   }
 }

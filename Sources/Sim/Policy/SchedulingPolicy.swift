@@ -28,6 +28,10 @@ public protocol SchedulingPolicy: AnyObject {
 
   /// The hosts for at most `ask.blocks` and at least `ask.minimum` blocks of a request, each once and never the home, or
   /// `nil`. Called when the home is full, if the mode of `lending` lends.
+  ///
+  /// Who is refused is asked for again when blocks are freed or a queue empties anywhere, and not before: what a policy
+  /// lends may depend on nothing else that time changes. With `lendWhileQueueing` false, hosts with waiting requests
+  /// lend to giants only.
   func lend(_ ask: LoanRequest, _ cluster: borrowing ClusterView) -> [LoanPiece]?
 
   /// The moves to make now, from the gManager's map: from a home to a host, or from a host home. Called once a period, if
