@@ -41,11 +41,13 @@ extension SimulationState {
     return nil
   }
 
-  /// What is wrong if requests still wait when nothing happens any more: the cluster is empty, and could hold each of them.
+  /// What is wrong if requests still wait when nothing happens any more: the cluster is empty, and one that is larger than an
+  /// instance is not lent what it lacks. Others may wait behind it.
   func stranded() -> PolicyError? {
     guard requests.live > 0, borrows else { return nil }
-    for i in 0..<instanceCount where instances[i].queue.head >= 0 {
+    for i in 0..<instanceCount {
       let slot = Int(instances[i].queue.head)
+      guard slot >= 0, isGiant(slot) else { continue }
       return PolicyError(
         policy: policy.name,
         answer: .loan(RequestID(requests[slot].id), home: InstanceID(i), []), law: .lendsAtLast,
