@@ -136,7 +136,8 @@ public enum Torture {
       Sight(
         "the map is the truth after the last fault", floor: 11, of(.plans, sights.mapIsTrueInTheEnd ? 1 : 0)),
       Sight(
-        "the last end takes a tenth of the time that it may take", floor: 3, sights.lateness >= 0.1),
+        "the last end takes a tenth of the time that it may take", floor: 3, sights.lateness >= 0.1,
+        ofBound: sights.lateness),
     ]
   }
 

@@ -81,6 +81,13 @@ import Testing
     #expect(try write().status == 0 && write(["--check"]).status == 0)
     let after = try String(contentsOfFile: docs, encoding: .utf8)
     #expect(after.contains("**Accuracy.** 12 of 12") && after.count > before.count)
+    // A failed check's numbers are nobody's.
+    try String(contentsOfFile: file, encoding: .utf8)
+      .replacingOccurrences(of: "\"outcome\" : \"not found\"", with: "\"outcome\" : \"found\"")
+      .write(toFile: file, atomically: true, encoding: .utf8)
+    let failed = try write()
+    #expect(failed.status == 65 && failed.errors.contains("the check failed"), "\(failed.errors)")
+    #expect(try String(contentsOfFile: docs, encoding: .utf8) == after)
     let mark = "<!-- begin gpu"
     #expect(after.components(separatedBy: mark)[0] == before.components(separatedBy: mark)[0])
     #expect(after.hasSuffix("<!-- end gpu -->\n") && before.hasSuffix("<!-- end gpu -->\n"))
@@ -132,11 +139,30 @@ import Testing
     try "#!/bin/sh\n\(skip)\n\(script)\n".write(toFile: checker, atomically: true, encoding: .utf8)
     try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: checker)
     let done = try check(
-      ["--only", "checker", "--limit", script.hasPrefix("sleep") ? "6" : "120"],
+      [
+        "--only", "checker", "--only", "accuracy", "--shapes", "1", "--limit",
+        script.hasPrefix("sleep") ? "6" : "120",
+      ],
       environment: ["PATH": "\(folder.path):/usr/local/bin:/usr/bin:/bin"])
     #expect(Int(done.status) == status, "\(done.errors)")
     let found = try #require(try report["checkers"]?.elements)
     #expect(found.count == 3 && found[0]["outcome"]?.string == outcome, "\(done.output)")
+  }
+
+  @Test func `A check that checked nothing has not passed`() throws {
+    let done = try check(["--only", "checker"], environment: ["PATH": "/nonexistent"])
+    #expect(done.status == 1 && done.errors.contains("nothing was checked"), "\(done.errors)")
+  }
+
+  @Test(arguments: [
+    ("{\"a\": 1", "it is no JSON"), ("[]", "it is not a value of type"), ("{\"a\": 1}", "it has no "),
+    ("{\"program\": 1}", "program is not a value of type String"),
+  ])
+  func `What no check wrote is refused in words`(text: String, words: String) throws {
+    try text.write(toFile: file, atomically: true, encoding: .utf8)
+    let done = try Program.run(["validate", "gpu", "--show", file])
+    #expect(done.status == 65 && done.output.isEmpty && done.errors.contains(words), "\(done.errors)")
+    #expect(!done.errors.contains("DecodingError"))
   }
 
   @Test func `Without a driver it says what is missing, and a wrong option is named`() throws {

@@ -94,6 +94,14 @@ struct GPUReport: Codable, Hashable {
     return failures
   }
 
+  /// Whether no shape was run although some were asked for, or nothing at all: no check, and none that has passed.
+  var isNothing: Bool {
+    accuracy.isEmpty
+      ? speed.isEmpty && checkers.allSatisfy { $0.outcome == .notFound || $0.outcome == .notDone }
+      : accuracy.allSatisfy(\.isNotRun)
+  }
+  static let nothing = "nothing was checked"
+
   // MARK: - JSON
 
   func json() throws -> String {
@@ -115,7 +123,28 @@ struct GPUReport: Codable, Hashable {
     decoder.nonConformingFloatDecodingStrategy = .convertFromString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
     do { self = try decoder.decode(GPUReport.self, from: data) } catch {
-      throw CommandFailure(.badData, "\(path): is not what validate gpu writes: \(error)")
+      throw CommandFailure(.badData, "\(path): is not what validate gpu writes: \(Self.words(error))")
+    }
+  }
+
+  /// What a decoder did not find, with keys as they stand in the file.
+  private static func words(_ error: any Error) -> String {
+    func name(_ key: any CodingKey) -> String {
+      key.stringValue.reduce(into: "") { $0 += $1.isUppercase ? "_\($1.lowercased())" : "\($1)" }
+    }
+    func place(_ context: DecodingError.Context) -> String {
+      context.codingPath.isEmpty
+        ? "it"
+        : context.codingPath.map { key in key.intValue.map { "[\($0)]" } ?? name(key) }.joined(separator: ".")
+          .replacing(".[", with: "[")
+    }
+    switch error as? DecodingError {
+    case .keyNotFound(let key, let context)?: return "\(place(context)) has no \(name(key))"
+    case .typeMismatch(let type, let context)?, .valueNotFound(let type, let context)?:
+      return "\(place(context)) is not a value of type \(type)"
+    case .dataCorrupted(let context)? where !context.codingPath.isEmpty:
+      return "\(place(context)): \(context.debugDescription)"
+    default: return "it is no JSON"
     }
   }
 

@@ -62,6 +62,9 @@ struct MemoryChecker {
       .init(
         tool: tool, outcome: .found,
         words: [log.first { $0.contains("rror") }, summary].compactMap(\.self).joined(separator: " … "))
+    // The tool was so slow that no shape had its turn.
+    case 1 where errors.last?.contains(GPUReport.nothing) == true:
+      .init(tool: tool, outcome: .notDone, words: "not done within \(limit) s")
     // The program's own word for an error above its bound.
     case 1: .init(tool: tool, outcome: .found, words: "the program under it: \(errors.last ?? "status 1")")
     default:

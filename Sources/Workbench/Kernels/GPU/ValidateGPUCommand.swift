@@ -13,7 +13,7 @@ struct ValidateGPUCommand: ParsableCommand {
       Accuracy: random shapes against attention in Double on the CPU, by the bounds of `validate kernel`. Speed: decode calls \
       against the GPU's own read rate; reported, never judged. Checker: compute-sanitizer over some shapes, if it is there.
       A shape that fails is named with its seed: `validate gpu --only accuracy --seed 17 --shapes 1` makes it again.
-      Exit codes: 0 all within bounds, 1 not so or something found, 66 no GPU that can be used.
+      Exit codes: 0 all within bounds, 1 not so, something found or nothing checked, 66 no GPU that can be used.
       scripts/gpu-check runs this with the date and the commit, and takes its result into docs/cuda.md.
       """)
 
@@ -37,7 +37,7 @@ struct ValidateGPUCommand: ParsableCommand {
   var show: String?
   @Flag(
     help:
-      "With --show: refuse what does not belong into the documentation, a stand-in's numbers or a quick check's."
+      "With --show: refuse what does not belong into the documentation: a stand-in's numbers, a quick or a failed check's."
   )
   var publish = false
 
@@ -82,6 +82,10 @@ struct ValidateGPUCommand: ParsableCommand {
     if !report.failures.isEmpty {
       throw CommandFailure(.runFailed, report.failures.joined(separator: "; "))
     }
+    if report.isNothing {
+      throw CommandFailure(
+        .runFailed, ([GPUReport.nothing] + report.leftOut).joined(separator: "; "))
+    }
   }
 
   private func requirePublishable(_ report: GPUReport, _ path: String) throws(CommandFailure) {
@@ -90,6 +94,9 @@ struct ValidateGPUCommand: ParsableCommand {
       throw refuse("\(report.device.name): an interpreter's numbers say nothing of a GPU")
     }
     if report.isQuick { throw refuse("a quick check is no measurement") }
-    if report.accuracy.isEmpty || report.speed.isEmpty { throw refuse("it has no accuracy or no speed") }
+    if report.isNothing || report.accuracy.isEmpty || report.speed.isEmpty {
+      throw refuse("it has no accuracy or no speed")
+    }
+    if let first = report.failures.first { throw refuse("the check failed: \(first)") }
   }
 }
