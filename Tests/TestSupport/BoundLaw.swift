@@ -99,7 +99,7 @@ private final class ScriptedPlacement: SchedulingPolicy {
   enum Style: CaseIterable { case never, spread, packFirst, packLast }
 
   let name = "scripted"
-  let lending: LendingOptions
+  private(set) var lending: LendingOptions
   private let routing: Int
   private let style: Style
 
@@ -107,6 +107,7 @@ private final class ScriptedPlacement: SchedulingPolicy {
     self.routing = routing
     self.style = style
     self.lending = lending
+    self.lending.lendWhileQueueing = true
   }
 
   func route(_ request: RequestView, _ cluster: borrowing ClusterView) -> InstanceID {
