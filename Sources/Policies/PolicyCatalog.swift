@@ -169,7 +169,8 @@ public enum PolicyCatalog {
     _ request: PolicyRequest, _ options: OptionReader
   ) throws -> PolicyPlan {
     guard let longest = request.longest else {
-      throw PolicyOptionError(key: "longest", found: "", expected: "the tokens of the longest request")
+      throw PolicyOptionError(
+        key: "longest", found: "", expected: "the tokens of the longest request (--longest)")
     }
     func shape(_ tp: Int) -> InstanceShape {
       InstanceShape(tp: tp, pp: request.pp, expertParallel: request.expertParallel)
