@@ -36,7 +36,7 @@ public enum SizingLaw {
     let tokens = max(
       3,
       random.chance(70)
-        ? capacity * random.pick([90, 99, 100]) / 100 + random.integer(-2 * blockSize...2 * blockSize)
+        ? capacity * random.pick([90, 99, 100, 100]) / 100 + random.integer(-blockSize...blockSize)
         : random.integer(3...2 * gpus * small * blockSize))
     let (options, costs) = (engine, ScenarioGenerator(engine: kind, lending: false))
     let longest = LongestRequest(tokens: tokens) { _, multiple in
