@@ -31,7 +31,7 @@ struct CompareTable {
   private var sizingRows: [[String]] {
     guard plans.contains(where: { $0.sizing != nil }) else { return [] }
     return [
-      row("sized by the longest request, tokens") { _, plan in
+      row("longest request sized for, tokens") { _, plan in
         plan.sizing.map { grouped($0.longest) + ($0.isHeld ? "" : ", not held") } ?? "–"
       }
     ]

@@ -102,7 +102,7 @@ import Workloads
       ["compare", "--on-reject", "raw", "--db", "runs.db"] + small.filter { $0 != "--quiet" }, in: folder)
     #expect(text.errors.contains("1 runs are taken from runs.db"))
     #expect(text.status == 0 && text.output.contains("TP2 × PP1 × 2"))
-    #expect(text.output.contains("| sized by the longest request, tokens "))
+    #expect(text.output.contains("| longest request sized for, tokens "))
     #expect(text.output.contains("vllm-m-fit takes TP2, the smallest"))
     #expect(text.output.contains("oracle sizing"))
     let none = try Program.run(run + ["--longest", "100000"], in: folder)
