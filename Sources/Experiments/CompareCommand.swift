@@ -13,11 +13,14 @@ struct CompareCommand: ParsableCommand {
     commandName: "compare", abstract: "Replay a trace under several policies and compare them.",
     discussion: """
       --tp, --pp, --kv-blocks and --max-num-seqs describe an instance of vllm-m. vllm-s derives its layout; its \
-      sequences and an explicit --kv-blocks are multiplied by the number of vllm-m's instances.
+      sequences and an explicit --kv-blocks are multiplied by the number of vllm-m's instances. vllm-m-fit ignores --tp: it \
+      takes the smallest TP within a node whose instance holds the longest request of the trace (seed 0), or of --longest \
+      tokens; if none does, the largest, and says so. It reads hidden output lengths, as a planner reads a trace's history. \
+      Its sequences and an explicit --kv-blocks are multiplied by its TP over --tp.
       """)
 
   @Option(help: "Policies, separated by commas; see `infinite-sim policies`.")
-  var policies: String
+  var policies = "vllm-m,vllm-m-fit,vllm-s,debtor-creditor"
   @Option(help: "The policy that ratios are to. (default: the first)")
   var baseline: String?
   @Option(help: "When not all complete the same requests: fail, common (run again on those) or raw.")
@@ -48,10 +51,16 @@ struct CompareCommand: ParsableCommand {
     try files.requireDistinct()
     let pairs = try OptionPairs(options.optionArguments)
     try pairs.requireKnown(RunPlan.optionKeys(policies: policyNames))
+    var loaded: Workload?
     let plans = try policyNames.map {
-      try RunPlan.make(policy: $0, options: options, pairs: pairs, scope: .vllmM)
+      try RunPlan.make(policy: $0, options: options, pairs: pairs, scope: .vllmM) {
+        // One plan for all seeds.
+        if options.isGenerated, seeds > 1 { return nil }
+        if loaded == nil { loaded = try Workload.load(options, seed: options.seed) }
+        return loaded?.longest
+      }
     }
-    let first = try Workload.load(options, seed: options.seed)
+    let first = try loaded ?? Workload.load(options, seed: options.seed)
     let reportFile = try report.map { try AtomicFile($0, option: "--report") }
     let store = try options.db.map { try ResultStore.open($0) }
 

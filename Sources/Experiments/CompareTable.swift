@@ -18,11 +18,22 @@ struct CompareTable {
 
   private var setUpRows: [[String]] {
     [
-      row("layout TP × PP × instances") { $1.layout },
+      row("layout TP × PP × instances") { $1.layout }
+    ] + sizingRows + [
       row("max_num_seqs per instance") { grouped($1.maxNumSeqs) },
       row("KV blocks per instance") { grouped($0.summary.blocksPerInstance) },
       row("max context, tokens") { grouped($0.summary.maxContextTokens) },
       row("TTFT of that prompt, s") { $0.result.maxContextTTFTSeconds.map(figure) ?? "–" },
+    ]
+  }
+
+  /// Only where some contender is sized by the longest request.
+  private var sizingRows: [[String]] {
+    guard plans.contains(where: { $0.sizing != nil }) else { return [] }
+    return [
+      row("longest request sized for, tokens") { _, plan in
+        plan.sizing.map { grouped($0.longest) + ($0.isHeld ? "" : ", not held") } ?? "–"
+      }
     ]
   }
 

@@ -25,8 +25,12 @@ struct RunCommand: ParsableCommand {
     try files.requireDistinct()
     let pairs = try OptionPairs(options.optionArguments)
     try pairs.requireKnown(RunPlan.optionKeys(policies: [policy]))
-    let plan = try RunPlan.make(policy: policy, options: options, pairs: pairs, scope: .itself)
-    let workload = try Workload.load(options, seed: options.seed)
+    var loaded: Workload?
+    let plan = try RunPlan.make(policy: policy, options: options, pairs: pairs, scope: .itself) {
+      loaded = try Workload.load(options, seed: options.seed)
+      return loaded?.longest
+    }
+    let workload = try loaded ?? Workload.load(options, seed: options.seed)
     let requestsFile = try requestsOut.map { try AtomicFile($0, option: "--requests-out") }
     let store = try options.db.map { try ResultStore.open($0) }
     let executor = RunExecutor(

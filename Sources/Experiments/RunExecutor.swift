@@ -87,7 +87,7 @@ package final class RunExecutor {
     progress.clear()
     let result = RunResult(
       summary: summary, maxContextTTFTSeconds: plan.maxContextTTFT(tokens: summary.maxContextTokens),
-      bound: bound.result, unvalidated: plan.unvalidated)
+      bound: bound.result, unvalidated: plan.unvalidated, sizing: plan.sizing)
     return ExecutedRun(result: result, rejected: summary.rejectedIDs, longest: summary.longest)
   }
 

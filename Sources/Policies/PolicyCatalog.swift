@@ -4,7 +4,7 @@ import Sim
 public struct PolicyRequest: Sendable {
   public var cluster: ClusterSpec
   public var model: ModelSpec
-  /// The small instance: that of vllm-m and debtor-creditor, from which vllm-s derives its own.
+  /// The small instance: that of vllm-m and debtor-creditor, from which others derive theirs.
   public var tp: Int
   public var pp: Int
   /// Whether the ranks of a TP group hold whole experts (EP).
@@ -14,10 +14,12 @@ public struct PolicyRequest: Sendable {
   public var router: Router
   /// The policy's own options; keys that it does not have must be refused by the caller.
   public var options: [String: String]
+  /// What those that are `sizedByLongest` need.
+  public var longest: LongestRequest?
 
   public init(
     cluster: ClusterSpec, model: ModelSpec, tp: Int, pp: Int, expertParallel: Bool = false,
-    instances: Int?, router: Router, options: [String: String]
+    instances: Int?, router: Router, options: [String: String], longest: LongestRequest? = nil
   ) {
     self.cluster = cluster
     self.model = model
@@ -27,7 +29,36 @@ public struct PolicyRequest: Sendable {
     self.instances = instances
     self.router = router
     self.options = options
+    self.longest = longest
   }
+}
+
+/// The longest request of a trace. Its output is hidden from policies as they run: only the size of instances may rest on it.
+public struct LongestRequest: Sendable {
+  /// Its tokens, as `BlockLimits.total(prompt:output:)` counts them.
+  public var tokens: Int
+  /// Whether an instance of the shape, which stands for so many small ones, holds it.
+  public var isHeld: @Sendable (_ shape: InstanceShape, _ multiple: SmallInstances) throws -> Bool
+
+  public init(
+    tokens: Int,
+    isHeld: @escaping @Sendable (_ shape: InstanceShape, _ multiple: SmallInstances) throws -> Bool
+  ) {
+    self.tokens = tokens
+    self.isHeld = isHeld
+  }
+}
+
+/// How many small instances one instance stands for: `ranks` / `of`, which may be less than 1.
+public struct SmallInstances: Hashable, Sendable, ExpressibleByIntegerLiteral {
+  public var ranks: Int
+  public var of: Int
+
+  public init(_ ranks: Int, of: Int = 1) { (self.ranks, self.of) = (ranks, of) }
+  public init(integerLiteral count: Int) { self.init(count) }
+
+  /// What all of them have together if each has `count`; at least 1.
+  public func together(_ count: Int) -> Int { max(1, count * ranks / of) }
 }
 
 /// A policy with the cluster cut as it wants it.
@@ -35,11 +66,13 @@ public struct PolicyPlan {
   public var policy: any SchedulingPolicy
   public var layout: ClusterLayout
   /// How many small instances one of its instances stands for: blocks and sequences are multiplied by it.
-  public var multiple: Int
+  public var multiple: SmallInstances
   /// Sequences per instance if an option sets them.
   public var maxNumSeqs: Int?
   /// All options with their values, defaults filled in.
   public var options: [String: String]
+  /// Of those that are `sizedByLongest`.
+  public var sizing: RightSizing?
 }
 
 /// What a policy does beyond routing, under some of its options at least.
@@ -61,6 +94,8 @@ public struct PolicyDescription: Sendable {
   public let summary: String
   /// The laws see to it that it does these often enough, and nothing else.
   public var does: PolicyDeeds = []
+  /// Whether the size of its instances rests on the longest request of the trace.
+  public var sizedByLongest = false
   public let options: [PolicyOption]
   fileprivate let make: @Sendable (PolicyRequest, OptionReader) throws -> PolicyPlan
 }
@@ -72,6 +107,12 @@ public enum PolicyCatalog {
       name: "vllm-m", summary: "many small instances, each on its own (vLLM-multi)", does: .steals,
       options: [stealing],
       make: makeVLLMMultiple),
+    PolicyDescription(
+      name: "vllm-m-fit",
+      summary:
+        "vllm-m right-sized: the smallest TP whose instance holds the trace's longest request, which --tp does not change; "
+        + "it reads hidden output lengths, an oracle sizing that a planner does from the trace's history",
+      does: .steals, sizedByLongest: true, options: [stealing], make: makeVLLMMultipleFit),
     PolicyDescription(
       name: "vllm-s", summary: "one instance over all GPUs (vLLM-single)", options: singleOptions,
       make: makeVLLMSingle),
@@ -121,6 +162,47 @@ public enum PolicyCatalog {
       layout: try smallInstances(request), multiple: 1, options: [:])
   }
 
+  // MARK: - vllm-m-fit
+
+  /// vllm-m with the smallest legal TP within a node whose instance holds the longest request; with the largest if none does.
+  /// PP is as asked, and so many instances as the small ones asked for have GPUs for.
+  private static func makeVLLMMultipleFit(
+    _ request: PolicyRequest, _ options: OptionReader
+  ) throws -> PolicyPlan {
+    guard let longest = request.longest else {
+      throw PolicyOptionError(
+        key: "longest", found: "", expected: "the tokens of the longest request (--longest)")
+    }
+    func shape(_ tp: Int) -> InstanceShape {
+      InstanceShape(tp: tp, pp: request.pp, expertParallel: request.expertParallel)
+    }
+    try shape(request.tp).validate(for: request.model)
+    let shapes = InstanceShape.legalTP(model: request.model, maximum: request.cluster.gpusPerNode).map(shape)
+    let legal = shapes.filter { (try? $0.validate(for: request.model)) != nil }
+    func most(_ shape: InstanceShape) throws -> Int {
+      try ClusterLayout.make(cluster: request.cluster, shape: shape).count
+    }
+    let possible = legal.filter { (try? most($0)) != nil }
+    guard let largest = possible.last else {
+      // Not even the smallest is: the error says why.
+      throw ClusterError.tooManyInstances(
+        asked: 1, fitting: 0, shape: legal.first ?? shape(1), gpus: request.cluster.gpus)
+    }
+    func multiple(_ shape: InstanceShape) -> SmallInstances { SmallInstances(shape.tp, of: request.tp) }
+    let held = try possible.first { try longest.isHeld($0, multiple($0)) }
+    let chosen = held ?? largest
+    var count: Int?
+    if request.instances != nil {
+      count = min(
+        try most(chosen), max(1, try smallInstances(request).count * request.tp / chosen.tp))
+    }
+    return PolicyPlan(
+      policy: VLLMMultiple(router: request.router, steals: try options.bool(stealing), name: "vllm-m-fit"),
+      layout: try ClusterLayout.make(cluster: request.cluster, shape: chosen, instances: count),
+      multiple: multiple(chosen), options: [:],
+      sizing: RightSizing(longest: longest.tokens, isHeld: held != nil))
+  }
+
   // MARK: - vllm-s
 
   private static let singleTP = PolicyOption(
@@ -160,7 +242,7 @@ public enum PolicyCatalog {
     let small = (try? smallInstances(request))?.count ?? 1
     return PolicyPlan(
       policy: VLLMSingle(), layout: try ClusterLayout.make(cluster: cluster, shape: shape, instances: 1),
-      multiple: small,
+      multiple: SmallInstances(small),
       maxNumSeqs: options.string(singleSequences) == "auto"
         ? nil : try options.integer(singleSequences, 1...1_048_576), options: [:])
   }

@@ -5,11 +5,13 @@ import Sim
 /// Nothing is shared between instances: a request lives and dies where the router put it, and one that is larger
 /// than an instance is rejected.
 public final class VLLMMultiple: SchedulingPolicy {
-  public let name = "vllm-m"
+  public let name: String
   public let steals: Bool
   private let router: Router
 
-  public init(router: Router, steals: Bool = false) {
+  /// - Parameter name: another for instances that are sized in another way.
+  public init(router: Router, steals: Bool = false, name: String = "vllm-m") {
+    self.name = name
     self.router = router
     self.steals = steals
   }

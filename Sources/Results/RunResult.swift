@@ -10,14 +10,18 @@ public struct RunResult: Sendable {
   public var bound: BoundResult?
   /// What of the costs no measurement supports, one sentence each.
   public var unvalidated: [String]
+  /// What the instances were sized by; `nil` if not by the longest request.
+  public var sizing: RightSizing?
 
   public init(
-    summary: RunSummary, maxContextTTFTSeconds: Double?, bound: BoundResult? = nil, unvalidated: [String] = []
+    summary: RunSummary, maxContextTTFTSeconds: Double?, bound: BoundResult? = nil,
+    unvalidated: [String] = [], sizing: RightSizing? = nil
   ) {
     self.summary = summary
     self.maxContextTTFTSeconds = maxContextTTFTSeconds
     self.bound = bound
     self.unvalidated = unvalidated
+    self.sizing = sizing
   }
 
   /// The share of the bound that the run reached, 0...1.
@@ -108,6 +112,9 @@ extension JSON {
       "bound_reached": .optional(result.boundReached),
       "bound_in_full_output_tokens_per_s": .optional(result.bound?.inFullOutputTokensPerSecond),
       "unvalidated": .array(result.unvalidated.map(JSON.string)),
+      "right_sizing": result.sizing.map {
+        ["longest_tokens": .int($0.longest), "is_held": .bool($0.isHeld)]
+      } ?? .null,
     ]
   }
 
@@ -250,7 +257,7 @@ extension RunResult {
     s.maxContextTokens = try top.int("max_context_tokens")
     self.init(
       summary: s, maxContextTTFTSeconds: try top.optionalDouble("max_context_ttft_s"), bound: try top.bound(),
-      unvalidated: try top.strings("unvalidated"))
+      unvalidated: try top.strings("unvalidated"), sizing: try top.sizing())
   }
 }
 
@@ -307,6 +314,15 @@ private struct SummaryReader {
       let inFull = try optionalDouble("bound_in_full_output_tokens_per_s")
     else { return nil }
     return BoundResult(outputTokensPerSecond: asCharged, inFullOutputTokensPerSecond: inFull)
+  }
+  /// Absent in results made before there was a policy with it.
+  func sizing() throws(SummaryError) -> RightSizing? {
+    guard let value = json["right_sizing"], value != .null else { return nil }
+    let sizing = try inside("right_sizing")
+    guard case .bool(let isHeld) = try sizing.value("is_held") else {
+      throw SummaryError(key: "right_sizing.is_held")
+    }
+    return RightSizing(longest: try sizing.int("longest_tokens"), isHeld: isHeld)
   }
   /// All zero where the key is absent, as in results made before messages could take time.
   func managers() throws(SummaryError) -> ProtocolSummary {

@@ -85,18 +85,21 @@ public struct PolicyScenarios: Sendable {
     let nodes = random.integer(1...3)
     var gpusPerNode = 1
     while gpusPerNode < shape.gpus * ((count + nodes - 1) / nodes) { gpusPerNode *= 2 }
-    let request = PolicyRequest(
+    var request = PolicyRequest(
       cluster: ClusterSpec(nodes: nodes, gpusPerNode: gpusPerNode, hardware: HardwareCatalog.a100Measured),
       model: ModelCatalog.llama7B, tp: shape.tp, pp: shape.pp, instances: count,
       router: random.pick(Router.allCases), options: options)
-    let plan = try PolicyCatalog.make(policyName, request)
-    let layout = plan.layout
 
     let blockSize = random.pick([16, 16, 16, 16, 8, 4])
-    let blocks = random.integer(8...60)
+    var blocks = random.integer(8...60)
     var engineOptions = generator.engineOptions(blockSize: blockSize, &random)
+    request.longest = Self.longest(smallBlocks: blocks, engineOptions, seed: seed)
+    let plan = try PolicyCatalog.make(policyName, request)
+    let layout = plan.layout
+    if plan.sizing != nil { blocks = plan.multiple.together(blocks) }
     engineOptions.maxNumSeqs = min(
-      plan.maxNumSeqs ?? engineOptions.maxNumSeqs * plan.multiple, engineOptions.maxNumBatchedTokens - 1)
+      plan.maxNumSeqs ?? plan.multiple.together(engineOptions.maxNumSeqs),
+      engineOptions.maxNumBatchedTokens - 1)
     var topology = generator.topology(instances: layout.count, gpus: request.cluster.gpus, &random)
     topology.nodeOfInstance = layout.instances.map(layout.homeNode(of:))
     var costs = generator.costs(stages: layout.shape.pp, ranks: layout.shape.tp, &random)
@@ -122,6 +125,15 @@ public struct PolicyScenarios: Sendable {
     return scenario
   }
 
+  /// A longest request that one of the sizes holds, or none: of the seed alone, so that other policies' scenarios stay.
+  private static func longest(smallBlocks: Int, _ engine: EngineOptions, seed: UInt64) -> LongestRequest {
+    var random = SeededRandom(seed: seed ^ 0x4C4F_4E47_4553_5400)
+    let tokens = random.integer(2...smallBlocks * engine.blockSize * random.pick([1, 2, 4, 10]))
+    return LongestRequest(tokens: tokens) { _, multiple in
+      BlockLimits(blocks: multiple.together(smallBlocks), engine: engine).holds(total: tokens)
+    }
+  }
+
   private func drawOptions(_ random: inout SeededRandom) -> [String: String] {
     let declared = (PolicyCatalog[policyName]?.options ?? []).sorted { $0.key < $1.key }
     var options: [String: String] = [:]
@@ -137,7 +149,8 @@ public struct PolicyScenarios: Sendable {
   private static func lends(_ name: String, _ options: [String: String]) throws -> Bool {
     let request = PolicyRequest(
       cluster: ClusterSpec(nodes: 1, gpusPerNode: 8, hardware: HardwareCatalog.a100Measured),
-      model: ModelCatalog.llama7B, tp: 1, pp: 1, instances: nil, router: .roundRobin, options: options)
+      model: ModelCatalog.llama7B, tp: 1, pp: 1, instances: nil, router: .roundRobin, options: options,
+      longest: LongestRequest(tokens: 2) { _, _ in true })
     return try PolicyCatalog.make(name, request).policy.lending.mode != .off
   }
 

@@ -11,6 +11,10 @@ public struct GeneratedTrace {
   public let name: String
   /// All requests, after the options, the first at 0.
   public let records: [TraceRecord]
+  /// Tokens of the longest request after the options, as `BlockLimits.total(prompt:output:)` counts them.
+  public var longest: Int {
+    records.lazy.map { BlockLimits.total(prompt: $0.request.prompt, output: $0.request.output) }.max() ?? 0
+  }
   /// SHA-256 of all that was generated, before the options, as 64 hexadecimal digits.
   public let digest: String
 

@@ -21,6 +21,8 @@ public final class TraceFile: RequestSource {
   public let info: RequestSourceInfo
   /// Totals, after `options`.
   public let totals: TraceTotals
+  /// Tokens of the longest request after `options`, as `BlockLimits.total(prompt:output:)` counts them.
+  public let longest: Int
   /// Rows of the file, all of them whatever the limit.
   public let count: RowCount
   /// SHA-256 of the file's bytes as they are on disk, all of them whatever the limit, as 64 hexadecimal digits.
@@ -66,6 +68,7 @@ public final class TraceFile: RequestSource {
     format = validated.rows.format
     info = RequestSourceInfo(count: validated.count, lastArrival: validated.lastArrival)
     totals = validated.totals
+    longest = validated.longest
     count = RowCount(
       read: validated.rows.rows, skipped: validated.rows.skipped,
       firstSkipped: validated.rows.firstSkipped)
@@ -119,6 +122,9 @@ public final class TraceFile: RequestSource {
     while let record = try record() { records.append(record) }
     return records
   }
+
+  /// Whether the path is a pipe, socket or device, of which nobody knows what will come.
+  public static func isStream(path: String) -> Bool { ByteSource.isStream(path: path) }
 
   /// One pass over all rows, checked and thrown away, without a digest: all that a reader does, and no more.
   public static func countRows(
@@ -179,6 +185,7 @@ private struct Replay: ~Copyable {
   private(set) var count = 0
   private(set) var lastArrival = SimTime.zero
   private(set) var totals = TraceTotals()
+  private(set) var longest = 0
   private(set) var details = TraceDetails()
   /// FNV-1a over the numbers of all requests, 64 bits at a time: tells one pass from another.
   private(set) var fold: UInt64 = 0xCBF2_9CE4_8422_2325
@@ -210,6 +217,7 @@ private struct Replay: ~Copyable {
     lastArrival = request.arrival
     totals.promptTokens += request.prompt
     totals.outputTokens += request.output
+    longest = max(longest, BlockLimits.total(prompt: request.prompt, output: request.output))
     include(request.arrival.picoseconds)
     include(Int64(request.prompt))
     include(Int64(request.output))

@@ -8,10 +8,10 @@ import Torture
 @Suite struct FaultTests {
   @Test(arguments: [
     // Found after a million scenarios: a theft changed the head of the queue, and other thieves did not look again.
-    UInt64(952_640)
+    (UInt64(952_640), "pooled")
   ])
-  func `Seeds that torture has found`(seed: UInt64) throws {
-    _ = try Torture.check(Torture.scenario(seed: seed), alsoStepByStep: true)
+  func `Seeds that torture has found`(seed: UInt64, policy: String) throws {
+    _ = try Torture.check(Torture.scenario(seed: seed, policy: policy), alsoStepByStep: true)
   }
 
   @Test func `A random fault is a function of its address`() throws {

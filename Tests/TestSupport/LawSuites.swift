@@ -27,6 +27,9 @@ extension LawSuite {
     suites += under("faults") { try ConformanceLaw.check(scenarios($0, faults: true), seed: $1) }
     suites += under("bound") { try BoundLaw.check(scenarios($0), seed: $1) }
     suites += under("arrivals") { try ArrivalLaw.check(policy: name, engine: $0, seed: $1) }
+    if policy.sizedByLongest {
+      suites += under("sizing") { try SizingLaw.check(policy: name, engine: $0, seed: $1) }
+    }
     if policy.does.contains(.plans) {
       suites += under("protocol") { try ProtocolLaw.check(scenarios($0), seed: $1) }
     }

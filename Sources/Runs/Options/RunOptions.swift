@@ -46,12 +46,17 @@ package struct RunOptions: ParsableArguments, Sendable {
   @Option(help: "Share of GPU memory that the engine uses, above 0 and at most 1.")
   var gpuMemoryUtilization = 0.9
 
-  @Option(help: "Ranks of a tensor-parallel group. (default: 1)")
+  @Option(help: "Ranks of a tensor-parallel group; vllm-m-fit chooses its own. (default: 1)")
   package var tp: Int?
   @Option(help: "Pipeline stages of an instance. (default: 1)")
   package var pp: Int?
   @Option(help: "Instances. (default: as many as the GPUs allow)")
   package var instances: Int?
+  @Option(
+    help: ArgumentHelp(
+      "For vllm-m-fit: the longest request's prompt + output, 2 or more. (default: that of the trace, if known in advance)",
+      valueName: "tokens"))
+  package var longest: Int?
 
   @Option(help: "Local engine: vllm-v0 or chunked.")
   package var engine = EngineKind.vllmV0
@@ -123,6 +128,7 @@ package struct RunOptions: ParsableArguments, Sendable {
     try requirePositive("--max-num-seqs", maxNumSeqs)
     try requirePositive("--max-num-batched-tokens", maxNumBatchedTokens)
     try requirePositive("--kv-blocks", kvBlocks)
+    try requirePositive("--longest", longest, from: 2)
     for (name, bound) in [("--slo-ttft", sloTtft), ("--slo-tpot", sloTpot)] {
       guard let bound, !(bound > 0 && bound.isFinite) else { continue }
       throw ValidationError("\(name) is \(bound), expected seconds above 0.")
@@ -144,9 +150,9 @@ package struct RunOptions: ParsableArguments, Sendable {
     }
   }
 
-  private func requirePositive(_ name: String, _ value: Int?) throws {
-    guard let value, !(1...Self.most).contains(value) else { return }
-    throw ValidationError("\(name) is \(value), expected 1 to \(Self.most).")
+  private func requirePositive(_ name: String, _ value: Int?, from least: Int = 1) throws {
+    guard let value, !(least...Self.most).contains(value) else { return }
+    throw ValidationError("\(name) is \(value), expected \(least) to \(Self.most).")
   }
 
   /// Far beyond any use; keeps products of counts within 64 bits.
@@ -161,6 +167,9 @@ package struct RunOptions: ParsableArguments, Sendable {
 
   /// The bounds that goodput counts by.
   package var slo: SLO { SLO(ttftSeconds: sloTtft, tpotSeconds: sloTpot) }
+
+  /// Whether the trace is generated, and each redraw of it anew.
+  package var isGenerated: Bool { GeneratedTrace.isRecipe(trace) }
 
   /// How the trace is changed while it is read.
   package func traceOptions() throws(TraceError) -> TraceOptions {

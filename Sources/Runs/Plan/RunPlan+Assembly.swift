@@ -1,5 +1,6 @@
 import Formatting
 import Calibration
+import Policies
 import Results
 import Sim
 import Studies
@@ -18,13 +19,15 @@ struct PlacedPolicy {
   var name: String
   var layout: ClusterLayout
   /// How many instances of vllm-m one of its instances stands for: sequences and blocks are multiplied by it.
-  var multiple = 1
+  var multiple: SmallInstances = 1
   /// Sequences per instance, if an option of the policy sets them.
   var maxNumSeqs: Int?
   /// All options of the policy, defaults filled in.
   var options: [String: String] = [:]
   /// How the policy lends.
   var lending = LendingOptions()
+  /// What its instances were sized by.
+  var sizing: RightSizing?
 }
 
 /// The model and the cluster that the options name.
@@ -129,18 +132,13 @@ extension RunPlan {
   ) throws {
     let layout = placed.layout
     var warnings = machine.notes
-    let engine = try Self.engine(placed, machine.model, options, pairs, scope, &warnings)
+    let memory = try InstanceMemory(
+      of: layout.shape, multiple: placed.multiple, maxNumSeqs: placed.maxNumSeqs, policy: placed.name,
+      on: machine, options: options, pairs: pairs, scope: scope, warnings: &warnings)
+    let (engine, blocks) = (memory.engine, memory.blocks)
     let managers = try Self.managers(options, pairs)
-    let capacity = try KVCapacity(
-      model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape,
-      settings: KVMemorySettings(
-        utilisation: options.gpuMemoryUtilization, blockSize: engine.blockSize,
-        maxBatchedTokens: engine.maxNumBatchedTokens,
-        maxSequences: Self.sequencesPerStep(engine, layout.shape)))
-    let given = options.kvBlocks.map { $0 * (scope == .vllmM ? placed.multiple : 1) }
-    let blocks = given ?? capacity.blocks
-    var account = capacity.lines
-    if let given { account.append("  \(grouped(given)) blocks are used: --kv-blocks") }
+    var account = memory.capacity.lines
+    if options.kvBlocks != nil { account.append("  \(grouped(blocks)) blocks are used: --kv-blocks") }
     if layout.idleGPUs > 0 { warnings.append("\(layout.idleGPUs) GPUs of the cluster are in no instance") }
 
     let spans = layout.instances.map { layout.nodes(of: $0).first!...layout.nodes(of: $0).last! }
@@ -173,6 +171,9 @@ extension RunPlan {
       + "\(machine.cluster.interNodeLink.name) between nodes"
     self.layout = "TP\(layout.shape.tp) × PP\(layout.shape.pp) × \(layout.count)"
     instances = layout.count
+    sizing = placed.sizing
+    sizingNote = placed.sizingNote
+    if let sizing, !sizing.isHeld, let sizingNote { warnings.append(sizingNote) }
     maxNumSeqs = engine.maxNumSeqs
     maxNumBatchedTokens = engine.maxNumBatchedTokens
     blocksPerInstance = blocks
@@ -193,33 +194,6 @@ extension RunPlan {
     }
     self.simulate = simulate(configuration)
     simulateSound = faults.map { _ in simulate(sound) }
-  }
-
-  private static func engine(
-    _ placed: PlacedPolicy, _ model: ModelSpec, _ options: RunOptions, _ pairs: OptionPairs,
-    _ scope: LayoutScope, _ warnings: inout [String]
-  ) throws -> EngineOptions {
-    var engine = EngineOptions()
-    engine.kind = options.engine
-    engine.prefixCaching = options.prefixCaching
-    engine.stepByStep = options.stepByStep
-    // vLLM v0 takes the model's context, at least 2,048; v1's server default on an A100 is 2,048.
-    engine.maxNumBatchedTokens =
-      options.maxNumBatchedTokens ?? (options.engine == .vllmV0 ? max(model.maxPosition, 2048) : 2048)
-    let multiple = scope == .vllmM || options.maxNumSeqs == nil ? placed.multiple : 1
-    engine.maxNumSeqs =
-      placed.maxNumSeqs ?? (options.maxNumSeqs ?? EngineOptions().maxNumSeqs) * multiple
-    if engine.kind == .chunked, engine.maxNumSeqs >= engine.maxNumBatchedTokens {
-      warnings.append(
-        "chunked needs fewer sequences than its token budget: \(placed.name) runs "
-          + "\(engine.maxNumBatchedTokens - 1) instead of \(engine.maxNumSeqs)")
-      engine.maxNumSeqs = engine.maxNumBatchedTokens - 1
-    }
-    guard engine.maxNumSeqs >= 1 else {
-      throw CommandFailure(.usage, "--max-num-batched-tokens \(engine.maxNumBatchedTokens) is too small")
-    }
-    try EngineOption.apply(pairs, to: &engine)
-    return engine
   }
 
   /// The managers' messages; the run's seed is also that of their luck.
@@ -298,6 +272,7 @@ extension RunPlan {
     {
       lines.append("\(placed.name), the managers' messages: \(managers.text)")
     }
+    if let note = placed.sizingNote { lines.append(note) }
     if placed.name == "vllm-s", placed.layout.shape.pp > 1 {
       lines.append(
         "vllm-s, PP \(placed.layout.shape.pp): one shared KV pool for all micro-batches, kinder to vllm-s than "
@@ -312,6 +287,7 @@ extension RunPlan {
   ) -> @Sendable (Workload) -> Manifest {
     var policyOptions = placed.options
     policyOptions["router"] = options.router.rawValue
+    if let sizing = placed.sizing { policyOptions["longest"] = String(sizing.longest) }
     let shape = placed.layout.shape
     let (name, slo) = (placed.name, options.slo)
     let instances = placed.layout.count
@@ -337,6 +313,21 @@ extension RunPlan {
         slo: slo, trace: workload.name, workload: workload.manifest, seed: workload.seed,
         faults: faults.map(JSON.init(reflecting:)))
     }
+  }
+}
+
+extension PlacedPolicy {
+  /// The TP that was chosen by the longest request, and what that rests on.
+  fileprivate var sizingNote: String? {
+    guard let sizing else { return nil }
+    let why =
+      sizing.isHeld
+      ? "the smallest within a node whose instance holds the longest request"
+      : "the largest within a node, and not even its instance holds the longest request"
+    return
+      "\(name) takes TP\(layout.shape.tp), \(why), \(grouped(sizing.longest)) tokens of prompt and output: it reads "
+      + "hidden output lengths, an oracle sizing that a planner does from the trace's history; what its instances do not hold "
+      + "is rejected as under any policy"
   }
 }
 

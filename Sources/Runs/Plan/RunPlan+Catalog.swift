@@ -1,5 +1,6 @@
 import Policies
 import Sim
+import Workloads
 
 /// The one place that knows the policies' and the engine's construction.
 extension RunPlan {
@@ -15,15 +16,36 @@ extension RunPlan {
   }
 
   /// The plan of `policy` under the options of the command line.
-  package static func make(policy: String, options: RunOptions, pairs: OptionPairs, scope: LayoutScope) throws
-    -> RunPlan
-  {
+  ///
+  /// `longest` gives the tokens of the trace's longest request, if it is known in advance; only a policy that is sized by it
+  /// asks, and only if `--longest` says nothing.
+  package static func make(
+    policy: String, options: RunOptions, pairs: OptionPairs, scope: LayoutScope,
+    longest: () throws -> Int? = { nil }
+  ) throws -> RunPlan {
+    var scope = scope
     let machine = try Machine(options)
     var request = PolicyRequest(
       cluster: machine.cluster, model: machine.model, tp: options.tp ?? 1, pp: options.pp ?? 1,
       expertParallel: options.expertParallel, instances: options.instances, router: options.router,
       options: pairs.only(try optionKeys(policies: [policy])))
     if scope == .itself, policy == "vllm-s" { try describeSingle(&request, options) }
+    if PolicyCatalog[policy]?.sizedByLongest == true {
+      // It chooses its layout itself: the options can only describe the small instance.
+      scope = .vllmM
+      let tokens = try Self.longest(policy, options, longest)
+      request.longest = LongestRequest(tokens: tokens) { shape, multiple in
+        var warnings: [String] = []
+        do {
+          let memory = try InstanceMemory(
+            of: shape, multiple: multiple, maxNumSeqs: nil, policy: policy, on: machine, options: options,
+            pairs: pairs, scope: .vllmM, warnings: &warnings)
+          return BlockLimits(blocks: memory.blocks, engine: memory.engine).holds(total: tokens)
+        } catch ClusterError.modelDoesNotFit {
+          return false
+        }
+      }
+    }
     let made = try PolicyCatalog.make(policy, request)
     if let window = machine.model.window, made.policy.lending.mode != .off {
       throw CommandFailure(
@@ -33,7 +55,7 @@ extension RunPlan {
     }
     let placed = PlacedPolicy(
       name: policy, layout: made.layout, multiple: made.multiple, maxNumSeqs: made.maxNumSeqs,
-      options: made.options, lending: made.policy.lending)
+      options: made.options, lending: made.policy.lending, sizing: made.sizing)
     return try RunPlan(
       placing: placed, on: machine, options: options, pairs: pairs, scope: scope
     ) { configuration in
@@ -44,6 +66,20 @@ extension RunPlan {
           .run(source, onProgress: onProgress)
       }
     }
+  }
+
+  /// Tokens of the longest request, as told or as the trace has it.
+  private static func longest(
+    _ policy: String, _ options: RunOptions, _ ofTrace: () throws -> Int?
+  ) throws -> Int {
+    if let given = options.longest { return given }
+    let isStream = TraceFile.isStream(path: options.trace)
+    if !isStream, let found = try ofTrace() { return found }
+    throw CommandFailure(
+      .usage,
+      "\(policy) is sized by the longest request, and \(options.trace) does not say in advance which that is (a stream, a "
+        + "closed loop, or redraws of a generator): give --longest TOKENS, its prompt + output"
+        + (isStream ? ", and a file, since streams are not replayed" : ""))
   }
 
   /// Under `run` the layout options are those of vllm-s's one instance, unless an option of its own says other.

@@ -12,6 +12,8 @@ package struct RunPlan {
   /// "TP1 × PP1 × 8".
   package var layout: String
   package var instances: Int
+  /// What the instances were sized by, if by the longest request.
+  package var sizing: RightSizing?
   package var maxNumSeqs: Int
   /// Token budget of a step.
   package var maxNumBatchedTokens: Int
@@ -63,6 +65,9 @@ package struct RunPlan {
     self.simulate = simulate
     self.simulateSound = simulateSound
   }
+
+  /// How the instances were sized and what that rests on, if by the longest request.
+  package var sizingNote: String?
 
   package typealias Simulate = (
     _ source: any RequestSource, _ observer: (any RunEventHandler)?, _ onProgress: ((RunProgress) -> Void)?

@@ -13,20 +13,24 @@ package struct Workload {
   package var requests: Int
   /// Whether requests wait for others, so that which come when depends on the run.
   package var isClosedLoop = false
+  /// Tokens of the longest request of the trace itself, as `BlockLimits.total(prompt:output:)` counts them: a redraw of a file
+  /// has none longer. `nil` where it is not known in advance: of a closed loop and of a generated trace drawn anew.
+  package var longest: Int?
   /// The requests left out, by their ids in the whole trace, ascending.
   package var dropped: [Int] = []
   /// Opens the requests from the first.
   package var open: () throws -> any RequestSource
 
   package init(
-    name: String, seed: Int, manifest: JSON, requests: Int, isClosedLoop: Bool = false, dropped: [Int] = [],
-    open: @escaping () throws -> any RequestSource
+    name: String, seed: Int, manifest: JSON, requests: Int, isClosedLoop: Bool = false, longest: Int? = nil,
+    dropped: [Int] = [], open: @escaping () throws -> any RequestSource
   ) {
     self.name = name
     self.seed = seed
     self.manifest = manifest
     self.requests = requests
     self.isClosedLoop = isClosedLoop
+    self.longest = longest
     self.dropped = dropped
     self.open = open
   }
@@ -41,12 +45,15 @@ package struct Workload {
       let trace = try GeneratedTrace(
         options.trace, spec: try recipe ?? GeneratedTrace.spec(options.trace), redraw: seed, options: reading)
       let manifest = Self.manifest(trace.digest, reading, options)
+      let longest = seed == 0 ? trace.longest : nil
       if wantsDetails {
         return Workload(
-          name: trace.name, seed: seed, manifest: manifest, sessions: try sessions.source(of: trace.records))
+          name: trace.name, seed: seed, manifest: manifest, longest: longest,
+          sessions: try sessions.source(of: trace.records))
       }
       return Workload(
-        name: trace.name, seed: seed, manifest: manifest, requests: trace.records.map(\.request), options)
+        name: trace.name, seed: seed, manifest: manifest, longest: longest,
+        requests: trace.records.map(\.request), options)
     }
     let trace = try TraceFile.open(path: options.trace, options: reading)
     let name = options.trace.split(separator: "/").last.map(String.init) ?? options.trace
@@ -59,16 +66,23 @@ package struct Workload {
           "--seed \(seed) redraws arrivals and lengths, which would tear sessions and prefixes apart; use seed 0 with "
             + "--prefix-caching and --closed-loop, or a generated trace")
       }
-      return Workload(name: name, seed: seed, manifest: manifest, sessions: try sessions.source(of: trace))
+      return Workload(
+        name: name, seed: seed, manifest: manifest, longest: trace.longest,
+        sessions: try sessions.source(of: trace))
     }
     if seed > 0 {
       let redrawn = try Resampled.requests(of: trace, seed: UInt64(seed))
-      return Workload(name: name, seed: seed, manifest: manifest, requests: redrawn, options)
+      return Workload(
+        name: name, seed: seed, manifest: manifest, longest: trace.longest, requests: redrawn, options)
     }
     if options.atOnce {
-      return Workload(name: name, seed: seed, manifest: manifest, requests: try trace.all(), options)
+      return Workload(
+        name: name, seed: seed, manifest: manifest, longest: trace.longest, requests: try trace.all(), options
+      )
     }
-    return Workload(name: name, seed: seed, manifest: manifest, requests: trace.info.count) {
+    return Workload(
+      name: name, seed: seed, manifest: manifest, requests: trace.info.count, longest: trace.longest
+    ) {
       try trace.rewind()
       return trace
     }
@@ -128,20 +142,22 @@ package struct Workload {
 }
 
 extension Workload {
-  fileprivate init(name: String, seed: Int, manifest: JSON, sessions: SessionSource) {
+  fileprivate init(name: String, seed: Int, manifest: JSON, longest: Int?, sessions: SessionSource) {
     self.init(
       name: name, seed: seed, manifest: manifest, requests: sessions.info.count,
-      isClosedLoop: sessions.isClosedLoop
+      isClosedLoop: sessions.isClosedLoop, longest: sessions.isClosedLoop ? nil : longest
     ) { sessions }
   }
 
   fileprivate init(
-    name: String, seed: Int, manifest: JSON, requests: [TraceRequest], _ options: RunOptions
+    name: String, seed: Int, manifest: JSON, longest: Int?, requests: [TraceRequest], _ options: RunOptions
   ) {
     var requests = requests
     if options.atOnce { for index in requests.indices { requests[index].arrival = .zero } }
     let source = ArraySource(requests)
-    self.init(name: name, seed: seed, manifest: manifest, requests: requests.count) { source }
+    self.init(name: name, seed: seed, manifest: manifest, requests: requests.count, longest: longest) {
+      source
+    }
   }
 }
 

@@ -22,9 +22,11 @@ package struct RunJob: Sendable {
   }
 
   /// The contender's plan; in studies, layout options describe vllm-m's instance (semantics.md 33).
-  package func plan(_ scope: LayoutScope = .vllmM) throws -> RunPlan {
+  /// `longest` is asked for the tokens of the trace's longest request if the policy is sized by it.
+  package func plan(_ scope: LayoutScope = .vllmM, longest: () throws -> Int?) throws -> RunPlan {
     try RunPlan.make(
-      policy: policy, options: options, pairs: try OptionPairs(options.optionArguments), scope: scope)
+      policy: policy, options: options, pairs: try OptionPairs(options.optionArguments), scope: scope,
+      longest: longest)
   }
 
   /// The requests; throws if none is left.
@@ -40,8 +42,8 @@ package struct RunJob: Sendable {
   /// Simulates, and holds in memory what is to be kept: nothing else has to wait meanwhile.
   package func run() throws -> FinishedRun {
     let started = Date.now.ISO8601Format()
-    let plan = try plan()
     let workload = try workload()
+    let plan = try plan { workload.longest }
     let spool = RunSpool(kept)
     let source = try workload.open()
     let bound = BoundCollector(plan, arrivalsAreFixed: !source.isClosedLoop)
@@ -51,7 +53,7 @@ package struct RunJob: Sendable {
       manifest: plan.manifest(workload),
       result: RunResult(
         summary: summary, maxContextTTFTSeconds: plan.maxContextTTFT(tokens: summary.maxContextTokens),
-        bound: bound.result, unvalidated: plan.unvalidated),
+        bound: bound.result, unvalidated: plan.unvalidated, sizing: plan.sizing),
       digest: RequestDigest(rejected: summary.rejectedIDs, longest: summary.longest), kept: kept,
       startedAt: started, finishedAt: Date.now.ISO8601Format())
     (finished.requests, finished.samples, finished.decisions) = (

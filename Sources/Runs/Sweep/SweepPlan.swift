@@ -40,9 +40,16 @@ package struct SweepPlan {
         let options = try first.runOptions(folder: folder)
         var job = RunJob(policy: first.contender.policy, options: options, seed: first.seed, kept: grid.kept)
         let plan: RunPlan
+        var drafts: [Draft] = []
         do {
-          plan = try job.plan()
           job.recipe = try Self.recipe(options.trace, &recipes)
+          drafts = points.map { Draft(point: $0, job: job) }
+          plan = try job.plan {
+            // One plan for all seeds, in all shards.
+            if job.recipe != nil, seeds.contains(where: { $0.seed > 0 }) { return nil }
+            Self.load(drafts, jobs: jobs, &workloads)
+            return try workloads[drafts[0].workloadKey]!.get().longest
+          }
         } catch {
           throw PointError(first, error)
         }
@@ -52,7 +59,6 @@ package struct SweepPlan {
         for warning in plan.warnings where said.insert(warning).inserted { warnings.append(warning) }
         for sentence in plan.unvalidated where said.insert(sentence).inserted { unvalidated.append(sentence) }
 
-        let drafts = points.map { Draft(point: $0, job: job) }
         Self.load(drafts, jobs: jobs, &workloads)
         for draft in drafts {
           let named: NamedWorkload
@@ -141,11 +147,12 @@ private struct NamedWorkload: Sendable {
   private let manifest: JSON
   private let requests: Int
   private let isClosedLoop: Bool
+  let longest: Int?
 
   init(_ draft: Draft) throws {
     let whole = try Workload.load(draft.job.options, seed: draft.redraw, recipe: draft.job.recipe)
     (name, manifest) = (whole.name, whole.manifest)
-    (requests, isClosedLoop) = (whole.requests, whole.isClosedLoop)
+    (requests, isClosedLoop, longest) = (whole.requests, whole.isClosedLoop, whole.longest)
   }
 
   func workload(seed: Int) -> Workload {

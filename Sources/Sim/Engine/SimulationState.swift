@@ -125,10 +125,7 @@ struct SimulationState: ~Copyable {
     let lending = policy.lending
     let count = configuration.topology.count
     let chunked = options.kind == .chunked
-    // vLLM v1 keeps one null block.
-    let usable = configuration.blocksPerInstance - (chunked ? 1 : 0)
-    let percent = chunked ? options.chunkedWatermarkPercent : options.watermarkPercent
-    let watermark = configuration.blocksPerInstance * percent / 100
+    let limits = BlockLimits(blocks: configuration.blocksPerInstance, engine: options)
     let borrows = (lending.mode == .passive || lending.mode == .proactive) && count > 1
     let plans = (lending.mode == .proactive || lending.mode == .plannerOnly) && count > 1
     self.configuration = configuration
@@ -141,7 +138,7 @@ struct SimulationState: ~Copyable {
     let managers = configuration.managers
     self.managers = managers
     self.chunked = chunked
-    self.watermark = watermark
+    watermark = limits.watermark
     self.borrows = borrows
     self.plans = plans
     steals = policy.steals
@@ -149,8 +146,8 @@ struct SimulationState: ~Copyable {
     instanceCount = count
     laneCount = configuration.costs.stages
     blockSize = options.blockSize
-    usableBlocks = usable
-    admissibleBlocks = (usable - watermark) * (borrows ? count : 1)
+    usableBlocks = limits.usable
+    admissibleBlocks = limits.admissible * (borrows ? count : 1)
     freePrefill = options.prefillAttention == .free
     costs = configuration.costs
     timers = WinnerTree(count: count)
@@ -272,7 +269,7 @@ struct SimulationState: ~Copyable {
     if isWatched { heaviest.set(i, to: load.map { -$0 } ?? .max) }
   }
 
-  func blocks(for tokens: Int) -> Int { (tokens + blockSize - 1) / blockSize }
+  func blocks(for tokens: Int) -> Int { BlockLimits.blocks(for: tokens, of: blockSize) }
 
   // MARK: - Who must decide
 

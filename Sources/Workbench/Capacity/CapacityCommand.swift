@@ -74,10 +74,17 @@ struct CapacityCommand: ParsableCommand {
   func run() throws {
     let pairs = try OptionPairs(options.optionArguments)
     try pairs.requireKnown(RunPlan.optionKeys(policies: [policy]))
-    let plan = try RunPlan.make(policy: policy, options: options, pairs: pairs, scope: .itself)
-    let workload = try Workload.load(options, seed: options.seed)
+    var loaded: Workload?
+    let plan = try RunPlan.make(policy: policy, options: options, pairs: pairs, scope: .itself) {
+      // There are several seeds, of which one plan must be right for all.
+      if options.isGenerated { return nil }
+      loaded = try Workload.load(options, seed: options.seed)
+      return loaded?.longest
+    }
+    let workload = try loaded ?? Workload.load(options, seed: options.seed)
     let rate = try Self.rate(of: workload)
     for sentence in plan.unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
+    if let note = plan.sizingNote { writeToStandardError("note: \(note)\n") }
     if !options.quiet { for warning in plan.warnings { writeToStandardError("warning: \(warning)\n") } }
     let recipe = try GeneratedTrace.isRecipe(options.trace) ? GeneratedTrace.spec(options.trace) : nil
     let base = RunJob(policy: policy, options: options, seed: options.seed, recipe: recipe)

@@ -84,7 +84,9 @@ extension RunJob {
   /// Runs it and measures what the bounds are about.
   func capacityRun(_ slo: CapacitySLO, scope: LayoutScope) throws -> CapacityRun {
     let observer = LatencyCollector(slo)
-    let summary = try plan(scope).simulate(try workload().open(), observer, nil)
+    let workload = try workload()
+    let plan = try plan(scope) { workload.longest }
+    let summary = try plan.simulate(try workload.open(), observer, nil)
     return CapacityRun(
       load: summary.load, arrived: summary.arrived, completed: summary.completed,
       makespanSeconds: summary.makespanSeconds, outputTokens: summary.outputTokens,

@@ -40,6 +40,12 @@ struct ByteSource: ~Copyable {
     digest = digesting ? SHA256() : nil
   }
 
+  /// Whether the path is there and neither a regular file nor a directory.
+  static func isStream(path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT)
+  }
+
   deinit {
     close(descriptor)
     input.deallocate()
