@@ -26,6 +26,7 @@ extension LawSuite {
     var suites = under("conformance") { try ConformanceLaw.check(scenarios($0), seed: $1) }
     suites += under("faults") { try ConformanceLaw.check(scenarios($0, faults: true), seed: $1) }
     suites += under("bound") { try BoundLaw.check(scenarios($0), seed: $1) }
+    suites += under("alone") { try AloneLaw.check(scenarios($0), seed: $1) }
     suites += under("arrivals") { try ArrivalLaw.check(policy: name, engine: $0, seed: $1) }
     if policy.sizedByLongest {
       suites += under("sizing") { try SizingLaw.check(policy: name, engine: $0, seed: $1) }
@@ -94,6 +95,10 @@ extension LawSuite {
         try require(try WorkedExample.borrow() == WorkedExample.borrowEnds, "a borrow by hand is exact")
         try require(
           try WorkedExample.hostedDelay(stages: 2) == 3 * 2 * 800, "hosted blocks lengthen the host's steps")
+        let grown = try WorkedExample.grownIntoTheWatermark()
+        try require(
+          grown[1].preemptions == 1 && grown.allSatisfy { $0.rejected == nil },
+          "who has grown into the watermark starts again")
         let gap = WorkedExample.service - 4
         let waits = try WorkedExample.waits(arrivals: (0..<50).map { $0 * gap })
         try require(waits == (0..<50).map { $0 * 4 }, "D/D/1 waits exactly")

@@ -62,7 +62,7 @@ extension Oracle {
     while let r = instances[i].queue.first {
       let length = requests[r].length
       // A9 with A12: it can never be admitted, not even alone, where no watermark binds.
-      let most = lends ? topology.count * (capacity - watermark) : capacity
+      let most = lends ? topology.count * (capacity - watermark) + watermark : capacity
       if blocks(length) > most {
         reject(r, .outgrewCapacity)
         continue

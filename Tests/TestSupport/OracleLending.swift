@@ -16,7 +16,8 @@ extension Oracle {
   /// A19: larger than an instance. Waiting requests count what they would store.
   func isGiant(_ r: Int) -> Bool {
     let tokens = requests[r].state == .decoding ? requests[r].stored : requests[r].length
-    return blocks(tokens + 1) > capacity - watermark
+    let seeksFreeBlock = engine.kind == .vllmV0 && engine.appendCheck == .vllm
+    return (seeksFreeBlock ? blocks(tokens) + 1 : blocks(tokens + 1)) > capacity - watermark
   }
 
   /// A20: the youngest request besides the giant `r` that holds a block on another instance than its home.
@@ -99,7 +100,9 @@ extension Oracle {
   mutating func takeWithHosts(_ need: Int, for r: Int, watermark: Int) -> Bool {
     guard lends else { return false }
     let home = requests[r].home
-    let local = min(need, max(0, available(home) - watermark))
+    // A23: who has grown into the watermark of its home may take it again.
+    let kept = need > topology.count * (capacity - self.watermark) ? 0 : watermark
+    let local = min(need, max(0, available(home) - kept))
     guard let loan = placement(of: need - local, for: r) else { return false }
     take(local, on: home, for: r)
     for piece in loan { take(piece.blocks, on: piece.host, for: r) }

@@ -270,6 +270,11 @@ extension Oracle {
       preempt(r)
       return .requesterWent
     }
+    // A22: alone it would find one; it may not borrow while an older giant waits.
+    if lends, isHeldBack(r) {
+      preempt(r)
+      return .requesterWent
+    }
     reject(r, .outgrewCapacity)
     return .requesterWent
   }

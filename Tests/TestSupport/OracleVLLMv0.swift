@@ -34,7 +34,7 @@ extension Oracle {
         continue
       }
       // A9: it can never be admitted.
-      if need > (lends ? topology.count : 1) * (capacity - watermark) {
+      if need > (lends ? topology.count * (capacity - watermark) + watermark : capacity - watermark) {
         reject(r, .outgrewCapacity)
         continue
       }

@@ -64,6 +64,15 @@ public enum WorkedExample {
     1_142_059 + 1_023_607 + 1_023_724 + 1_011_918, 1_142_059 + 1_023_607 + 1_023_724,
   ]
 
+  /// What comes of two requests, the younger of which needs nearly all memory, 2 × 20 blocks with a watermark of 2 each: it
+  /// starts with 18 blocks at home and 17 of 17 that the other instance may lend, grows into the watermark at home, and is
+  /// preempted when the older one, in its third block, needs a fourth. Now its 37 blocks are more than both instances admit
+  /// above their watermarks, but it had grown to that, and does so again.
+  public static func grownIntoTheWatermark() throws -> [OracleResult] {
+    let configuration = cluster(instances: 2, blocks: 20) { $0.watermarkPercent = 10 }
+    return try run(configuration, [request(0, 1, 60), request(0, 140, 10)])
+  }
+
   /// How much later a request ends, in three steps of its own, because its instance hosts 2 blocks of 4 tokens: 3 steps ×
   /// stages × 100 ps × 8 tokens. The giant's 22 tokens take 4 blocks at home and 2 there, all the while.
   public static func hostedDelay(stages: Int) throws -> Int64 {

@@ -95,8 +95,18 @@ extension SimulationState {
       preempt(slot, .othersAreOlder)
       return false
     }
+    // Alone it would find a block: it may not borrow while an older giant waits, whose turn it is now.
+    if borrows, isHeldBack(slot) {
+      preempt(slot, .giantWaits(holdingGiant))
+      return false
+    }
     if borrows, isGiant(slot), let reservation = reservations.last {
       return takeBackReservation(on: reservation.move.destination)
+    }
+    // Its own moves keep blocks at both ends.
+    if requests[slot].movingBlocks > 0 {
+      abortMoves(of: slot)
+      return true
     }
     leaveHome(slot)
     if faults.activeCount > 0, !neverFits(slot), !canHold(slot, at: i) {

@@ -38,7 +38,7 @@ extension SimulationState {
     if instances[i].refusedGiant == requests[slot].id, instances[i].refusedAtFrees == frees { return false }
     let need = blocks(for: requests[slot].length)
     let free = usableBlocks - bookedBlocks[i] - (chunked ? growth(of: i, at: instances[i].clock) : 0)
-    let room = min(need, max(0, free - watermark))
+    let room = min(need, max(0, free - (need > admissibleBlocks ? 0 : watermark)))
     let least = spreads ? max(1, need - room) : need - room
     let most = spreads ? need - 1 : need - room
     guard least > 0, most >= least else { return false }
@@ -237,10 +237,13 @@ extension SimulationState {
 
   // MARK: - Giants
 
-  /// Whether a request is larger than one instance, with the token it is about to store.
+  /// Whether a request is larger than one instance: alone at home it could not go on. It needs a block for the token that
+  /// it is about to store or, where every decoding request must find a free one, one more than it has.
   func isGiant(_ slot: Int) -> Bool {
     let stored = requests[slot].phase == .decoding ? storedTokens(of: slot) : requests[slot].length
-    return blocks(for: stored + 1) > usableBlocks - instances[requests[slot].home].withheldBlocks - watermark
+    let findsFree = !chunked && options.appendCheck == .vllm
+    let needed = findsFree ? blocks(for: stored) + 1 : blocks(for: stored + 1)
+    return needed > usableBlocks - instances[requests[slot].home].withheldBlocks - watermark
   }
 
   /// Whether memory is kept free for an older request that is larger than an instance.

@@ -349,10 +349,11 @@ enum PreemptionReason {
   case yields(to: Int)
   case yieldsToGiant(Int)
   case othersAreOlder
+  case giantWaits(Int)
 
   var cause: RecomputeCause {
     switch self {
-    case .yields, .yieldsToGiant, .othersAreOlder: .preemption
+    case .yields, .yieldsToGiant, .othersAreOlder, .giantWaits: .preemption
     case .hostCrashed: .hostCrash
     case .linkLost: .linkLoss
     case .memoryShrunk: .memoryShrink
@@ -367,6 +368,7 @@ enum PreemptionReason {
     case .yields(let id): "yields a block to request \(id)"
     case .yieldsToGiant(let id): "yields a block to request \(id), which is larger than an instance"
     case .othersAreOlder: "found no block, and every other holder is older"
+    case .giantWaits(let id): "may not borrow while request \(id) waits, which is older and larger than an instance"
     }
   }
 }

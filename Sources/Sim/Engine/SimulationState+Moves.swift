@@ -301,8 +301,8 @@ extension SimulationState {
     spaceFreed(at: transfer.isRecall ? host : home)
   }
 
-  /// The request ends or is preempted: a move of it that has not started is cancelled, and both ends of a transfer forget
-  /// it.
+  /// The request ends, is preempted or finds no other block: a move of it that has not started is cancelled, and both ends of
+  /// a transfer forget it.
   mutating func abortMoves(of slot: Int) {
     while let index = departures.firstIndex(where: { $0.slot == slot }) { cancel(index) }
     for transfer in transfers.unordered
@@ -324,7 +324,7 @@ extension SimulationState {
       instances[transfer.isRecall ? transfer.host : transfer.home].departures -= 1
       note(.aborted, transfer)
       decided(.moveAborted, slot, from: transfer.home, to: transfer.host, blocks: transfer.blocks) {
-        "the request ended or was preempted"
+        "the request ended, was preempted or needs the blocks"
       }
       spaceFreed(at: destination)
     }

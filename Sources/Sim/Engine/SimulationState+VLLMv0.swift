@@ -120,8 +120,10 @@ extension SimulationState {
 
   /// Whether a queued request is too large ever to be admitted again under this policy.
   func neverFits(_ slot: Int) -> Bool {
-    // Under `chunked` without lending an empty instance has no watermark (A12).
-    let most = chunked && !borrows ? usableBlocks : admissibleBlocks
+    // Under `chunked` without lending an empty instance has no watermark (A12); with it, one that has grown into the watermark
+    // of its home may take it again.
+    let most =
+      borrows ? admissibleBlocks + watermark : chunked ? usableBlocks : admissibleBlocks
     return blocks(for: requests[slot].length) > most
   }
 }
