@@ -19,7 +19,9 @@ public enum Equivalence {
     let usable = scenario.configuration.blocksPerInstance - (engine == .chunked ? 1 : 0)
     let options = scenario.configuration.engine
     let percent = engine == .chunked ? options.chunkedWatermarkPercent : options.watermarkPercent
-    let most = (usable - scenario.configuration.blocksPerInstance * percent / 100) * options.blockSize
+    // One that must find a free block in every step is larger than an instance when it has all but one of its blocks.
+    let free = engine == .vllmV0 && options.appendCheck == .vllm ? 1 : 0
+    let most = (usable - scenario.configuration.blocksPerInstance * percent / 100 - free) * options.blockSize
     for index in scenario.requests.indices {
       scenario.requests[index].prompt = min(scenario.requests[index].prompt, most / 2)
       scenario.requests[index].output = min(scenario.requests[index].output, most / 2 - 1)
