@@ -31,13 +31,17 @@ enum TrapReport {
     for number in [SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGABRT] { sigaction(number, &action, nil) }
   }
 
-  /// The calling thread is worker `worker`, from now until it ends. The handler has a stack of its own.
+  /// The calling thread is worker `worker`, from now until it ends. The handler has a stack of its own; a sanitizer may have
+  /// given it one already, which it takes back when the thread ends.
   static func enter(_ worker: Int) {
     threads[worker] = pthread_self()
-    let size = 64 << 10
     var stack = stack_t()
+    sigaltstack(nil, &stack)
+    guard stack.ss_flags & Int32(SS_DISABLE) != 0 else { return }
+    let size = 64 << 10
     stack.ss_sp = .allocate(byteCount: size, alignment: 16)
     stack.ss_size = size
+    stack.ss_flags = 0
     sigaltstack(&stack, nil)
   }
 
