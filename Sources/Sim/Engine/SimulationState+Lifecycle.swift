@@ -368,7 +368,8 @@ enum PreemptionReason {
     case .yields(let id): "yields a block to request \(id)"
     case .yieldsToGiant(let id): "yields a block to request \(id), which is larger than an instance"
     case .othersAreOlder: "found no block, and every other holder is older"
-    case .giantWaits(let id): "may not borrow while request \(id) waits, which is older and larger than an instance"
+    case .giantWaits(let id):
+      "may not borrow while request \(id) waits, which is older and larger than an instance"
     }
   }
 }
