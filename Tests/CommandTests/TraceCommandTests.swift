@@ -66,6 +66,34 @@ import Testing
     #expect(try fingerprint("y") == fingerprint("m.jsonl", ["--rate-scale", "2", "--clip-total", "900"]))
   }
 
+  @Test func `a line of 1 GB costs no memory, and is named; leniently it is left out`() throws {
+    defer { cleanUp() }
+    func peak(_ trace: String, _ more: String...) throws -> (outcome: Program.Outcome, bytes: Int) {
+      try Program.peakMemory(["trace", "check", "--timing", "\(folder)/\(trace)"] + more, in: folder)
+    }
+    for (start, line) in [
+      ("arrival_s,input_tokens,output_tokens\n0,1,1\n", 3),
+      ("{\"arrival_s\": 0, \"input_tokens\": 1, \"output_tokens\": 1}\n", 2),
+    ] {
+      try write(start, "short")
+      let short = try peak("short")
+      #expect(short.outcome.status == 0, "\(short.outcome.errors)")
+      try write(start + "7", "long")
+      // A hole: a billion bytes without a line end that take no room on the disk.
+      let file = try #require(FileHandle(forUpdatingAtPath: folder + "/long"))
+      try file.truncate(atOffset: 1_000_000_000)
+      try file.close()
+      let long = try peak("long")
+      #expect(long.outcome.status == 65)
+      #expect(
+        long.outcome.errors.contains("long:\(line):") && long.outcome.errors.contains("a line of more than"),
+        "\(long.outcome.errors)")
+      let lenient = try peak("long", "--lenient", "--max-skipped", "0.5")
+      #expect(lenient.outcome.status == 0, "\(lenient.outcome.errors)")
+      for more in [long.bytes, lenient.bytes] { #expect(more - short.bytes < 32_000_000) }
+    }
+  }
+
   @Test func `inspect prints the agreed JSON`() throws {
     defer { cleanUp() }
     let json = try JSON(parsing: try program("trace", "inspect", "m.jsonl", "--json").output)

@@ -117,43 +117,4 @@ import Workloads
     let levels = String(repeating: "[", count: 60) + String(repeating: "]", count: 60)
     #expect(outcome(try scratch.file("{\(row), \"x\": \(levels)}\n"), .unchanged).rows == 1)
   }
-
-  /// Peak memory so far, in bytes.
-  private var peak: Int {
-    var usage = rusage()
-    #if os(macOS)
-      getrusage(RUSAGE_SELF, &usage)
-      return usage.ru_maxrss
-    #else
-      getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-      return usage.ru_maxrss * 1_024
-    #endif
-  }
-
-  @Test("A line of 1 GB costs no memory, and its line is named; leniently it is skipped")
-  func longLine() throws {
-    let scratch = try Scratch()
-    let starts = [
-      "arrival_s,input_tokens,output_tokens\n0,1,1\n",
-      "{\"arrival_s\": 0, \"input_tokens\": 1, \"output_tokens\": 1}\n",
-    ]
-    for (start, expected) in zip(starts, [3, 2]) {
-      let path = try scratch.file(start + "7")
-      // A hole: a billion bytes without a line end that take no room on the disk.
-      let file = try #require(FileHandle(forUpdatingAtPath: path))
-      try file.truncate(atOffset: 1_000_000_000)
-      try file.close()
-      let before = peak
-      guard case .malformed(_, expected, _, let found, _) = outcome(path, .unchanged).error else {
-        Issue.record("a line of 1 GB: \(outcome(path, .unchanged))")
-        continue
-      }
-      #expect(found.contains("a line of more than"))
-      var lenient = FormatFixtures.options(nil, lenient: true)
-      lenient.maximumSkippedShare = 0.5
-      // Without the digest of a billion bytes, which only takes time.
-      #expect(try TraceFile.countRows(path: path, options: lenient).count.read == 1)
-      #expect(peak - before < 64_000_000)
-    }
-  }
 }
