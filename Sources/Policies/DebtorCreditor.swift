@@ -20,9 +20,14 @@ public final class DebtorCreditor: SchedulingPolicy {
   public let lending: LendingOptions
   public let steals: Bool
   private let router: Router
+  private let shareFrom: Int
   private var planner: GreedyPlanner
 
-  public init(router: Router, lending: LendingOptions, steals: Bool = false) {
+  /// - Parameter shareFrom: the fewest tokens of a spread prompt that a host is given.
+  public init(
+    router: Router, lending: LendingOptions, steals: Bool = true, shareFrom: Int = 8192
+  ) {
+    self.shareFrom = shareFrom
     self.router = router
     self.lending = lending
     self.steals = steals
@@ -30,91 +35,37 @@ public final class DebtorCreditor: SchedulingPolicy {
   }
 
   public func route(_ request: RequestView, _ cluster: borrowing ClusterView) -> InstanceID {
-    router.choose(request, cluster)
+    if router == .leastWork, request.prompt.count >= lending.spreadFrom { return homeOfSpread(cluster) }
+    return router.choose(request, cluster)
+  }
+
+  /// A prompt that is spread is work for its whole node: of the node with the least work the instance that computes no prompt,
+  /// with the least work.
+  private func homeOfSpread(_ cluster: borrowing ClusterView) -> InstanceID {
+    var (best, least) = (InstanceID(0), (Int.max, 1, Int.max))
+    for index in 0..<cluster.count where cluster.isUp(InstanceID(index)) {
+      let i = InstanceID(index)
+      var node = 0
+      for other in 0..<cluster.count where cluster.sameNode(i, InstanceID(other)) {
+        node += cluster.work(InstanceID(other))
+      }
+      let key = (node, cluster.promptTokens(i) > 0 ? 1 : 0, cluster.work(i))
+      if key < least { (best, least) = (i, key) }
+    }
+    return best
   }
 
   // MARK: - Borrowing
 
-  /// Own node first; other nodes only if the own node alone cannot serve it. A request larger than an instance
-  /// may borrow from everybody, over any link, whatever the queues and the utilisation.
   public func lend(_ ask: LoanRequest, _ cluster: borrowing ClusterView) -> [LoanPiece]? {
-    var near: [LoanPiece] = []
-    var far: [LoanPiece] = []
-    for index in 0..<cluster.count {
-      let host = InstanceID(index)
-      let free = cluster.free(host)
-      guard host != ask.home, free > cluster.watermark, cluster.reaches(ask.home, host),
-        mayLend(host, for: ask, free: free, cluster)
-      else {
-        continue
-      }
-      let offer = LoanPiece(host: host, blocks: free - cluster.watermark)
-      if cluster.sameNode(ask.home, host) { near.append(offer) } else { far.append(offer) }
-    }
-    // Growth takes one chunk from one host; a prompt fills the own node and puts only the rest elsewhere.
-    if ask.isGrowth { return growth(ask, among: near.isEmpty ? far : near) }
-    let nearTotal = near.reduce(0) { $0 + $1.blocks.count }
-    let farTotal = far.reduce(0) { $0 + $1.blocks.count }
-    guard nearTotal + farTotal >= ask.blocks.count else { return nil }
-    let nearShare = min(ask.blocks.count, nearTotal)
-    return place(nearShare, over: near, total: nearTotal)
-      + place(ask.blocks.count - nearShare, over: far, total: farTotal)
-  }
-
-  private func mayLend(
-    _ host: InstanceID, for ask: LoanRequest, free: KVBlocks, _ cluster: borrowing ClusterView
-  ) -> Bool {
-    if ask.isGiant { return true }
-    let used = cluster.blocksPerInstance.count - free.count
-    return (lending.lendWhileQueueing || cluster.queued(host) == 0)
-      && used * 100 < lending.creditorUtilisationPercent * cluster.blocksPerInstance.count
-      && cluster.linkFits(from: ask.home, to: host)
-  }
-
-  /// The host that has most of the request, else the freest, ties to the lowest.
-  private func growth(_ ask: LoanRequest, among offers: [LoanPiece]) -> [LoanPiece]? {
-    func held(_ host: InstanceID) -> Int { ask.held.first { $0.host == host }?.blocks.count ?? 0 }
-    let best = offers.min {
-      (-held($0.host), -$0.blocks.count, $0.host.index) < (-held($1.host), -$1.blocks.count, $1.host.index)
-    }
-    return best.map { [LoanPiece(host: $0.host, blocks: min($0.blocks, ask.blocks))] }
-  }
-
-  private func place(_ wanted: Int, over offers: [LoanPiece], total: Int) -> [LoanPiece] {
-    guard wanted > 0 else { return [] }
+    let creditors = Creditors(for: ask, lending, cluster)
+    if ask.isGrowth { return creditors.forGrowth(ask) }
     switch lending.placement {
-    case .spread: return inProportion(wanted, offers, total: total)
-    case .pack: return oneAfterAnother(wanted, offers)
+    case .balanced:
+      return creditors.balanced(ask, leastPart: shareFrom, cluster)
+    case .homeFirst: return creditors.homeFirst(ask, packs: false)
+    case .pack: return creditors.homeFirst(ask, packs: true)
     }
-  }
-
-  /// By largest remainder, ties to the lowest host.
-  private func inProportion(_ wanted: Int, _ offers: [LoanPiece], total: Int) -> [LoanPiece] {
-    let ordered = offers.sorted { $0.host < $1.host }
-    var shares = ordered.map { wanted * $0.blocks.count / total }
-    let rest = wanted - shares.reduce(0, +)
-    let byRemainder = ordered.indices.sorted {
-      let a = wanted * ordered[$0].blocks.count % total
-      let b = wanted * ordered[$1].blocks.count % total
-      return a != b ? a > b : $0 < $1
-    }
-    for index in byRemainder.prefix(rest) { shares[index] += 1 }
-    return zip(ordered, shares).compactMap { offer, share in
-      share > 0 ? LoanPiece(host: offer.host, blocks: KVBlocks(share)) : nil
-    }
-  }
-
-  /// The freest first, ties to the lowest host.
-  private func oneAfterAnother(_ wanted: Int, _ offers: [LoanPiece]) -> [LoanPiece] {
-    var left = wanted
-    var pieces: [LoanPiece] = []
-    let freest = offers.sorted { (-$0.blocks.count, $0.host.index) < (-$1.blocks.count, $1.host.index) }
-    for offer in freest where left > 0 {
-      let taken = min(left, offer.blocks.count)
-      pieces.append(LoanPiece(host: offer.host, blocks: KVBlocks(taken)))
-      left -= taken
-    }
-    return pieces
   }
 
   // MARK: - Planning

@@ -11,7 +11,8 @@ public struct PolicyRequest: Sendable {
   public var expertParallel: Bool
   /// How many small instances; as many as fit if `nil`.
   public var instances: Int?
-  public var router: Router
+  /// That of the policy if `nil`.
+  public var router: Router?
   /// The policy's own options; keys that it does not have must be refused by the caller.
   public var options: [String: String]
   /// What those that are `sizedByLongest` need.
@@ -19,7 +20,7 @@ public struct PolicyRequest: Sendable {
 
   public init(
     cluster: ClusterSpec, model: ModelSpec, tp: Int, pp: Int, expertParallel: Bool = false,
-    instances: Int?, router: Router, options: [String: String], longest: LongestRequest? = nil
+    instances: Int?, router: Router?, options: [String: String], longest: LongestRequest? = nil
   ) {
     self.cluster = cluster
     self.model = model
@@ -71,6 +72,8 @@ public struct PolicyPlan {
   public var maxNumSeqs: Int?
   /// All options with their values, defaults filled in.
   public var options: [String: String]
+  /// The name of the router that was asked for, or of the policy's own.
+  public var router = ""
   /// Of those that are `sizedByLongest`.
   public var sizing: RightSizing?
 }
@@ -96,6 +99,8 @@ public struct PolicyDescription: Sendable {
   public var does: PolicyDeeds = []
   /// Whether the size of its instances rests on the longest request of the trace.
   public var sizedByLongest = false
+  /// The router if none is asked for.
+  public var router = Router.leastLoaded
   public let options: [PolicyOption]
   fileprivate let make: @Sendable (PolicyRequest, OptionReader) throws -> PolicyPlan
 }
@@ -118,7 +123,8 @@ public enum PolicyCatalog {
       make: makeVLLMSingle),
     PolicyDescription(
       name: "debtor-creditor", summary: "small instances that lend KV blocks to each other (Infinite-LLM)",
-      does: [.lends, .plans, .steals], options: [stealing] + lendingOptions, make: makeDebtorCreditor),
+      does: [.lends, .plans, .steals], router: .leastWork, options: [pooledSteal, shareFrom] + lendingOptions,
+      make: makeDebtorCreditor),
     PolicyDescription(
       name: "pooled",
       summary: "small instances with one queue in effect, long prompts spread over a node (ours)",
@@ -136,6 +142,7 @@ public enum PolicyCatalog {
     let reader = OptionReader(values: request.options)
     var plan = try description.make(request, reader)
     precondition(plan.policy.name == name, "policy \(plan.policy.name) stands in the catalogue as \(name)")
+    if plan.router.isEmpty { plan.router = (request.router ?? description.router).rawValue }
     plan.options = Dictionary(
       uniqueKeysWithValues: description.options.map { ($0.key, reader.string($0)) })
     return plan
@@ -158,7 +165,7 @@ public enum PolicyCatalog {
   private static func makeVLLMMultiple(_ request: PolicyRequest, _ options: OptionReader) throws -> PolicyPlan
   {
     PolicyPlan(
-      policy: VLLMMultiple(router: request.router, steals: try options.bool(stealing)),
+      policy: VLLMMultiple(router: request.router ?? .leastLoaded, steals: try options.bool(stealing)),
       layout: try smallInstances(request), multiple: 1, options: [:])
   }
 
@@ -197,7 +204,8 @@ public enum PolicyCatalog {
         try most(chosen), max(1, try smallInstances(request).count * request.tp / chosen.tp))
     }
     return PolicyPlan(
-      policy: VLLMMultiple(router: request.router, steals: try options.bool(stealing), name: "vllm-m-fit"),
+      policy: VLLMMultiple(
+        router: request.router ?? .leastLoaded, steals: try options.bool(stealing), name: "vllm-m-fit"),
       layout: try ClusterLayout.make(cluster: request.cluster, shape: chosen, instances: count),
       multiple: multiple(chosen), options: [:],
       sizing: RightSizing(longest: longest.tokens, isHeld: held != nil))
@@ -278,13 +286,15 @@ public enum PolicyCatalog {
     help: "true or false: instances with waiting requests lend too",
     tried: ["false", "false", "false", "true"])
   private static let giants = PolicyOption(
-    key: "reserve-giants", defaultValue: "true",
-    help: "true or false: the oldest request larger than an instance holds back younger ones",
-    tried: ["true", "true", "false"])
+    key: "reserve-giants", defaultValue: "backfill",
+    help: "while a request larger than an instance waits for memory, younger ones start if they are not expected to delay it "
+      + "(backfill), never (hold) or always (none)",
+    tried: ["backfill", "backfill", "backfill", "hold", "none"])
   private static let placement = PolicyOption(
-    key: "placement", defaultValue: "spread",
-    help: "spread or pack: how a prompt is placed over its creditors",
-    tried: ["spread", "spread", "pack"])
+    key: "placement", defaultValue: "balanced",
+    help: "how a prompt lies on its home and its creditors: balanced (like parts of every chunk's work), home-first "
+      + "(the home is filled, the rest in proportion to free memory) or pack (filled one after another)",
+    tried: ["balanced", "balanced", "home-first", "pack"])
   private static let coupling = PolicyOption(
     key: "coupling", defaultValue: "paper", help: "paper or fluid: how hosts pay for what they hold",
     tried: ["paper", "paper", "fluid"])
@@ -297,9 +307,8 @@ public enum PolicyCatalog {
     tried: ["0", "0", "1", "3"],
     tortured: ["0"])
   private static let lendingOptions = [
-    mode, debtorBatch, creditorUse, period, chunk, moveTokens, lendQueueing, giants, placement, coupling,
-    minGain,
-    cooldown,
+    mode, debtorBatch, creditorUse, period, chunk, moveTokens, lendQueueing, giants, placement, spreadFrom, coupling,
+    minGain, cooldown,
   ]
 
   private static func lending(_ options: OptionReader, _ all: [PolicyOption]) throws -> LendingOptions {
@@ -313,10 +322,12 @@ public enum PolicyCatalog {
     lending.borrowChunk = try options.integer(own(chunk), 1...1_048_576)
     lending.moveTokensPerStep = try options.integer(own(moveTokens), 1...1_048_576)
     lending.lendWhileQueueing = try options.bool(own(lendQueueing))
-    lending.reserveGiants = try options.bool(own(giants))
+    lending.reserveGiants = try options.choice(own(giants), GiantReservation.self)
     lending.placement = try options.choice(own(placement), PlacementStyle.self)
     lending.coupling = try options.choice(own(coupling), Coupling.self)
     lending.minGainPermille = try options.fraction(own(minGain), unit: 1000)
+    let from = try options.integer(spreadFrom, 0...100_000_000)
+    lending.spreadFrom = from == 0 ? .max : from
     lending.cooldownPeriods = try options.integer(own(cooldown), 0...1_000_000)
     return lending
   }
@@ -326,8 +337,8 @@ public enum PolicyCatalog {
   {
     PolicyPlan(
       policy: DebtorCreditor(
-        router: request.router, lending: try lending(options, lendingOptions),
-        steals: try options.bool(stealing)),
+        router: request.router ?? .leastWork, lending: try lending(options, lendingOptions),
+        steals: try options.bool(pooledSteal), shareFrom: try options.integer(shareFrom, 1...100_000_000)),
       layout: try smallInstances(request), multiple: 1, options: [:])
   }
 
@@ -346,7 +357,7 @@ public enum PolicyCatalog {
     tried: ["true", "true", "false"])
   private static let spreadFrom = PolicyOption(
     key: "spread-from", defaultValue: "16384",
-    help: "prompt tokens from which a prompt is spread over its node when it starts; 0: never",
+    help: "prompt tokens from which hosts may take a part of a prompt that its home could hold; 0: never",
     tried: ["0", "8", "40", "100", "200"])
   private static let nodeFirst = PolicyOption(
     key: "node-first", defaultValue: "true",
@@ -356,18 +367,16 @@ public enum PolicyCatalog {
     key: "share-from", defaultValue: "8192", help: "least tokens of a spread prompt that a host is given",
     tried: ["1", "16", "64"])
   private static let pooledOptions =
-    [pooledSteal, pooledMode, ownRouting, spreadFrom, nodeFirst, shareFrom]
+    [pooledSteal, pooledMode, ownRouting, nodeFirst, shareFrom]
     + lendingOptions.filter { $0.key != mode.key }
 
   private static func makePooled(_ request: PolicyRequest, _ options: OptionReader) throws -> PolicyPlan {
-    var lending = try lending(options, pooledOptions)
-    let from = try options.integer(spreadFrom, 0...100_000_000)
-    lending.spreadFrom = from == 0 ? .max : from
+    let routesItself = try options.bool(ownRouting)
     return PolicyPlan(
       policy: Pooled(
-        lending: lending, steals: try options.bool(pooledSteal),
-        router: try options.bool(ownRouting) ? nil : request.router,
+        lending: try lending(options, pooledOptions), steals: try options.bool(pooledSteal),
+        router: routesItself ? nil : request.router ?? .leastLoaded,
         nodeFirst: try options.bool(nodeFirst), shareFrom: try options.integer(shareFrom, 1...100_000_000)),
-      layout: try smallInstances(request), multiple: 1, options: [:])
+      layout: try smallInstances(request), multiple: 1, options: [:], router: routesItself ? "its own" : "")
   }
 }

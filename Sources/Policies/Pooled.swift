@@ -21,8 +21,6 @@ public final class Pooled: SchedulingPolicy {
   public let steals: Bool
   private let router: Router?
   private let nodeFirst: Bool
-  /// What a prompt token to be computed counts beside a resident one (tuned; less loses, 2 to 4 are alike).
-  private static let promptWeight = 4
   private let shareFrom: Int
   private var planner: GreedyPlanner
 
@@ -52,11 +50,7 @@ public final class Pooled: SchedulingPolicy {
       let i = InstanceID(index)
       let queued = cluster.queued(i)
       let free = cluster.free(i).count
-      // A resident token slows every later step a little; a prompt token still to be computed delays everybody there.
-      let committed =
-        (cluster.blocksPerInstance.count - free) * cluster.blockSize
-        + Self.promptWeight * cluster.promptTokens(i)
-      let key = (committed, -free)
+      let key = (cluster.work(i), -free)
       if queued == 0, cluster.running(i) < cluster.mostSequences, free - need >= cluster.watermark.count,
         key < startKey
       {
@@ -76,53 +70,21 @@ public final class Pooled: SchedulingPolicy {
   // MARK: - Lending
 
   public func lend(_ ask: LoanRequest, _ cluster: borrowing ClusterView) -> [LoanPiece]? {
-    var near: [LoanPiece] = []
-    var far: [LoanPiece] = []
-    for index in 0..<cluster.count {
-      let host = InstanceID(index)
-      let room = cluster.free(host).count - cluster.watermark.count
-      guard host != ask.home, room > 0, cluster.reaches(ask.home, host), mayLend(host, for: ask, cluster)
-      else { continue }
-      let offer = LoanPiece(host: host, blocks: KVBlocks(room))
-      if cluster.sameNode(ask.home, host) { near.append(offer) } else { far.append(offer) }
-    }
-    if ask.isGrowth { return growth(ask, among: near.isEmpty ? far : near) }
-    // 4. An even share for each of the node, or what is lacking, whichever is more.
-    let total = ask.blocks.count
-    let isSpread = ask.blocks > ask.minimum
-    // The roomiest, so many that each has a share worth the messages, and enough for what is lacking.
-    if isSpread {
-      near.sort { (-$0.blocks.count, $0.host.index) < (-$1.blocks.count, $1.host.index) }
-      let most = max(1, (total + 1) * cluster.blockSize / shareFrom - 1)
-      while near.count > most,
-        near.dropLast().reduce(0, { $0 + $1.blocks.count }) >= ask.minimum.count
-      {
-        near.removeLast()
-      }
-    }
-    let nearRoom = near.reduce(0) { $0 + $1.blocks.count }
-    let even = isSpread ? total - total / (near.count + 1) : total
-    let wanted = max(ask.minimum.count, even)
-    let fromNear = min(wanted, nearRoom)
-    var pieces = Self.evenly(fromNear, over: near)
+    let creditors = Creditors(for: ask, lending, cluster)
+    if ask.isGrowth { return creditors.forGrowth(ask) }
     // 5.
-    let lacking = ask.minimum.count - fromNear
-    if lacking > 0 {
-      let tokens = ask.request.prompt.count + ask.request.generated.count
-      let whole = (tokens + cluster.blockSize - 1) / cluster.blockSize
-      if nodeFirst, nodeBlocks(ask.home, cluster) >= whole { return nil }
-      guard far.reduce(0, { $0 + $1.blocks.count }) >= lacking else { return nil }
-      pieces += Self.evenly(lacking, over: far)
-    }
-    return pieces.isEmpty ? nil : pieces
+    if Creditors.total(creditors.near) < ask.minimum.count, waitsForNode(ask, cluster) { return nil }
+    // 4.
+    return creditors.balanced(ask, leastPart: shareFrom, cluster)
   }
 
-  private func mayLend(_ host: InstanceID, for ask: LoanRequest, _ cluster: borrowing ClusterView) -> Bool {
-    if ask.isGiant { return true }
-    let used = cluster.blocksPerInstance.count - cluster.free(host).count
-    return (lending.lendWhileQueueing || cluster.queued(host) == 0)
-      && used * 100 < lending.creditorUtilisationPercent * cluster.blocksPerInstance.count
-      && cluster.linkFits(from: ask.home, to: host)
+  public func lends(_ host: InstanceID, to ask: LoanRequest, _ cluster: borrowing ClusterView) -> Bool {
+    cluster.sameNode(ask.home, host) || !waitsForNode(ask, cluster)
+  }
+
+  /// Whether a prompt's node could hold it, so that it does not go elsewhere.
+  private func waitsForNode(_ ask: LoanRequest, _ cluster: borrowing ClusterView) -> Bool {
+    nodeFirst && nodeBlocks(ask.home, cluster) >= ask.whole.count
   }
 
   /// Blocks of all instances of a node, watermarks kept free.
@@ -132,29 +94,6 @@ public final class Pooled: SchedulingPolicy {
       blocks += max(0, cluster.capacity(InstanceID(index)).count - cluster.watermark.count)
     }
     return blocks
-  }
-
-  /// The host that has most of the request, else the freest, ties to the lowest.
-  private func growth(_ ask: LoanRequest, among offers: [LoanPiece]) -> [LoanPiece]? {
-    func held(_ host: InstanceID) -> Int { ask.held.first { $0.host == host }?.blocks.count ?? 0 }
-    let best = offers.min {
-      (-held($0.host), -$0.blocks.count, $0.host.index) < (-held($1.host), -$1.blocks.count, $1.host.index)
-    }
-    return best.map { [LoanPiece(host: $0.host, blocks: min($0.blocks, ask.blocks))] }
-  }
-
-  /// Equal shares, as far as each has room: the least roomy first, so that what it cannot take is shared by the others.
-  private static func evenly(_ wanted: Int, over offers: [LoanPiece]) -> [LoanPiece] {
-    var left = wanted
-    var pieces: [LoanPiece] = []
-    let ordered = offers.sorted { ($0.blocks.count, $0.host.index) < ($1.blocks.count, $1.host.index) }
-    for (index, offer) in ordered.enumerated() where left > 0 {
-      let others = ordered.count - index
-      let share = min(offer.blocks.count, (left + others - 1) / others)
-      pieces.append(LoanPiece(host: offer.host, blocks: KVBlocks(share)))
-      left -= share
-    }
-    return pieces
   }
 
   // MARK: - Planning

@@ -32,7 +32,7 @@ public struct PolicyScenario: Sendable {
     return
       "\(policyName) \(configuration.engine.kind.rawValue) seed \(seed): \(configuration.topology.count) "
       + "instances of \(configuration.blocksPerInstance) blocks, PP \(configuration.costs.stages), "
-      + "\(requests.count) requests, \(request.router.rawValue) \(options.joined(separator: " "))"
+      + "\(requests.count) requests, \(request.router?.rawValue ?? "the default") router \(options.joined(separator: " "))"
   }
 }
 

@@ -26,6 +26,7 @@ extension LawSuite {
     var suites = under("conformance") { try ConformanceLaw.check(scenarios($0), seed: $1) }
     suites += under("faults") { try ConformanceLaw.check(scenarios($0, faults: true), seed: $1) }
     suites += under("bound") { try BoundLaw.check(scenarios($0), seed: $1) }
+    suites += under("progress") { try ProgressLaw.check(scenarios($0), seed: $1) }
     suites += under("alone") { try AloneLaw.check(scenarios($0), seed: $1) }
     suites += under("arrivals") { try ArrivalLaw.check(policy: name, engine: $0, seed: $1) }
     if policy.sizedByLongest {

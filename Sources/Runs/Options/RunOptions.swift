@@ -66,8 +66,11 @@ package struct RunOptions: ParsableArguments, Sendable {
   package var maxNumBatchedTokens: Int?
   @Option(help: "KV blocks of an instance, instead of what its memory holds.")
   package var kvBlocks: Int?
-  @Option(help: "Router: round-robin, least-loaded or most-free-kv.")
-  package var router = Router.leastLoaded
+  @Option(
+    help:
+      "Router: round-robin, least-loaded, least-work or most-free-kv. (default: the policy's: least-work for debtor-creditor, its own for pooled, else least-loaded)"
+  )
+  package var router: Router?
   @Option(
     name: .customLong("option"),
     help: ArgumentHelp(

@@ -24,6 +24,8 @@ struct PlacedPolicy {
   var maxNumSeqs: Int?
   /// All options of the policy, defaults filled in.
   var options: [String: String] = [:]
+  /// The name of its router.
+  var router = ""
   /// How the policy lends.
   var lending = LendingOptions()
   /// What its instances were sized by.
@@ -251,7 +253,9 @@ extension RunPlan {
       "engine \(engine.kind.rawValue): token budget \(grouped(engine.maxNumBatchedTokens)), "
         + (engine.kind == .chunked ? "synchronous scheduling, " : "")
         + "prefix caching \(engine.prefixCaching ? "on" : "off")",
-      "router \(options.router.rawValue), the same for all contenders",
+      options.router?.rawValue == placed.router
+        ? "router \(placed.router), the same for all contenders that do not route by themselves"
+        : "\(placed.name), router: \(placed.router)",
       "all instances are charged as the one whose stages are furthest apart; links are not shared",
     ]
     if let coupling = placed.options["coupling"].flatMap(Coupling.init(rawValue:)) {
@@ -286,7 +290,7 @@ extension RunPlan {
     blocks: Int, _ options: RunOptions, _ faults: FaultPlan?
   ) -> @Sendable (Workload) -> Manifest {
     var policyOptions = placed.options
-    policyOptions["router"] = options.router.rawValue
+    policyOptions["router"] = placed.router
     if let sizing = placed.sizing { policyOptions["longest"] = String(sizing.longest) }
     let shape = placed.layout.shape
     let (name, slo) = (placed.name, options.slo)

@@ -55,7 +55,7 @@ extension RunPlan {
     }
     let placed = PlacedPolicy(
       name: policy, layout: made.layout, multiple: made.multiple, maxNumSeqs: made.maxNumSeqs,
-      options: made.options, lending: made.policy.lending, sizing: made.sizing)
+      options: made.options, router: made.router, lending: made.policy.lending, sizing: made.sizing)
     return try RunPlan(
       placing: placed, on: machine, options: options, pairs: pairs, scope: scope
     ) { configuration in

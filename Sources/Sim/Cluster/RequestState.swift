@@ -26,6 +26,8 @@ struct RequestState {
   var isRouted = false
   /// The newest token lies in a hosted block, so decoding grows there.
   var fillsHost = false
+  /// Its prompt's tokens are shared out over home and hosts as they are computed; else the first are at home.
+  var isBalanced = false
   /// Why it lost its blocks, until they are computed again.
   var lostTo: RecomputeCause?
   /// Index of its first loan, −1 if all its blocks are at home.
@@ -57,6 +59,15 @@ struct RequestState {
   var firstToken: Int64 = -1
   var lastToken: Int64 = -1
   var preemptions = 0
+  /// Preemptions in a row, the last included, with few new tokens between them; and its tokens at the last.
+  var starts = 0
+  var generatedBefore = 0
+  /// When it was last admitted, and the how manieth admission of the run that was.
+  var admitted: Int64 = 0
+  var admission = 0
+  /// It was, while an older one larger than an instance waited; and it has had to give way to such a one.
+  var passes = false
+  var gaveWay = false
   /// Times that it lost its home to a fault.
   var restarts = 0
   var borrowedPeak = 0

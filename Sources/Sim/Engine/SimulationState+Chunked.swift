@@ -69,6 +69,11 @@ extension SimulationState {
         waitBehindGiant(slot)
         return
       }
+      guard !awaitsTurn(slot) else {
+        setWaitsForTurn(i, true)
+        waitBehindGiant(slot)
+        return
+      }
       let hits = prefixHits(slot)
       let cached = hits.units * prefixUnit
       let tokens = min(length - cached, budget)
@@ -79,7 +84,11 @@ extension SimulationState {
       if !isSpread, free - reserve >= need {
         admit(slot, localBlocks: blocks(for: cached + tokens), hits: hits)
       } else if borrows {
-        guard isSpread || borrowPrompt(slot, watermark: reserve) else {
+        guard
+          isSpread || borrowPrompt(slot, watermark: reserve)
+            || makeWay(for: slot, watermark: reserve)
+              && borrowPrompt(slot, watermark: reserve, spreads: self.isSpread(slot))
+        else {
           waitForSpace(slot)
           return
         }

@@ -103,6 +103,8 @@ extension SimulationState {
   /// A step that prefills `instances[i].chunks`, with the batch decoding beside it if `decodes`.
   mutating func prefillTime(_ i: Int, decodes: Bool) -> Int64 {
     let base = i * laneCount
+    var owed = instances[i].owed
+    instances[i].owed = 0
     var longest: Int64 = 0
     var mostTokens = 0
     var sequences = decodes ? instances[i].batch.count : 0
@@ -123,7 +125,9 @@ extension SimulationState {
           count += 1
           longestPrompt = max(longestPrompt, chunk.tokens)
           if chunk.cached + chunk.tokens == requests[slot].length { samples += 1 }
-          let (work, seen) = prefillAttention(chunk)
+          // What it owes others is computed while it waits for its hosts.
+          let (work, seen) = prefillAttention(chunk, owed: owed, linear: costs.linear(tokens: tokens))
+          if requests[slot].isBorrower { owed = 0 }
           attention += work
           reach = max(reach, seen)
         }
@@ -150,8 +154,6 @@ extension SimulationState {
     let host = costs.hostBase + costs.hostPerSequence * Int64(sequences)
     let gpu = inRange(
       Int128(stages) * Int128(longest + hostedCharge(of: i) + costs.handoff(tokens: mostTokens)))
-    let owed = instances[i].owed
-    instances[i].owed = 0
     return max(1, shipping(of: i).scale(host) + slowdown(of: i).scale(gpu) + owed)
   }
 
@@ -163,7 +165,7 @@ extension SimulationState {
       slowdown(of: i).isNone
     else { return nil }
     let chunk = instances[i].chunks[0]
-    let (work, seen) = prefillAttention(chunk)
+    let (work, seen) = prefillAttention(chunk, owed: 0, linear: 0)
     let attention = work + Int128(costs.prefillFloor) + Int128(costs.prefillReachRate) * Int128(seen)
     let perChunk =
       Int128(costs.prefillPairRate) * Int128(chunk.tokens) * Int128(chunk.tokens)
@@ -218,10 +220,10 @@ extension SimulationState {
 
   /// Prefill attention of one chunk beyond its launch, ps per stage, and the longest context that one of its tokens
   /// meets at home.
-  private mutating func prefillAttention(_ chunk: PrefillChunk) -> (work: Int128, reach: Int) {
+  private mutating func prefillAttention(_ chunk: PrefillChunk, owed: Int64, linear: Int64) -> (work: Int128, reach: Int) {
     let perToken = Int128(costs.prefillTokenRate) * Int128(chunk.tokens)
     if requests[Int(chunk.slot)].isBorrower {
-      let (work, cachedAtHome) = spreadAttention(chunk)
+      let (work, cachedAtHome) = spreadAttention(chunk, owed: owed, linear: linear)
       return (perToken + work, cachedAtHome + chunk.tokens)
     }
     let pairs = costs.pairs(new: chunk.tokens, cached: chunk.cached)

@@ -96,7 +96,7 @@ extension SimulationState {
       return false
     }
     // Alone it would find a block: it may not borrow while an older giant waits, whose turn it is now.
-    if borrows, isHeldBack(slot) {
+    if borrows, isBarredFromLoans(slot) {
       preempt(slot, .giantWaits(holdingGiant))
       return false
     }

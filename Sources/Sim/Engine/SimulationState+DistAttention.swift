@@ -62,18 +62,18 @@ extension SimulationState {
   /// `distributed`: each host of earlier blocks computes its part, one chunk after the other if several homes ask, and a
   /// busy one pays for it in its next step as well.
   /// `home`: the home computes everything. In both the chunk's hosted keys and values are streamed out.
-  mutating func spreadAttention(_ chunk: PrefillChunk) -> (work: Int128, cachedAtHome: Int) {
+  mutating func spreadAttention(_ chunk: PrefillChunk, owed: Int64, linear: Int64) -> (work: Int128, cachedAtHome: Int) {
     let slot = Int(chunk.slot)
     let i = requests[slot].home
-    let localTokens = requests[slot].localBlocks * blockSize
     let hosted = requests[slot].hostedBlocks
-    let cachedRemote = max(0, chunk.cached - localTokens)
-    let newRemote = max(0, chunk.cached + chunk.tokens - max(chunk.cached, localTokens))
+    let cachedRemote = hostedTokens(of: slot, computed: chunk.cached)
+    let newRemote = hostedTokens(of: slot, computed: chunk.cached + chunk.tokens) - cachedRemote
     let x = Int128(chunk.tokens)
     let rate = Int128(costs.prefillPairRate)
     let distributed = options.prefillAttention == .distributed
     let cachedAtHome = distributed ? chunk.cached - cachedRemote : chunk.cached
-    var longest = rate * (x * Int128(cachedAtHome) + x * (x + 1) / 2)
+    var longest =
+      rate * (x * Int128(cachedAtHome) + x * (x + 1) / 2) + (Int128(owed) + Int128(laneCount) - 1) / Int128(laneCount)
     var loan = requests[slot].firstLoan
     while loan >= 0 {
       let piece = loans[Int(loan)]
@@ -85,7 +85,7 @@ extension SimulationState {
         let work = rate * x * Int128(cached)
         let exchange = Int128(costs.exchange(over: link, queries: chunk.tokens))
         let wait = queue(work, at: piece.host)
-        longest = max(longest, wait + exchange + Int128(costs.prefillFloor) + work)
+        longest = max(longest, max(0, wait - Int128(linear)) + exchange + Int128(costs.prefillFloor) + work)
         touch(piece.host)
         if instances[piece.host].isBusy { instances[piece.host].owed += inRange(Int128(laneCount) * work) }
       }
@@ -96,6 +96,13 @@ extension SimulationState {
       }
     }
     return (longest, cachedAtHome)
+  }
+
+  /// Of the first `computed` tokens of a prompt, those that lie on hosts.
+  private func hostedTokens(of slot: Int, computed: Int) -> Int {
+    let local = requests[slot].localBlocks
+    guard requests[slot].isBalanced else { return max(0, computed - local * blockSize) }
+    return computed - computed * local / (local + requests[slot].hostedBlocks)
   }
 
   /// A host computes the parts of other homes' prompts first come, first served (docs/decisions/0011). Returns how long

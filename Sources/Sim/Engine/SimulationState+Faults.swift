@@ -64,6 +64,7 @@ extension SimulationState {
     for slot in prefilling(on: i) { restart(slot) }
     while instances[i].queue.head >= 0 { leaveQueue(Int(instances[i].queue.head)) }
     setHungry(i, false)
+    setWaitsForTurn(i, false)
     clearBlockedGiant(of: i)
     precondition(
       bookedBlocks[i] == instances[i].withheldBlocks && instances[i].hostedBlocks == 0
@@ -130,6 +131,7 @@ extension SimulationState {
   private mutating func leaveQueue(_ slot: Int) {
     let i = requests[slot].home
     requests.remove(slot, from: &instances[i].queue)
+    noteHead(of: i)
     metrics.waited(from: requests[slot].queuedSince, to: now)
     place(slot)
   }
@@ -215,6 +217,7 @@ extension SimulationState {
       }
       if withdrawn {
         setHungry(i, false)
+        setWaitsForTurn(i, false)
         clearBlockedGiant(of: i)
         touch(i)
       }

@@ -36,9 +36,8 @@ extension SimulationState {
     let i = requests[slot].home
     // Everybody may lend to a giant: as long as nobody has freed a block, who refused it refuses again.
     if instances[i].refusedGiant == requests[slot].id, instances[i].refusedAtFrees == frees { return false }
-    let need = blocks(for: requests[slot].length)
-    let free = usableBlocks - bookedBlocks[i] - (chunked ? growth(of: i, at: instances[i].clock) : 0)
-    let room = min(need, max(0, free - (need > admissibleBlocks ? 0 : watermark)))
+    let need = blocksWithRoomToGrow(slot)
+    let room = min(need, max(0, freeForPrompt(at: i, need: need, watermark: watermark)))
     let least = spreads ? max(1, need - room) : need - room
     let most = spreads ? need - 1 : need - room
     guard least > 0, most >= least else { return false }
@@ -53,6 +52,7 @@ extension SimulationState {
     for piece in pieces {
       addLoan(slot, host: piece.host.index, blocks: piece.blocks.count, reason: "prompt")
     }
+    requests[slot].isBalanced = lending.placement == .balanced
     admit(slot, localBlocks: local)
     return true
   }
@@ -63,7 +63,7 @@ extension SimulationState {
   /// A partial prompt that finds no blocks for its next chunk (`chunked` without `reserve-isl`) takes what is free at
   /// home and borrows all that its rest needs, or nothing.
   mutating func borrowRest(_ slot: Int, free: Int) -> Bool {
-    guard borrows, !isHeldBack(slot) else { return false }
+    guard borrows, !isBarredFromLoans(slot) else { return false }
     let need = blocks(for: requests[slot].length) - requests[slot].localBlocks
     let local = max(0, free)
     guard need > local,
@@ -72,6 +72,7 @@ extension SimulationState {
     for piece in pieces {
       addLoan(slot, host: piece.host.index, blocks: piece.blocks.count, reason: "rest of a prompt")
     }
+    requests[slot].isBalanced = false
     takeAtHome(slot, blocks: local)
     return true
   }
@@ -87,7 +88,7 @@ extension SimulationState {
 
   /// Borrows a chunk of blocks for a decoding request that finds none at home.
   mutating func borrow(for slot: Int) -> Bool {
-    guard borrows, !isHeldBack(slot),
+    guard borrows, !isBarredFromLoans(slot),
       let pieces = askForLoan(slot, blocks: lending.borrowChunk, minimum: 1, isGrowth: true)
     else { return false }
     let wasBorrower = requests[slot].isBorrower
@@ -102,6 +103,10 @@ extension SimulationState {
   }
 
   private mutating func askForLoan(_ slot: Int, blocks: Int, minimum: Int, isGrowth: Bool) -> [LoanPiece]? {
+    lend(loanRequest(slot, blocks: blocks, minimum: minimum, isGrowth: isGrowth))
+  }
+
+  func loanRequest(_ slot: Int, blocks: Int, minimum: Int, isGrowth: Bool) -> LoanRequest {
     var held: [LoanPiece] = []
     var loan = requests[slot].firstLoan
     while loan >= 0 {
@@ -109,10 +114,10 @@ extension SimulationState {
         LoanPiece(host: InstanceID(loans[Int(loan)].host), blocks: KVBlocks(loans[Int(loan)].blocks)))
       loan = loans[Int(loan)].next
     }
-    return lend(
-      LoanRequest(
-        request: requestView(slot), home: InstanceID(requests[slot].home), blocks: KVBlocks(blocks),
-        minimum: KVBlocks(minimum), held: held, isGiant: isGiant(slot), isGrowth: isGrowth))
+    return LoanRequest(
+      request: requestView(slot), home: InstanceID(requests[slot].home), blocks: KVBlocks(blocks),
+      minimum: KVBlocks(minimum), whole: KVBlocks(blocksWithRoomToGrow(slot)), held: held,
+      isGiant: isGiant(slot), isGrowth: isGrowth)
   }
 
   /// Reserves `blocks` blocks of `host` for a request. Hosts are charged from their next step on.
@@ -209,6 +214,7 @@ extension SimulationState {
   /// Instance `i` may lend more than before: those that wait for memory elsewhere look again.
   mutating func spaceFreed(at i: Int) {
     frees += 1
+    if holdingGiant != .max, lending.reserveGiants == .backfill { isOutlookDue = true }
     guard hungryCount > 0 else { return }
     let mayLend = lending.lendWhileQueueing || instances[i].queue.isEmpty
     let most = mostLendable()
@@ -216,7 +222,7 @@ extension SimulationState {
       let head = Int(instances[h].queue.head)
       guard mayLend || isGiant(head) else { continue }
       // What the whole cluster could give is not enough: it would look in vain, and looks again when more is freed.
-      guard leastNeed(head) <= most else { continue }
+      guard passing > 0 || leastNeed(head) <= most else { continue }
       touch(h)
     }
   }
@@ -246,52 +252,55 @@ extension SimulationState {
     return needed > usableBlocks - instances[requests[slot].home].withheldBlocks - watermark
   }
 
-  /// Whether memory is kept free for an older request that is larger than an instance.
-  func isHeldBack(_ slot: Int) -> Bool { requests[slot].id > holdingGiant }
-
-  /// Starts a round of admissions: whether its head is blocked is found out anew. Returns who held back before.
-  mutating func beginAdmission(_ i: Int) -> Int {
-    setHungry(i, false)
-    let before = holdingGiant
-    clearBlockedGiant(of: i)
-    return before
+  /// Blocks that the home of a prompt with hosts has for it: one that has grown into the watermark may take it again.
+  func freeForPrompt(at i: Int, need: Int, watermark: Int) -> Int {
+    usableBlocks - bookedBlocks[i] - (chunked ? growth(of: i, at: instances[i].clock) : 0)
+      - (need > admissibleBlocks ? 0 : watermark)
   }
 
-  /// Ends a round of admissions, or a theft: if less is held back than before, everybody who waits looks again.
-  mutating func endAdmission(_ i: Int, heldBefore: Int) {
-    guard holdingGiant > heldBefore else { return }
-    for j in 0..<instanceCount where j != i && (steals || !instances[j].queue.isEmpty) { touch(j) }
+  /// Blocks of a prompt with hosts and of its first new tokens: else it would be preempted as soon as it is computed. No more
+  /// than the cluster could give it alone.
+  func blocksWithRoomToGrow(_ slot: Int) -> Int {
+    let length = requests[slot].length
+    return max(blocks(for: length), min(blocks(for: length + Self.roomToGrow), admissibleBlocks))
   }
 
-  /// The head of a queue found no memory, neither at home nor elsewhere. It looks again when some is freed; and if
-  /// it is larger than an instance, the oldest such head holds back younger admissions and loans.
-  mutating func waitForSpace(_ slot: Int) {
-    let i = requests[slot].home
-    setHungry(i, true)
-    waitBehindGiant(slot)
+  /// New tokens for which a prompt with hosts finds room when it starts.
+  static var roomToGrow: Int { 16 }
+
+  // MARK: - Preempted again and again
+
+  /// Whether a request has been preempted so often without getting on that it starts only as the oldest.
+  func awaitsTurn(_ slot: Int) -> Bool { borrows && requests[slot].starts > 2 && !isOldest(slot) }
+
+  /// Whether no older request waits or runs: then nobody preempts it.
+  private func isOldest(_ slot: Int) -> Bool {
+    let id = requests[slot].id
+    // A chunk of one that has just ended may still be listed.
+    func isOlder(_ other: Int32) -> Bool {
+      other >= 0 && requests[Int(other)].id < id && requests[Int(other)].phase != .free
+    }
+    for i in 0..<instanceCount {
+      if isOlder(instances[i].queue.head) || isOlder(instances[i].batch.head) || isOlder(instances[i].partial)
+        || instances[i].chunks.contains(where: { isOlder($0.slot) })
+      {
+        return false
+      }
+    }
+    return true
   }
 
-  /// A head that waits, for memory or behind an older giant, is itself in line if it is larger than an instance.
-  mutating func waitBehindGiant(_ slot: Int) {
-    let i = requests[slot].home
-    guard lending.reserveGiants, isGiant(slot) else { return }
-    instances[i].blockedGiant = requests[slot].id
-    refreshHold()
-    decided(.reserve, slot, from: i, to: i, blocks: 0) { "larger than an instance, waiting for memory" }
+  mutating func setWaitsForTurn(_ i: Int, _ waits: Bool) {
+    guard instances[i].waitsForTurn != waits else { return }
+    instances[i].waitsForTurn = waits
+    turnWaiters += waits ? 1 : -1
   }
 
-  mutating func clearBlockedGiant(of i: Int) {
-    guard instances[i].blockedGiant != .max else { return }
-    instances[i].blockedGiant = .max
-    refreshHold()
-  }
-
-  private mutating func refreshHold() {
-    let before = holdingGiant
-    holdingGiant = .max
-    for i in 0..<instanceCount { holdingGiant = min(holdingGiant, instances[i].blockedGiant) }
-    if before == .max, holdingGiant != .max { holdSince = now }
-    if before != .max, holdingGiant == .max { metrics.held += now - holdSince }
+  /// A request of `home` has ended: one that waits elsewhere may be the oldest now. Its home decides anyway.
+  mutating func touchTurnWaiters(besides home: Int) {
+    for i in 0..<instanceCount where i != home && instances[i].waitsForTurn && instances[i].queue.head >= 0 {
+      if isOldest(Int(instances[i].queue.head)) { touch(i) }
+    }
   }
 
   /// The youngest request besides the giant `slot` that holds a block on an instance it borrows from, and whether
@@ -321,19 +330,26 @@ extension SimulationState {
       }
       guard longest >= 0 else { return }
       let slot = Int(instances[longest].queue.head)
+      // One larger than an instance waits for memory anywhere; here it need not wait for its home's prompt as well.
+      let isStuck = borrows && instances[longest].partial >= 0 && isGiant(slot)
       let queued = queuedBlocks(of: i)
       let free = usableBlocks - bookedBlocks[i] - growth(of: i, steps: chunked ? 1 : 0) - queued
-      guard free - blocks(for: requests[slot].length) >= watermark, !isHeldBack(slot) else { return }
+      guard isStuck || free - blocks(for: requests[slot].length) >= watermark,
+        isStuck || !isHeldBack(slot), !awaitsTurn(slot)
+      else { return }
       requests.remove(slot, from: &instances[longest].queue)
+      noteHead(of: longest)
       looksAgain = true
       requests[slot].home = i
       count(-1, at: longest)
       count(1, at: i)
       requests.insert(slot, into: &instances[i].queue)
+      noteHead(of: i)
       let heldBefore = holdingGiant
       clearBlockedGiant(of: longest)
       endAdmission(longest, heldBefore: heldBefore)
       setHungry(longest, false)
+      setWaitsForTurn(longest, false)
       decided(.steal, slot, from: longest, to: i, blocks: 0) { "longest queue" }
       if instances[longest].queue.isEmpty { spaceFreed(at: longest) }
       touch(longest)

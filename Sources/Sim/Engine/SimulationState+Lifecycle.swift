@@ -45,6 +45,7 @@ extension SimulationState {
     requests[slot].phase = .queued
     requests[slot].queuedSince = now
     requests.insert(slot, into: &instances[requests[slot].home].queue)
+    noteHead(of: requests[slot].home)
     if steals { touchThieves(of: requests[slot].home) }
   }
 
@@ -52,6 +53,7 @@ extension SimulationState {
   mutating func dequeue(_ slot: Int) {
     let i = requests[slot].home
     requests.remove(slot, from: &instances[i].queue)
+    noteHead(of: i)
     metrics.waited(from: requests[slot].queuedSince, to: now)
     if instances[i].queue.isEmpty, lending.mode != .off { spaceFreed(at: i) }
     if steals {
@@ -70,6 +72,7 @@ extension SimulationState {
     requests[slot].phase = .prefilling
     requests[slot].stored = takeHits(slot, count: hits.units)
     requests[slot].localBlocks = localBlocks
+    notePassing(slot)
     if requests[slot].firstAdmission < 0 { requests[slot].firstAdmission = now }
     if let cause = requests[slot].lostTo {
       metrics.recomputed(requests[slot].length - requests[slot].stored, after: cause)
@@ -245,6 +248,7 @@ extension SimulationState {
 
   mutating func complete(_ slot: Int) {
     fold(.completed, slot, blocks: requests[slot].hostedBlocks)
+    noteService(slot)
     releaseHosted(slot)
     metrics.completed(
       prompt: requests[slot].prompt, output: requests[slot].output, arrival: requests[slot].arrival,
@@ -274,7 +278,10 @@ extension SimulationState {
           borrowedBlocksPeak: r.borrowedPeak))
     }
     if requests[slot].isRouted { count(-1, at: requests[slot].home) }
+    noteNoLongerPassing(slot)
+    let home = requests[slot].home
     requests.free(slot)
+    if turnWaiters > 0 { touchTurnWaiters(besides: home) }
   }
 
   /// Preempts a request by recompute: its blocks are freed everywhere and it goes back to its queue.
@@ -292,7 +299,11 @@ extension SimulationState {
     ) { reason.text }
     fold(.preempted, slot, blocks: requests[slot].hostedBlocks)
     releaseHosted(slot)
+    noteNoLongerPassing(slot)
     requests[slot].preemptions += 1
+    let made = requests[slot].generated - requests[slot].generatedBefore
+    requests[slot].starts = made < Self.roomToGrow ? requests[slot].starts + 1 : 1
+    requests[slot].generatedBefore = requests[slot].generated
     requests[slot].lostTo = reason.cause
     metrics.preemptions += 1
     if faults.activeCount > 0, !canHold(slot, at: i) { place(slot) } else { enqueue(slot) }
@@ -350,10 +361,11 @@ enum PreemptionReason {
   case yieldsToGiant(Int)
   case othersAreOlder
   case giantWaits(Int)
+  case inTheWay(of: Int)
 
   var cause: RecomputeCause {
     switch self {
-    case .yields, .yieldsToGiant, .othersAreOlder, .giantWaits: .preemption
+    case .yields, .yieldsToGiant, .othersAreOlder, .giantWaits, .inTheWay: .preemption
     case .hostCrashed: .hostCrash
     case .linkLost: .linkLoss
     case .memoryShrunk: .memoryShrink
@@ -368,6 +380,8 @@ enum PreemptionReason {
     case .yields(let id): "yields a block to request \(id)"
     case .yieldsToGiant(let id): "yields a block to request \(id), which is larger than an instance"
     case .othersAreOlder: "found no block, and every other holder is older"
+    case .inTheWay(let id):
+      "gives way to request \(id), which is older and larger than an instance: it started after that one and has not ended in time"
     case .giantWaits(let id):
       "may not borrow while request \(id) waits, which is older and larger than an instance"
     }

@@ -86,6 +86,8 @@ extension SimulationState {
   /// decides in a further pass; as each starts at most one step per instant, the passes end.
   mutating func decide() {
     isFirstPass = true
+    decider = -1
+    if isOutlookDue { renewOutlook() }
     while undecidedCount > 0 {
       decider = -1
       while undecidedCount > 0 {
@@ -97,8 +99,10 @@ extension SimulationState {
         if !instances[i].isBusy, instances[i].isUp { decide(i) }
       }
       isFirstPass = false
+      decider = -1
+      // Decisions have freed memory: those held back may start in this instant.
+      if isOutlookDue { renewOutlook() }
     }
-    decider = -1
   }
 
   mutating func decide(_ i: Int) {

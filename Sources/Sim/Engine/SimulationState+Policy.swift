@@ -14,6 +14,15 @@ extension SimulationState {
 
   private func askForPlan() -> [MoveOrder] { withPlacementMap { policy.plan($0) } }
 
+  /// Which instances may lend to a request larger than an instance, if they have memory.
+  func lenders(to ask: LoanRequest) -> [Bool] {
+    withClusterView { view in
+      (0..<instanceCount).map {
+        instances[$0].isUp && reaches(ask.home.index, $0) && policy.lends(InstanceID($0), to: ask, view)
+      }
+    }
+  }
+
   // MARK: - Routes
 
   /// The instance that a request is to be queued at.

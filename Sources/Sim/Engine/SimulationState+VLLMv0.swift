@@ -2,17 +2,21 @@
 extension SimulationState {
   mutating func decideVLLMv0(_ i: Int) {
     if instances[i].partial >= 0 {
-      continuePartial(i)
-      return
+      // Between the chunks of a prompt with hosts the batch decodes.
+      if instances[i].batch.isEmpty || instances[i].run.decodes {
+        continuePartial(i)
+        return
+      }
+    } else {
+      if packPrompts(i) { return }
+      guard !instances[i].batch.isEmpty else { return }
     }
-    if packPrompts(i) { return }
-    guard !instances[i].batch.isEmpty else { return }
     let yielded = prepareDecode(i)
     if instances[i].batch.isEmpty {
       // Everybody yielded: what was freed may admit the head again.
-      _ = packPrompts(i)
+      if instances[i].partial >= 0 { continuePartial(i) } else { _ = packPrompts(i) }
     } else {
-      startDecode(i, queueChanged: yielded)
+      startDecode(i, queueChanged: yielded || instances[i].partial >= 0)
     }
   }
 
@@ -60,6 +64,11 @@ extension SimulationState {
         waitBehindGiant(slot)
         break
       }
+      guard !awaitsTurn(slot) else {
+        setWaitsForTurn(i, true)
+        waitBehindGiant(slot)
+        break
+      }
       let hits = prefixHits(slot)
       let new = length - hits.units * prefixUnit
       if new > options.maxNumBatchedTokens, packed > 0 { break }
@@ -82,12 +91,14 @@ extension SimulationState {
         instances[i].chunks.append(PrefillChunk(slot: Int32(slot), tokens: new, cached: length - new))
         packed += 1
         tokens += new
-        if new > options.maxNumBatchedTokens { break }
         continue
       }
       // A prompt that needs hosts is prefilled alone.
       guard borrows, packed == 0 else { break }
-      if borrowPrompt(slot, watermark: watermark) {
+      if borrowPrompt(slot, watermark: watermark)
+        || makeWay(for: slot, watermark: watermark)
+          && borrowPrompt(slot, watermark: watermark, spreads: isSpread(slot))
+      {
         instances[i].partial = Int32(slot)
         continuePartial(i)
         return true

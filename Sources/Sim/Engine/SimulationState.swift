@@ -101,11 +101,20 @@ struct SimulationState: ~Copyable {
   var frontEnd = AgeList()
 
   var hungryCount = 0
+  /// Instances whose head waits until it is the oldest.
+  var turnWaiters = 0
   /// Times that memory was freed, or a queue emptied, anywhere.
   var frees = 0
   /// The oldest blocked head that is larger than an instance (its id): younger requests are held back for it.
   var holdingGiant = Int.max
   var holdSince: Int64 = 0
+  /// What is expected of it, due to be reckoned anew after memory was freed; the times of requests that have ended, by class of
+  /// length; requests started so far, and those running that started past it.
+  var outlook = Outlook()
+  var isOutlookDue = false
+  var services = ContiguousArray(repeating: (sum: Int128(0), count: 0), count: Int.bitWidth)
+  var admissions = 0
+  var passing = 0
 
   /// The run ends with an error after this instant: with `failure`, or else because a time has left the range of the clock.
   /// A flag of its own: the functions that set it are in the loop, where a call costs registers even if it is never made.

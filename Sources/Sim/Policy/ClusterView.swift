@@ -35,6 +35,9 @@ public struct ClusterView: ~Copyable {
   /// Blocks not in use, exact at this instant.
   public func free(_ i: InstanceID) -> KVBlocks { KVBlocks(state.pointee.freeBlocks(of: at(i))) }
 
+  /// Blocks that an instance may lend: those free above its watermark; less than none if growth has used some of it.
+  public func lendable(_ i: InstanceID) -> Int { free(i).count - watermark.count }
+
   /// Free blocks less those that the prompts in the queue will take; negative when they are more. O(queue).
   public func freeAfterQueue(_ i: InstanceID) -> Int {
     var free = state.pointee.freeBlocks(of: at(i))
@@ -74,6 +77,12 @@ public struct ClusterView: ~Copyable {
     state.pointee.configuration.topology.sameNode(at(a), at(b))
   }
 
+  /// Whether the attention to `tokens` tokens of a prompt takes `host` as long as what is sent for it, chunk by chunk: if not, the
+  /// home had better keep them.
+  public func isWorthSending(_ tokens: Int, from home: InstanceID, to host: InstanceID) -> Bool {
+    state.pointee.isWorthSending(tokens, from: at(home), to: at(host))
+  }
+
   /// Whether one more borrowing request of `home` could use the link to `host` without its home waiting: query,
   /// partial result and the new token's keys and values, over the link, fit the home's own non-attention work.
   public func linkFits(from home: InstanceID, to host: InstanceID) -> Bool {
@@ -101,6 +110,13 @@ extension SimulationState {
     return RequestView(
       id: RequestID(r.id), arrival: SimTime(picoseconds: r.arrival), prompt: Tokens(r.prompt),
       generated: Tokens(r.generated + steps))
+  }
+
+  /// Of a chunk of the whole budget, halfway through the prompt.
+  func isWorthSending(_ tokens: Int, from home: Int, to host: Int) -> Bool {
+    let chunk = options.maxNumBatchedTokens
+    let sent = costs.exchange(over: exchangeLink(home, host), queries: chunk) + costs.prefillFloor
+    return Int128(costs.prefillPairRate) * Int128(chunk) * Int128(tokens) >= 2 * Int128(sent)
   }
 
   /// semantics.md 22: the overlap limit on a link.

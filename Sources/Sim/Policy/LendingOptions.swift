@@ -20,10 +20,22 @@ public enum Coupling: String, Sendable, CaseIterable {
 
 /// How a prompt that needs hosts is placed over them (semantics.md 23).
 public enum PlacementStyle: String, Sendable, CaseIterable {
-  /// In proportion to the creditors' free memory.
-  case spread
-  /// Filling the creditors one after another.
+  /// Evenly, each token as it is computed, so that home and hosts have like parts of every chunk's attention.
+  case balanced
+  /// The home is filled first, and the rest lies on the creditors in proportion to their free memory.
+  case homeFirst = "home-first"
+  /// The home is filled first, and then the creditors one after another.
   case pack
+}
+
+/// What a request larger than an instance that waits for memory means for those that came after it.
+public enum GiantReservation: String, Sendable, CaseIterable {
+  /// They start if they are not expected to delay it, and give way if they do.
+  case backfill
+  /// None starts, anywhere, until it has started.
+  case hold
+  /// Nothing.
+  case none
 }
 
 /// The options of lending; defaults from semantics.md ("Defaults").
@@ -41,9 +53,9 @@ public struct LendingOptions: Hashable, Sendable {
   public var moveTokensPerStep = 16
   /// An instance with waiting requests lends too.
   public var lendWhileQueueing = false
-  /// The oldest request larger than an instance holds back younger admissions until its memory is free.
-  public var reserveGiants = true
-  public var placement = PlacementStyle.spread
+  /// What the oldest request larger than an instance that waits for memory means for younger ones.
+  public var reserveGiants = GiantReservation.backfill
+  public var placement = PlacementStyle.balanced
   public var coupling = Coupling.paper
   /// The least gain of a planned move, in thousandths of the pair's throughput.
   public var minGainPermille = 10

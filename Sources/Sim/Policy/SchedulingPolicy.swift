@@ -34,6 +34,11 @@ public protocol SchedulingPolicy: AnyObject {
   /// lend to giants only.
   func lend(_ ask: LoanRequest, _ cluster: borrowing ClusterView) -> [LoanPiece]?
 
+  /// Whether an instance would lend to a request larger than an instance if it had the memory: then what younger requests hold
+  /// there that have started since `ask.request` waits as head of its queue is taken back for it, once all such memory
+  /// suffices (`GiantReservation.backfill`).
+  func lends(_ host: InstanceID, to ask: LoanRequest, _ cluster: borrowing ClusterView) -> Bool
+
   /// The moves to make now, from the gManager's map: from a home to a host, or from a host home. Called once a period, if
   /// the mode of `lending` plans.
   func plan(_ map: borrowing PlacementMap) -> [MoveOrder]
@@ -46,6 +51,7 @@ extension SchedulingPolicy {
   public var lending: LendingOptions { LendingOptions() }
   public var steals: Bool { false }
   public func lend(_ ask: LoanRequest, _ cluster: borrowing ClusterView) -> [LoanPiece]? { nil }
+  public func lends(_ host: InstanceID, to ask: LoanRequest, _ cluster: borrowing ClusterView) -> Bool { true }
   public func plan(_ map: borrowing PlacementMap) -> [MoveOrder] { [] }
   public func forgetPlans() {}
 }
@@ -67,6 +73,8 @@ public struct LoanRequest: Sendable {
   /// Where the two differ for a prompt, its home takes the rest (`LendingOptions.spreadFrom`).
   public let blocks: KVBlocks
   public let minimum: KVBlocks
+  /// All that a prompt takes: its blocks and those of its first new tokens.
+  public let whole: KVBlocks
   /// Blocks that the request has on other instances already, by ascending host.
   public let held: [LoanPiece]
   /// The request is larger than one instance.

@@ -1,0 +1,132 @@
+import Sim
+
+/// Who may lend to a request, and how a loan is shared out over them: what the policies that lend have in common.
+struct Creditors {
+  /// Blocks that each can lend: those of the home's node, and of others; by ascending id.
+  private(set) var near: [LoanPiece] = []
+  private(set) var far: [LoanPiece] = []
+  /// Those that compute a long prompt of their own.
+  private var busy: Set<InstanceID> = []
+
+  /// A creditor has no queue of its own, is less used than u_thr, and its link keeps up; to a request larger than an instance
+  /// everybody lends that it can reach.
+  init(for ask: LoanRequest, _ lending: LendingOptions, _ cluster: borrowing ClusterView) {
+    for index in 0..<cluster.count {
+      let host = InstanceID(index)
+      let lendable = cluster.lendable(host)
+      guard host != ask.home, lendable > 0, cluster.reaches(ask.home, host),
+        ask.isGiant || Self.mayLend(host, to: ask.home, lending, cluster)
+      else { continue }
+      if cluster.promptTokens(host) >= lending.spreadFrom { busy.insert(host) }
+      let offer = LoanPiece(host: host, blocks: KVBlocks(lendable))
+      if cluster.sameNode(ask.home, host) { near.append(offer) } else { far.append(offer) }
+    }
+  }
+
+  private static func mayLend(
+    _ host: InstanceID, to home: InstanceID, _ lending: LendingOptions, _ cluster: borrowing ClusterView
+  ) -> Bool {
+    let used = cluster.blocksPerInstance.count - cluster.free(host).count
+    return (lending.lendWhileQueueing || cluster.queued(host) == 0)
+      && used * 100 < lending.creditorUtilisationPercent * cluster.blocksPerInstance.count
+      && cluster.linkFits(from: home, to: host)
+  }
+
+  // MARK: - For a request that decodes
+
+  /// One chunk from one host, near if there is any: the one that has most of the request, else the freest, ties to the lowest.
+  func forGrowth(_ ask: LoanRequest) -> [LoanPiece]? {
+    func held(_ host: InstanceID) -> Int { ask.held.first { $0.host == host }?.blocks.count ?? 0 }
+    let best = (near.isEmpty ? far : near).min {
+      (-held($0.host), -$0.blocks.count, $0.host.index) < (-held($1.host), -$1.blocks.count, $1.host.index)
+    }
+    return best.map { [LoanPiece(host: $0.host, blocks: min($0.blocks, ask.blocks))] }
+  }
+
+  // MARK: - For a prompt
+
+  /// Equal parts for the home and for hosts of its own node, as many as have a part of at least `leastPart` tokens that is worth
+  /// its messages, and at least what the home lacks. From other nodes comes only what the own one lacks.
+  ///
+  /// Hosts that compute a long prompt of their own are left out as long as the others have what the home lacks.
+  func balanced(_ ask: LoanRequest, leastPart: Int, _ cluster: borrowing ClusterView) -> [LoanPiece]? {
+    let lacking = ask.minimum.count
+    guard Self.total(near) + Self.total(far) >= lacking else { return nil }
+    guard ask.blocks > ask.minimum else {
+      let fromNear = min(lacking, Self.total(near))
+      return Self.evenly(fromNear, over: near) + Self.evenly(lacking - fromNear, over: far)
+    }
+    // It is offered more than it lacks: the home keeps a part.
+    let all = ask.blocks.count + 1
+    var hosts = near
+    hosts.sort {
+      (busy.contains($0.host) ? 1 : 0, -$0.blocks.count, $0.host.index)
+        < (busy.contains($1.host) ? 1 : 0, -$1.blocks.count, $1.host.index)
+    }
+    while let last = hosts.last, Self.total(hosts.dropLast()) >= lacking {
+      let part = all / (hosts.count + 1) * cluster.blockSize
+      guard
+        busy.contains(last.host) || part < leastPart || !cluster.isWorthSending(part, from: ask.home, to: last.host)
+      else { break }
+      hosts.removeLast()
+    }
+    let wanted = max(lacking, all - all / (hosts.count + 1))
+    let fromNear = min(wanted, Self.total(hosts))
+    let pieces = Self.evenly(fromNear, over: hosts) + Self.evenly(max(0, lacking - fromNear), over: far)
+    return pieces.isEmpty ? nil : pieces
+  }
+
+  /// All that is asked for, the own node first: in proportion to what each can lend, or filling one after another.
+  func homeFirst(_ ask: LoanRequest, packs: Bool) -> [LoanPiece]? {
+    guard Self.total(near) + Self.total(far) >= ask.blocks.count else { return nil }
+    let fromNear = min(ask.blocks.count, Self.total(near))
+    let place = packs ? Self.oneAfterAnother : Self.inProportion
+    return place(fromNear, near) + place(ask.blocks.count - fromNear, far)
+  }
+
+  static func total(_ offers: some Sequence<LoanPiece>) -> Int { offers.reduce(0) { $0 + $1.blocks.count } }
+
+  /// Equal shares, as far as each has room: the least roomy first, so that what it cannot take is shared by the others.
+  private static func evenly(_ wanted: Int, over offers: [LoanPiece]) -> [LoanPiece] {
+    var left = wanted
+    var pieces: [LoanPiece] = []
+    let ordered = offers.sorted { ($0.blocks.count, $0.host.index) < ($1.blocks.count, $1.host.index) }
+    for (index, offer) in ordered.enumerated() where left > 0 {
+      let others = ordered.count - index
+      let share = min(offer.blocks.count, (left + others - 1) / others)
+      pieces.append(LoanPiece(host: offer.host, blocks: KVBlocks(share)))
+      left -= share
+    }
+    return pieces
+  }
+
+  /// By largest remainder, ties to the lowest host.
+  private static func inProportion(_ wanted: Int, _ offers: [LoanPiece]) -> [LoanPiece] {
+    guard wanted > 0 else { return [] }
+    let total = total(offers)
+    var shares = offers.map { wanted * $0.blocks.count / total }
+    let rest = wanted - shares.reduce(0, +)
+    let byRemainder = offers.indices.sorted {
+      let a = wanted * offers[$0].blocks.count % total
+      let b = wanted * offers[$1].blocks.count % total
+      return a != b ? a > b : $0 < $1
+    }
+    for index in byRemainder.prefix(rest) { shares[index] += 1 }
+    return zip(offers, shares).compactMap { offer, share in
+      share > 0 ? LoanPiece(host: offer.host, blocks: KVBlocks(share)) : nil
+    }
+  }
+
+  /// The freest first, ties to the lowest host.
+  private static func oneAfterAnother(_ wanted: Int, _ offers: [LoanPiece]) -> [LoanPiece] {
+    var left = wanted
+    var pieces: [LoanPiece] = []
+    let freest = offers.sorted { (-$0.blocks.count, $0.host.index) < (-$1.blocks.count, $1.host.index) }
+    for offer in freest where left > 0 {
+      let taken = min(left, offer.blocks.count)
+      pieces.append(LoanPiece(host: offer.host, blocks: KVBlocks(taken)))
+      left -= taken
+    }
+    return pieces
+  }
+}

@@ -1,0 +1,258 @@
+/// What is kept for a request larger than an instance that waits for memory (docs/decisions/0014).
+extension SimulationState {
+  // MARK: - Who waits, and who is held back
+
+  /// Whether a request may not start because an older one that is larger than an instance waits for memory.
+  func isHeldBack(_ slot: Int) -> Bool {
+    guard requests[slot].id > holdingGiant else { return false }
+    return lending.reserveGiants == .hold || !mayBackfill(slot)
+  }
+
+  /// Whether a running request may not borrow for the same reason.
+  func isBarredFromLoans(_ slot: Int) -> Bool {
+    lending.reserveGiants == .hold && requests[slot].id > holdingGiant
+  }
+
+  /// Starts a round of admissions: whether its head is blocked is found out anew. Returns who held back before.
+  mutating func beginAdmission(_ i: Int) -> Int {
+    setHungry(i, false)
+    setWaitsForTurn(i, false)
+    let before = holdingGiant
+    clearBlockedGiant(of: i)
+    return before
+  }
+
+  /// Ends a round of admissions, or a theft: if less is held back than before, everybody who waits looks again.
+  mutating func endAdmission(_ i: Int, heldBefore: Int) {
+    guard holdingGiant > heldBefore else { return }
+    for j in 0..<instanceCount where j != i && (steals || !instances[j].queue.isEmpty) { touch(j) }
+  }
+
+  /// The head of a queue found no memory, neither at home nor elsewhere. It looks again when some is freed; and if
+  /// it is larger than an instance, the oldest such head holds back younger admissions and loans.
+  mutating func waitForSpace(_ slot: Int) {
+    let i = requests[slot].home
+    setHungry(i, true)
+    waitBehindGiant(slot)
+  }
+
+  /// A head that waits, for memory or behind an older giant, is itself in line if it is larger than an instance.
+  mutating func waitBehindGiant(_ slot: Int) {
+    let i = requests[slot].home
+    guard lending.reserveGiants != .none, isGiant(slot) else { return }
+    instances[i].blockedGiant = requests[slot].id
+    refreshHold()
+    decided(.reserve, slot, from: i, to: i, blocks: 0) { "larger than an instance, waiting for memory" }
+  }
+
+  mutating func clearBlockedGiant(of i: Int) {
+    guard instances[i].blockedGiant != .max else { return }
+    instances[i].blockedGiant = .max
+    refreshHold()
+  }
+
+  private mutating func refreshHold() {
+    let before = holdingGiant
+    holdingGiant = .max
+    for i in 0..<instanceCount { holdingGiant = min(holdingGiant, instances[i].blockedGiant) }
+    if before == .max, holdingGiant != .max { holdSince = now }
+    if before != .max, holdingGiant == .max { metrics.held += now - holdSince }
+    // Its home finds out anew in each of its rounds whether it is blocked: the same one keeps its reservation.
+    if holdingGiant != .max, holdingGiant != outlook.giant, lending.reserveGiants == .backfill { lookAhead() }
+  }
+
+  /// The head of the queue of `i` may be another one: requests that start from now on start after it became the head.
+  mutating func noteHead(of i: Int) {
+    guard borrows else { return }
+    let head = instances[i].queue.head
+    let id = head < 0 ? -1 : requests[Int(head)].id
+    guard instances[i].headID != id else { return }
+    instances[i].headID = id
+    instances[i].headSince = admissions
+  }
+
+  // MARK: - Backfilling
+
+  /// What is expected of the oldest that waits: when it starts, and what it will not need then.
+  struct Outlook {
+    var giant = Int.max
+    /// `.max`: nobody knows.
+    var start: Int64 = 0
+    var spareBlocks = 0
+  }
+
+  /// Whether a younger request may start although an older one waits: it is expected to have ended when that one starts, or
+  /// takes only what that one will not need, or nobody knows; and it has not been in the way before.
+  private func mayBackfill(_ slot: Int) -> Bool {
+    guard !requests[slot].gaveWay else { return false }
+    return endsInTime(slot) || blocks(for: requests[slot].length) <= outlook.spareBlocks
+  }
+
+  private func endsInTime(_ slot: Int) -> Bool {
+    if outlook.start == .max { return true }
+    guard let service = serviceTime(prompt: requests[slot].prompt) else { return false }
+    let (end, isBeyond) = now.addingReportingOverflow(service)
+    return !isBeyond && end <= outlook.start
+  }
+
+  /// A request that starts while an older one waits.
+  mutating func notePassing(_ slot: Int) {
+    admissions += 1
+    requests[slot].admission = admissions
+    requests[slot].admitted = now
+    guard lending.reserveGiants == .backfill, requests[slot].id > holdingGiant else { return }
+    requests[slot].passes = true
+    passing += 1
+    if !endsInTime(slot) { outlook.spareBlocks -= blocks(for: requests[slot].length) }
+  }
+
+  /// It has ended, or has lost its blocks.
+  mutating func noteNoLongerPassing(_ slot: Int) {
+    guard requests[slot].passes else { return }
+    requests[slot].passes = false
+    passing -= 1
+  }
+
+  // MARK: - How long requests take
+
+  /// A request has ended: its class has one more from which the times of others are expected. Classes are powers of two of the
+  /// prompt.
+  mutating func noteService(_ slot: Int) {
+    guard lending.reserveGiants == .backfill, borrows else { return }
+    let k = Self.lengthClass(prompt: requests[slot].prompt)
+    services[k].count += 1
+    services[k].sum += Int128(now - requests[slot].admitted)
+  }
+
+  private static func lengthClass(prompt: Int) -> Int { Int.bitWidth - 1 - max(1, prompt).leadingZeroBitCount }
+
+  /// How long a request is expected to run from its start: the mean of those of its class that have ended, or of the nearest class
+  /// of shorter ones, doubled for every class between; `nil` if there are none.
+  private func serviceTime(prompt: Int) -> Int64? {
+    let own = Self.lengthClass(prompt: prompt)
+    for k in stride(from: own, through: 0, by: -1) where services[k].count > 0 {
+      let mean = max(1, services[k].sum / Int128(services[k].count))
+      return Int64(exactly: mean << Int128(own - k))
+    }
+    return nil
+  }
+
+  /// When a running request is expected to end: after its expected time, or after another such time if it has outlived that.
+  private func expectedEnd(_ slot: Int) -> Int64 {
+    guard let service = serviceTime(prompt: requests[slot].prompt) else { return .max }
+    let times = (now - requests[slot].admitted) / service + 1
+    let (span, overflows) = service.multipliedReportingOverflow(by: times)
+    let (end, isBeyond) = requests[slot].admitted.addingReportingOverflow(span)
+    return overflows || isBeyond ? .max : end
+  }
+
+  // MARK: - The reservation
+
+  /// Memory has been freed in this instant: what is expected of the one that waits is reckoned anew, and those held back for
+  /// it look again.
+  mutating func renewOutlook() {
+    isOutlookDue = false
+    guard holdingGiant != .max else { return }
+    lookAhead()
+    for i in 0..<instanceCount {
+      let head = instances[i].queue.head
+      if head >= 0, requests[Int(head)].id > holdingGiant { touch(i) }
+    }
+  }
+
+  private mutating func lookAhead() {
+    outlook = Outlook(giant: holdingGiant, start: .max)
+    guard let i = (0..<instanceCount).first(where: { instances[$0].blockedGiant == holdingGiant }) else { return }
+    let giant = Int(instances[i].queue.head)
+    let need = blocksWithRoomToGrow(giant)
+    var free = 0
+    for h in 0..<instanceCount where instances[h].isUp { free += max(0, freeBlocks(of: h) - watermark) }
+    var ends: [(at: Int64, id: Int, blocks: Int)] = []
+    forEachRunning { slot, blocks in
+      if isInTheWay(slot, of: giant) {
+        free += blocks
+      } else {
+        ends.append((expectedEnd(slot), requests[slot].id, blocks))
+      }
+    }
+    ends.sort { ($0.at, $0.id) < ($1.at, $1.id) }
+    outlook.start = now
+    for end in ends where free < need {
+      free += end.blocks
+      outlook.start = end.at
+    }
+    if free < need { outlook.start = .max }
+    outlook.spareBlocks = max(0, free - need)
+  }
+
+  /// Calls `body` with every request that holds blocks, and how many it holds everywhere.
+  private func forEachRunning(_ body: (_ slot: Int, _ blocks: Int) -> Void) {
+    for i in 0..<instanceCount {
+      let steps = progress(of: i).started
+      var slot = instances[i].batch.head
+      while slot >= 0 {
+        let s = Int(slot)
+        body(s, localBlocks(of: s, steps: steps) + requests[s].hostedBlocks)
+        slot = requests[s].next
+      }
+      let partial = Int(instances[i].partial)
+      if partial >= 0 { body(partial, requests[partial].localBlocks + requests[partial].hostedBlocks) }
+      for chunk in instances[i].chunks where chunk.slot >= 0 && Int(chunk.slot) != partial {
+        let s = Int(chunk.slot)
+        body(s, requests[s].localBlocks + requests[s].hostedBlocks)
+      }
+    }
+  }
+
+  /// Whether a running request is younger than the head `giant` and has started since that became the head.
+  private func isInTheWay(_ slot: Int, of giant: Int) -> Bool {
+    requests[slot].id > requests[giant].id
+      && requests[slot].admission > instances[requests[giant].home].headSince
+  }
+
+  // MARK: - Making way
+
+  /// Takes back what younger requests hold that have started since `giant` became the head of its queue, the youngest first, if
+  /// with that there is memory for it. Returns whether anybody gave way.
+  mutating func makeWay(for giant: Int, watermark kept: Int) -> Bool {
+    guard lending.reserveGiants == .backfill, passing > 0, isGiant(giant) else { return false }
+    let need = blocksWithRoomToGrow(giant)
+    let home = requests[giant].home
+    let lenders = lenders(to: loanRequest(giant, blocks: need, minimum: 1, isGrowth: false))
+    var inTheWay: [Int] = []
+    forEachRunning { slot, _ in if isInTheWay(slot, of: giant) { inTheWay.append(slot) } }
+    inTheWay.sort { requests[$0].id > requests[$1].id }
+    let held = blocks(of: inTheWay)
+    func room(with more: [Int]) -> Int {
+      lenders.indices.reduce(0) { sum, h in
+        guard h == home || lenders[h] else { return sum }
+        let free = h == home ? freeForPrompt(at: h, need: need, watermark: kept) : freeBlocks(of: h) - watermark
+        return sum + max(0, free + more[h])
+      }
+    }
+    guard room(with: held) >= need else { return false }
+    let none = Array(repeating: 0, count: instanceCount)
+    for slot in inTheWay where room(with: none) < need {
+      requests[slot].gaveWay = true
+      preempt(slot, .inTheWay(of: requests[giant].id))
+    }
+    return true
+  }
+
+  /// What some running requests hold, by instance.
+  private func blocks(of slots: [Int]) -> [Int] {
+    var held = Array(repeating: 0, count: instanceCount)
+    for slot in slots {
+      let home = requests[slot].home
+      held[home] +=
+        requests[slot].phase == .decoding
+        ? localBlocks(of: slot, steps: progress(of: home).started) : requests[slot].localBlocks
+      var loan = requests[slot].firstLoan
+      while loan >= 0 {
+        held[loans[Int(loan)].host] += loans[Int(loan)].blocks
+        loan = loans[Int(loan)].next
+      }
+    }
+    return held
+  }
+}
