@@ -25,7 +25,7 @@ public final class DebtorCreditor: SchedulingPolicy {
 
   /// - Parameter shareFrom: the fewest tokens of a spread prompt that a host is given.
   public init(
-    router: Router, lending: LendingOptions, steals: Bool = true, shareFrom: Int = 8192
+    router: Router, lending: LendingOptions, steals: Bool = false, shareFrom: Int = 8192
   ) {
     self.shareFrom = shareFrom
     self.router = router

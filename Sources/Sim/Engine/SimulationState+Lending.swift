@@ -64,7 +64,7 @@ extension SimulationState {
   /// home and borrows all that its rest needs, or nothing.
   mutating func borrowRest(_ slot: Int, free: Int) -> Bool {
     guard borrows, !isBarredFromLoans(slot) else { return false }
-    let need = blocks(for: requests[slot].length) - requests[slot].localBlocks
+    let need = blocksWithRoomToGrow(slot) - requests[slot].localBlocks
     let local = max(0, free)
     guard need > local,
       let pieces = askForLoan(slot, blocks: need - local, minimum: need - local, isGrowth: false)
