@@ -37,7 +37,9 @@ extension SimulationState {
     // Everybody may lend to a giant: as long as nobody has freed a block, who refused it refuses again.
     if instances[i].refusedGiant == requests[slot].id, instances[i].refusedAtFrees == frees { return false }
     let need = blocksWithRoomToGrow(slot)
-    let room = min(need, max(0, freeForPrompt(at: i, need: need, watermark: watermark)))
+    // Its last tokens lie on hosts, where it grows.
+    let room = min(
+      requests[slot].length / blockSize, max(0, freeForPrompt(at: i, need: need, watermark: watermark)))
     let least = spreads ? max(1, need - room) : need - room
     let most = spreads ? need - 1 : need - room
     guard least > 0, most >= least else { return false }
@@ -58,14 +60,16 @@ extension SimulationState {
   }
 
   /// Whether a prompt is offered to hosts although its home could hold it.
-  func isSpread(_ slot: Int) -> Bool { borrows && requests[slot].length >= lending.spreadFrom }
+  func isSpread(_ slot: Int) -> Bool {
+    borrows && lending.placement == .balanced && requests[slot].length >= lending.spreadFrom
+  }
 
   /// A partial prompt that finds no blocks for its next chunk (`chunked` without `reserve-isl`) takes what is free at
   /// home and borrows all that its rest needs, or nothing.
   mutating func borrowRest(_ slot: Int, free: Int) -> Bool {
     guard borrows, !isBarredFromLoans(slot) else { return false }
     let need = blocksWithRoomToGrow(slot) - requests[slot].localBlocks
-    let local = max(0, free)
+    let local = max(0, min(free, requests[slot].length / blockSize - requests[slot].localBlocks))
     guard need > local,
       let pieces = askForLoan(slot, blocks: need - local, minimum: need - local, isGrowth: false)
     else { return false }
