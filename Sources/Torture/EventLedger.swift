@@ -104,6 +104,12 @@ public final class EventLedger: RunObserver {
 
   private func blocks(_ tokens: Int) -> Int { (tokens + blockSize - 1) / blockSize }
 
+  /// Blocks of a prompt with hosts: its own and those of its first 16 new tokens, as far as the cluster has so many.
+  private func blocksWithRoomToGrow(_ length: Int) -> Int {
+    let limits = BlockLimits(blocks: configuration.blocksPerInstance, engine: configuration.engine)
+    return max(blocks(length), min(blocks(length + 16), limits.admissible * instances.count))
+  }
+
   /// The records of a new instant begin: those of the last one must have left every instance within its memory.
   private func enter(_ now: SimTime) {
     check(now >= time, "time goes forward", "then \(now.picoseconds) ps")
@@ -171,7 +177,7 @@ public final class EventLedger: RunObserver {
     let length = asked[id].prompt + requests[id].generated
     instances[home].prefilling -= 1
     instances[home].own -= sharesNothing ? requests[id].admitted : 0
-    let local = blocks(length) - requests[id].lent
+    let local = (requests[id].lent > 0 ? blocksWithRoomToGrow(length) : blocks(length)) - requests[id].lent
     requests[id].atHome = min(length, local * blockSize)
     requests[id].onHosts = length - requests[id].atHome
     requests[id].generated += 1

@@ -41,8 +41,8 @@ extension SimulationState {
     let room = min(
       requests[slot].length / blockSize, max(0, freeForPrompt(at: i, need: need, watermark: watermark)))
     let least = spreads ? max(1, need - room) : need - room
-    let most = spreads ? need - 1 : need - room
-    guard least > 0, most >= least else { return false }
+    let most = spreads ? max(least, need - 1) : need - room
+    guard least > 0 else { return false }
     guard let pieces = askForLoan(slot, blocks: most, minimum: least, isGrowth: false) else {
       if isGiant(slot) {
         instances[i].refusedGiant = requests[slot].id
@@ -226,7 +226,8 @@ extension SimulationState {
       let head = Int(instances[h].queue.head)
       guard mayLend || isGiant(head) else { continue }
       // What the whole cluster could give is not enough: it would look in vain, and looks again when more is freed.
-      guard passing > 0 || leastNeed(head) <= most else { continue }
+      // Unless some of it may be taken back; who is a giant changes with faults.
+      guard passing > 0 || faults.activeCount > 0 || leastNeed(head) <= most else { continue }
       touch(h)
     }
   }

@@ -24,6 +24,7 @@ extension SimulationState {
 
   /// Ends a round of admissions, or a theft: if less is held back than before, everybody who waits looks again.
   mutating func endAdmission(_ i: Int, heldBefore: Int) {
+    lookAheadForAnother()
     guard holdingGiant > heldBefore else { return }
     for j in 0..<instanceCount where j != i && (steals || !instances[j].queue.isEmpty) { touch(j) }
   }
@@ -42,6 +43,7 @@ extension SimulationState {
     guard lending.reserveGiants != .none, isGiant(slot) else { return }
     instances[i].blockedGiant = requests[slot].id
     refreshHold()
+    lookAheadForAnother()
     decided(.reserve, slot, from: i, to: i, blocks: 0) { "larger than an instance, waiting for memory" }
   }
 
@@ -57,8 +59,6 @@ extension SimulationState {
     for i in 0..<instanceCount { holdingGiant = min(holdingGiant, instances[i].blockedGiant) }
     if before == .max, holdingGiant != .max { holdSince = now }
     if before != .max, holdingGiant == .max { metrics.held += now - holdSince }
-    // Its home finds out anew in each of its rounds whether it is blocked: the same one keeps its reservation.
-    if holdingGiant != .max, holdingGiant != outlook.giant, lending.reserveGiants == .backfill { lookAhead() }
   }
 
   /// The head of the queue of `i` may be another one: requests that start from now on start after it became the head.
@@ -69,6 +69,11 @@ extension SimulationState {
     guard instances[i].headID != id else { return }
     instances[i].headID = id
     instances[i].headSince = admissions
+    let giant = head >= 0 && lending.reserveGiants == .backfill && isGiant(Int(head)) ? id : .max
+    guard instances[i].giantHead != giant else { return }
+    instances[i].giantHead = giant
+    oldestGiantHead = .max
+    for j in 0..<instanceCount { oldestGiantHead = min(oldestGiantHead, instances[j].giantHead) }
   }
 
   // MARK: - Backfilling
@@ -95,15 +100,22 @@ extension SimulationState {
     return !isBeyond && end <= outlook.start
   }
 
-  /// A request that starts while an older one waits.
+  /// A request starts, perhaps while an older one waits.
   mutating func notePassing(_ slot: Int) {
     admissions += 1
     requests[slot].admission = admissions
     requests[slot].admitted = now
-    guard lending.reserveGiants == .backfill, requests[slot].id > holdingGiant else { return }
-    requests[slot].passes = true
-    passing += 1
-    if !endsInTime(slot) { outlook.spareBlocks -= blocks(for: requests[slot].length) }
+    guard lending.reserveGiants == .backfill else { return }
+    if requests[slot].id == outlook.giant {
+      outlook.giant = .max
+      lookAheadForAnother()
+    }
+    if requests[slot].id > oldestGiantHead {
+      requests[slot].passes = true
+      passing += 1
+    }
+    guard requests[slot].id > holdingGiant, !endsInTime(slot) else { return }
+    outlook.spareBlocks -= blocks(for: requests[slot].length)
   }
 
   /// It has ended, or has lost its blocks.
@@ -160,6 +172,13 @@ extension SimulationState {
     }
   }
 
+  /// Another one is the oldest that waits. Its home finds out in each of its rounds whether it is blocked: that alone does not
+  /// make it another.
+  private mutating func lookAheadForAnother() {
+    guard lending.reserveGiants == .backfill, holdingGiant != .max, holdingGiant != outlook.giant else { return }
+    lookAhead()
+  }
+
   private mutating func lookAhead() {
     outlook = Outlook(giant: holdingGiant, start: .max)
     guard let i = (0..<instanceCount).first(where: { instances[$0].blockedGiant == holdingGiant }) else { return }
@@ -196,12 +215,19 @@ extension SimulationState {
         slot = requests[s].next
       }
       let partial = Int(instances[i].partial)
-      if partial >= 0 { body(partial, requests[partial].localBlocks + requests[partial].hostedBlocks) }
+      if partial >= 0 { body(partial, localBlocks(ofPrompt: partial) + requests[partial].hostedBlocks) }
       for chunk in instances[i].chunks where chunk.slot >= 0 && Int(chunk.slot) != partial {
         let s = Int(chunk.slot)
         body(s, requests[s].localBlocks + requests[s].hostedBlocks)
       }
     }
+  }
+
+  /// Blocks at home of a request that is being prefilled, those taken in the run of chunks under way among them.
+  private func localBlocks(ofPrompt slot: Int) -> Int {
+    let i = requests[slot].home
+    let isRun = instances[i].isBusy && instances[i].run.chunk > 0 && instances[i].partial == Int32(slot)
+    return requests[slot].localBlocks + (isRun ? chunkBlocks(of: i, steps: progress(of: i).started) : 0)
   }
 
   /// Whether a running request is younger than the head `giant` and has started since that became the head.
@@ -215,7 +241,7 @@ extension SimulationState {
   /// Takes back what younger requests hold that have started since `giant` became the head of its queue, the youngest first, if
   /// with that there is memory for it. Returns whether anybody gave way.
   mutating func makeWay(for giant: Int, watermark kept: Int) -> Bool {
-    guard lending.reserveGiants == .backfill, passing > 0, isGiant(giant) else { return false }
+    guard lending.reserveGiants == .backfill, isGiant(giant) else { return false }
     let need = blocksWithRoomToGrow(giant)
     let home = requests[giant].home
     let lenders = lenders(to: loanRequest(giant, blocks: need, minimum: 1, isGrowth: false))
@@ -244,9 +270,10 @@ extension SimulationState {
     var held = Array(repeating: 0, count: instanceCount)
     for slot in slots {
       let home = requests[slot].home
+      // Under `chunked` an idle home has set aside what its next step takes.
+      let steps = instances[home].isBusy ? progress(of: home).started : chunked ? 1 : 0
       held[home] +=
-        requests[slot].phase == .decoding
-        ? localBlocks(of: slot, steps: progress(of: home).started) : requests[slot].localBlocks
+        requests[slot].phase == .decoding ? localBlocks(of: slot, steps: steps) : localBlocks(ofPrompt: slot)
       var loan = requests[slot].firstLoan
       while loan >= 0 {
         held[loans[Int(loan)].host] += loans[Int(loan)].blocks

@@ -115,6 +115,8 @@ struct SimulationState: ~Copyable {
   var services = ContiguousArray(repeating: (sum: Int128(0), count: 0), count: Int.bitWidth)
   var admissions = 0
   var passing = 0
+  /// The oldest head that is larger than an instance, blocked or not yet looked at (its id).
+  var oldestGiantHead = Int.max
 
   /// The run ends with an error after this instant: with `failure`, or else because a time has left the range of the clock.
   /// A flag of its own: the functions that set it are in the loop, where a call costs registers even if it is never made.
