@@ -27,6 +27,8 @@ public final class EventLedger: RunObserver {
     /// Tokens stored at home and on hosts while it decodes.
     var atHome = 0
     var onHosts = 0
+    /// Blocks at home and on hosts of a prompt with hosts.
+    var whole = 0
     /// Landed blocks by host.
     var loans: [(host: Int, blocks: Int)] = []
 
@@ -105,9 +107,14 @@ public final class EventLedger: RunObserver {
   private func blocks(_ tokens: Int) -> Int { (tokens + blockSize - 1) / blockSize }
 
   /// Blocks of a prompt with hosts: its own and those of its first 16 new tokens, as far as the cluster has so many.
-  private func blocksWithRoomToGrow(_ length: Int) -> Int {
-    let limits = BlockLimits(blocks: configuration.blocksPerInstance, engine: configuration.engine)
-    return max(blocks(length), min(blocks(length + 16), limits.admissible * instances.count))
+  private func blocksWithRoomToGrow(_ id: Int) -> Int {
+    let watermark = BlockLimits(blocks: configuration.blocksPerInstance, engine: configuration.engine).watermark
+    let (length, home) = (asked[id].prompt + requests[id].generated, requests[id].home)
+    var most = 0
+    for i in instances.indices where instances[i].isUp && (i == home || reaches(home, i)) {
+      most += max(0, instances[i].capacity - watermark)
+    }
+    return max(blocks(length), min(blocks(length + 16), most))
   }
 
   /// The records of a new instant begin: those of the last one must have left every instance within its memory.
@@ -157,6 +164,7 @@ public final class EventLedger: RunObserver {
         "request \(id) at \(home)")
       requests[id].phase = .prefilling
       requests[id].admitted = change.blocks - requests[id].lent
+      requests[id].whole = requests[id].lent > 0 ? change.blocks : 0
       instances[home].own += sharesNothing ? requests[id].admitted : 0
       instances[home].prefilling += 1
     case .firstToken, .resumed: join(id)
@@ -177,7 +185,11 @@ public final class EventLedger: RunObserver {
     let length = asked[id].prompt + requests[id].generated
     instances[home].prefilling -= 1
     instances[home].own -= sharesNothing ? requests[id].admitted : 0
-    let local = (requests[id].lent > 0 ? blocksWithRoomToGrow(length) : blocks(length)) - requests[id].lent
+    let local = (requests[id].lent > 0 ? requests[id].whole : blocks(length)) - requests[id].lent
+    check(
+      requests[id].lent == 0 || (blocks(length)...blocks(length + 16)).contains(requests[id].whole),
+      "a prompt with hosts has its blocks and at most those of 16 more tokens",
+      "request \(id): \(requests[id].whole) for \(length) tokens")
     requests[id].atHome = min(length, local * blockSize)
     requests[id].onHosts = length - requests[id].atHome
     requests[id].generated += 1
@@ -204,6 +216,7 @@ public final class EventLedger: RunObserver {
     }
     requests[id].loans = []
     requests[id].admitted = 0
+    requests[id].whole = 0
     requests[id].atHome = 0
     requests[id].onHosts = 0
   }
@@ -282,6 +295,7 @@ public final class EventLedger: RunObserver {
       declared.isSuperset(of: deed), PolicyDeeds.law, "\(decision.kind.rawValue) of request \(id)")
     switch decision.kind {
     case .borrow:
+      if requests[id].phase == .prefilling { requests[id].whole = blocksWithRoomToGrow(id) }
       lend(decision.blocks, of: id, on: decision.destination.index)
       check(
         reaches(decision.source.index, decision.destination.index), "nothing is lent over a lost link",

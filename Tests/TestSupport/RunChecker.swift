@@ -285,23 +285,22 @@ public final class RunChecker: RunObserver {
   }
 
   /// Blocks of a request at its home, from the rules: whole prompts take all their blocks at admission (vllm-v0, and
-  /// prompts with hosts, which take some for their first tokens too); chunks take theirs as they come.
+  /// prompts with hosts, with some for their first tokens); chunks take theirs as they come.
   private func homeBlocks(_ p: ClusterSnapshot.Placement) -> Int {
     switch p.phase {
     case .waiting, .queued: return 0
     case .decoding: return blocks(p.tokensAtHome)
     case .prefilling:
       let reserved = p.loans.reduce(0) { $0 + $1.blocks }
-      let chunkwise = configuration.engine.kind == .chunked && reserved == 0
-      if chunkwise { return blocks(p.storedTokens) }
-      return reserved > 0 ? withRoomToGrow(p.length) - reserved : blocks(p.length)
+      guard reserved > 0 else {
+        return blocks(configuration.engine.kind == .chunked ? p.storedTokens : p.length)
+      }
+      check(
+        (blocks(p.length)...blocks(p.length + 16)).contains(p.blocksAtHome + reserved),
+        "a prompt with hosts has its blocks and at most those of 16 more tokens",
+        "request \(p.request.index): \(p.blocksAtHome) + \(reserved) for \(p.length) tokens")
+      return p.blocksAtHome
     }
-  }
-
-  /// Blocks of a prompt with hosts: its own and those of its first 16 new tokens, as far as the cluster has so many.
-  private func withRoomToGrow(_ length: Int) -> Int {
-    let limits = BlockLimits(blocks: configuration.blocksPerInstance, engine: configuration.engine)
-    return max(blocks(length), min(blocks(length + 16), limits.admissible * configuration.topology.count))
   }
 
   /// semantics.md 20: the oldest admitted request of the cluster is never a victim.

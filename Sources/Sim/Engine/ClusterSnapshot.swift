@@ -17,6 +17,8 @@
     public var tokensAtHome: Int
     /// Blocks on other instances.
     public var loans: [Loan]
+    /// Blocks at home of one that is being prefilled.
+    public var blocksAtHome: Int
     /// Blocks that a move takes, from the source's first try until it lands or is given up.
     public var movingBlocks: Int
     /// The units of shared prefix at home that it refers to; requests of one home that share have equal ones.
@@ -155,7 +157,8 @@ extension SimulationState {
       phase: r.phase == .decoding
         ? .decoding : r.phase == .prefilling ? .prefilling : r.isRouted ? .queued : .waiting,
       home: InstanceID(r.home), length: r.length, storedTokens: stored, tokensAtHome: atHome,
-      loans: loansOfIt, movingBlocks: r.movingBlocks,
+      loans: loansOfIt, blocksAtHome: r.phase == .prefilling ? localBlocks(ofPrompt: slot) : 0,
+      movingBlocks: r.movingBlocks,
       units: prefixUnit > 0 ? prefixes[slot].units.map(Int.init) : [])
   }
 }

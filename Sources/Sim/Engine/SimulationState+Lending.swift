@@ -264,10 +264,20 @@ extension SimulationState {
   }
 
   /// Blocks of a prompt with hosts and of its first new tokens: else it would be preempted as soon as it is computed. No more
-  /// than the cluster could give it alone.
+  /// of the latter than the cluster could give it alone.
   func blocksWithRoomToGrow(_ slot: Int) -> Int {
     let length = requests[slot].length
-    return max(blocks(for: length), min(blocks(for: length + Self.roomToGrow), admissibleBlocks))
+    return max(blocks(for: length), min(blocks(for: length + Self.roomToGrow), reachableBlocks(from: requests[slot].home)))
+  }
+
+  /// What the home of a request and all that may lend to it have above their watermarks when nothing runs.
+  private func reachableBlocks(from home: Int) -> Int {
+    guard faults.activeCount > 0 else { return admissibleBlocks }
+    var blocks = 0
+    for i in 0..<instanceCount where instances[i].isUp && (i == home || reaches(home, i)) {
+      blocks += max(0, usableBlocks - instances[i].withheldBlocks - watermark)
+    }
+    return blocks
   }
 
   /// New tokens for which a prompt with hosts finds room when it starts.

@@ -224,7 +224,7 @@ extension SimulationState {
   }
 
   /// Blocks at home of a request that is being prefilled, those taken in the run of chunks under way among them.
-  private func localBlocks(ofPrompt slot: Int) -> Int {
+  func localBlocks(ofPrompt slot: Int) -> Int {
     let i = requests[slot].home
     let isRun = instances[i].isBusy && instances[i].run.chunk > 0 && instances[i].partial == Int32(slot)
     return requests[slot].localBlocks + (isRun ? chunkBlocks(of: i, steps: progress(of: i).started) : 0)
