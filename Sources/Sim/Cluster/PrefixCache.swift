@@ -70,6 +70,9 @@ public struct PrefixCache: Sendable {
     return true
   }
 
+  /// How many requests refer to `unit`.
+  public func references(to unit: Int32) -> Int { Int(units[Int(unit)].references) }
+
   /// Forgets the unit that has been idle longest; there must be one.
   public mutating func evict() {
     let unit = oldest

@@ -265,15 +265,25 @@ extension SimulationState {
     return true
   }
 
-  /// What some running requests hold, by instance.
+  /// What would be free, by instance, if some running requests had gone.
   private func blocks(of slots: [Int]) -> [Int] {
     var held = Array(repeating: 0, count: instanceCount)
+    // Shared units are free when nobody is left who refers to them.
+    var references: [[Int32]: Int] = [:]
     for slot in slots {
       let home = requests[slot].home
       // Under `chunked` an idle home has set aside what its next step takes.
       let steps = instances[home].isBusy ? progress(of: home).started : chunked ? 1 : 0
       held[home] +=
         requests[slot].phase == .decoding ? localBlocks(of: slot, steps: steps) : localBlocks(ofPrompt: slot)
+      held[home] -= sharableBlocks(of: slot)
+      if prefixUnit > 0 {
+        for unit in prefixes[slot].units {
+          let count = references[[Int32(home), unit], default: 0] + 1
+          references[[Int32(home), unit]] = count
+          if count == prefixCaches[home].references(to: unit) { held[home] += prefixUnitBlocks }
+        }
+      }
       var loan = requests[slot].firstLoan
       while loan >= 0 {
         held[loans[Int(loan)].host] += loans[Int(loan)].blocks
