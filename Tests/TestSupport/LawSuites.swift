@@ -28,9 +28,21 @@ extension LawSuite {
     suites += under("bound") { try BoundLaw.check(scenarios($0), seed: $1) }
     suites += under("progress") { try ProgressLaw.check(scenarios($0), seed: $1) }
     suites += under("alone") { try AloneLaw.check(scenarios($0), seed: $1) }
+    if policy.does.contains(.lends) {
+      suites += under("overtaking") { try OvertakingLaw.check(scenarios($0), seed: $1) }
+      suites += under("gpus") { try MoreGPUsLaw.check(policy: name, engine: $0, seed: $1) }
+      suites += EngineKind.allCases.map { engine in
+        LawSuite("gpus/\(name)/\(engine.rawValue)/400k", policies: [name], isRandom: false) { _ in
+          try MoreGPUsLaw.checkLong(policy: name, engine: engine)
+          return []
+        }
+      }
+    }
     suites += under("arrivals") { try ArrivalLaw.check(policy: name, engine: $0, seed: $1) }
     if policy.sizedByLongest {
       suites += under("sizing") { try SizingLaw.check(policy: name, engine: $0, seed: $1) }
+    } else {
+      suites += under("memory") { try MemoryLaw.check(policy: name, engine: $0, seed: $1) }
     }
     if policy.does.contains(.plans) {
       suites += under("protocol") { try ProtocolLaw.check(scenarios($0), seed: $1) }
