@@ -13,7 +13,7 @@ struct Creditors {
   init(for ask: LoanRequest, _ lending: LendingOptions, _ cluster: borrowing ClusterView) {
     for index in 0..<cluster.count {
       let host = InstanceID(index)
-      let lendable = cluster.lendable(host)
+      let lendable = cluster.lendable(host, for: ask)
       guard host != ask.home, lendable > 0, cluster.reaches(ask.home, host),
         ask.isGiant || Self.mayLend(host, to: ask.home, lending, cluster)
       else { continue }

@@ -35,7 +35,7 @@ import Workloads
     let options = try options()
     #expect(options.model == "llama2-7b" && options.hardware == "a100-measured")
     #expect(options.nodes == 1 && options.gpusPerNode == 8 && options.engine == .vllmV0)
-    #expect(options.router == .leastLoaded && options.rateScale == "1" && options.seed == 0)
+    #expect(options.router == nil && options.rateScale == "1" && options.seed == 0)
   }
 
   @Test(arguments: [

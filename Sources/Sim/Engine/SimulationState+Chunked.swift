@@ -79,9 +79,10 @@ extension SimulationState {
       let tokens = min(length - cached, budget)
       let free = usableBlocks - bookedBlocks[i] - decodeNeed(i)
       let reserve = running(on: i) > 0 ? watermark : 0
+      let room = roomForBatch(slot, on: i)
       let need = blocks(for: options.reserveISL ? length : cached + tokens) - sharedBlocks(hits)
       let isSpread = isSpread(slot) && borrowPrompt(slot, watermark: reserve, spreads: true)
-      if !isSpread, free - reserve >= need {
+      if !isSpread, free - reserve - room >= need {
         admit(slot, localBlocks: blocks(for: cached + tokens), hits: hits)
       } else if borrows {
         guard

@@ -39,7 +39,8 @@ extension SimulationState {
     let need = blocksWithRoomToGrow(slot)
     // Its last tokens lie on hosts, where it grows.
     let room = min(
-      requests[slot].length / blockSize, max(0, freeForPrompt(at: i, need: need, watermark: watermark)))
+      requests[slot].length / blockSize,
+      max(0, freeForPrompt(at: i, need: need, watermark: watermark) - roomForBatch(slot, on: i)))
     let least = spreads ? max(1, need - room) : need - room
     let most = spreads ? max(least, need - 1) : need - room
     guard least > 0 else { return false }
@@ -121,7 +122,8 @@ extension SimulationState {
     return LoanRequest(
       request: requestView(slot), home: InstanceID(requests[slot].home), blocks: KVBlocks(blocks),
       minimum: KVBlocks(minimum), whole: KVBlocks(blocksWithRoomToGrow(slot)), held: held,
-      isGiant: isGiant(slot), isGrowth: isGrowth)
+      isGiant: isGiant(slot), isGrowth: isGrowth,
+      leaves: KVBlocks(requests[slot].phase == .queued ? blocksForOthers(slot) : 0))
   }
 
   /// Reserves `blocks` blocks of `host` for a request. Hosts are charged from their next step on.
@@ -285,6 +287,21 @@ extension SimulationState {
 
   // MARK: - Preempted again and again
 
+  /// Blocks that every running request of an instance is left when `slot` starts there, beside the watermark: none if `slot`
+  /// got on the last time or is the oldest, else what it takes until `slot` has computed its prompt and some tokens.
+  func blocksForOthers(_ slot: Int) -> Int {
+    guard borrows, requests[slot].starts > 1, !isOldest(slot) else { return 0 }
+    var steps = Self.roomToGrow
+    if chunked {
+      let budget = max(1, options.maxNumBatchedTokens - instances[requests[slot].home].batch.count)
+      steps += (requests[slot].length + budget - 1) / budget
+    }
+    return blocks(for: steps)
+  }
+
+  /// The same for all of them.
+  func roomForBatch(_ slot: Int, on i: Int) -> Int { running(on: i) * blocksForOthers(slot) }
+
   /// Whether a request has been preempted so often without getting on that it starts only as the oldest.
   func awaitsTurn(_ slot: Int) -> Bool { borrows && requests[slot].starts > 2 && !isOldest(slot) }
 
@@ -349,7 +366,7 @@ extension SimulationState {
       let isStuck = borrows && instances[longest].partial >= 0 && isGiant(slot)
       let queued = queuedBlocks(of: i)
       let free = usableBlocks - bookedBlocks[i] - growth(of: i, steps: chunked ? 1 : 0) - queued
-      guard isStuck || free - blocks(for: requests[slot].length) >= watermark,
+      guard isStuck || free - blocks(for: requests[slot].length) >= watermark + roomForBatch(slot, on: i),
         isStuck || !isHeldBack(slot), !awaitsTurn(slot)
       else { return }
       requests.remove(slot, from: &instances[longest].queue)

@@ -34,6 +34,8 @@ extension SimulationState {
   mutating func waitForSpace(_ slot: Int) {
     let i = requests[slot].home
     setHungry(i, true)
+    // As the oldest it needs less.
+    setWaitsForTurn(i, requests[slot].starts > 1)
     waitBehindGiant(slot)
   }
 
@@ -241,7 +243,7 @@ extension SimulationState {
   /// Takes back what younger requests hold that have started since `giant` became the head of its queue, the youngest first, if
   /// with that there is memory for it. Returns whether anybody gave way.
   mutating func makeWay(for giant: Int, watermark kept: Int) -> Bool {
-    guard lending.reserveGiants == .backfill, isGiant(giant) else { return false }
+    guard lending.reserveGiants == .backfill, isGiant(giant), blocksForOthers(giant) == 0 else { return false }
     let need = blocksWithRoomToGrow(giant)
     let home = requests[giant].home
     let lenders = lenders(to: loanRequest(giant, blocks: need, minimum: 1, isGrowth: false))
@@ -252,8 +254,9 @@ extension SimulationState {
     func room(with more: [Int]) -> Int {
       lenders.indices.reduce(0) { sum, h in
         guard h == home || lenders[h] else { return sum }
-        let free = h == home ? freeForPrompt(at: h, need: need, watermark: kept) : freeBlocks(of: h) - watermark
-        return sum + max(0, free + more[h])
+        guard h == home else { return sum + max(0, freeBlocks(of: h) - watermark + more[h]) }
+        let free = freeForPrompt(at: h, need: need, watermark: kept) + more[h]
+        return sum + max(0, min(requests[giant].length / blockSize, free))
       }
     }
     guard room(with: held) >= need else { return false }
@@ -286,7 +289,7 @@ extension SimulationState {
       }
       var loan = requests[slot].firstLoan
       while loan >= 0 {
-        held[loans[Int(loan)].host] += loans[Int(loan)].blocks
+        held[loans[Int(loan)].host] += loans[Int(loan)].blocks + loans[Int(loan)].arriving
         loan = loans[Int(loan)].next
       }
     }

@@ -86,7 +86,8 @@ extension SimulationState {
         return true
       }
       let need = blocks(for: length)
-      if usableBlocks - bookedBlocks[i] - (need - sharedBlocks(hits)) >= watermark {
+      let room = roomForBatch(slot, on: i)
+      if usableBlocks - bookedBlocks[i] - (need - sharedBlocks(hits)) >= watermark + room {
         admit(slot, localBlocks: need, hits: hits)
         instances[i].chunks.append(PrefillChunk(slot: Int32(slot), tokens: new, cached: length - new))
         packed += 1

@@ -81,6 +81,9 @@ public struct LoanRequest: Sendable {
   public let isGiant: Bool
   /// A decode step found no block (else: a prompt that its home cannot hold).
   public let isGrowth: Bool
+  /// Blocks that a host keeps for each of its own running requests, beside the watermark: more than none if the request has
+  /// been preempted again and again.
+  public let leaves: KVBlocks
 }
 
 /// Some of the blocks of a loan on one host.
