@@ -117,7 +117,7 @@ public enum OracleLaw {
   public static func check(_ scenario: Scenario) throws -> [Sight] {
     var oracle = Oracle(
       configuration: scenario.configuration, router: scenario.router, lending: scenario.lending,
-      sharing: scenario.sharing, shareFrom: scenario.shareFrom)
+      sharing: scenario.sharing, shareFrom: scenario.shareFrom, steals: scenario.steals)
     let expected = oracle.run(scenario.requests)
     let run = try ScenarioRun(scenario)
     guard run.results != expected else {

@@ -60,6 +60,8 @@ public struct OracleStatistics: Hashable, Sendable {
   /// Admissions past a giant that waits, and requests that gave way to one.
   public var backfilled = 0
   public var gaveWay = 0
+  /// Requests that another instance took.
+  public var stolen = 0
   /// Units of shared prefix that were evicted, and requests that began with one.
   public var evictions = 0
   public var sharers: Set<Int> = []
@@ -73,7 +75,7 @@ public struct OracleStatistics: Hashable, Sendable {
 /// leave a gap are marked "Reading:".
 ///
 /// Cost: O(steps × running requests). Covers both local engines, pipeline lanes, and lending in mode `passive`
-/// with `paper` coupling; there is no planner, no move, no stealing.
+/// with `paper` coupling, and theft; there is no planner and no move.
 public struct Oracle {
   let topology: InstanceTopology
   let engine: EngineOptions
@@ -91,7 +93,7 @@ public struct Oracle {
   var givenUp = 0
   /// Counts admissions and new heads of queues, to tell which was first.
   var events = 0
-  /// Memory was freed, or a queue became empty, since this was last asked (14.9).
+  /// Memory was freed, or a queue became empty, while a giant was blocked, since this was last asked (14.9).
   var isFreed = false
   /// How long completed requests took, by class (14.9).
   var completed: [Int: OracleClass] = [:]
@@ -105,11 +107,13 @@ public struct Oracle {
   let sharing: Sharing
   /// The fewest tokens of an offered prompt that a host takes (14.4).
   let shareFrom: Int
+  /// Whether idle instances take waiting requests from others.
+  let steals: Bool
 
   /// `lending.mode` must be `.off` or `.passive`, and its coupling `.paper`.
   public init(
     configuration: SimulationConfiguration, router: OracleRouter, lending: LendingOptions = LendingOptions(),
-    sharing: Sharing = Sharing(), shareFrom: Int = 8_192
+    sharing: Sharing = Sharing(), shareFrom: Int = 8_192, steals: Bool = false
   ) {
     precondition(lending.mode == .off || lending.mode == .passive, "the oracle knows no planner")
     precondition(lending.coupling == .paper, "the oracle knows the paper's coupling only")
@@ -121,6 +125,7 @@ public struct Oracle {
     self.lending = lending
     self.sharing = sharing
     self.shareFrom = shareFrom
+    self.steals = steals
   }
 
   /// Simulates `trace` (arrivals must not decrease) to its end; results are indexed by request.
@@ -177,6 +182,7 @@ public struct Oracle {
     while before != changes {
       before = changes
       for i in instances.indices where instances[i].step == nil {
+        if steals { steal(into: i) }
         switch engine.kind {
         case .vllmV0: decideVLLMv0(i)
         case .chunked: decideChunked(i)
@@ -208,7 +214,7 @@ public struct Oracle {
     case .mostFreeKV:
       for i in instances.indices where freeAfterQueue(i) > freeAfterQueue(best) { best = i }
     case .leastWork:
-      let isSpread = lends && requests[r].prompt >= lending.spreadFrom
+      let isSpread = requests[r].prompt >= lending.spreadFrom
       func key(_ i: Int) -> (Int, Int, Int) { isSpread ? spreadKey(i) : (work(i), 0, 0) }
       for i in instances.indices where key(i) < key(best) { best = i }
     }
@@ -272,6 +278,7 @@ public struct Oracle {
       // A14: only the chunk that finishes a prompt or recompute emits a token.
       if requests[chunk.request].stored == requests[chunk.request].length {
         requests[chunk.request].state = .decoding
+        requests[chunk.request].isPartial = false
         publish(chunk.request)
         emit(chunk.request)
       }

@@ -77,7 +77,10 @@ extension Oracle {
       if takeOffered(r) {
         admit(r)
         chunks.append(OracleChunk(request: r, cached: 0, tokens: all))
-        if all < length { break }
+        if all < length {
+          requests[r].isPartial = true
+          break
+        }
         continue
       }
       let hit = cachedUnits(of: r)
@@ -92,7 +95,10 @@ extension Oracle {
         admit(r)
         requests[r].stored = cached
         chunks.append(OracleChunk(request: r, cached: cached, tokens: tokens))
-        if cached + tokens < length { break }
+        if cached + tokens < length {
+          requests[r].isPartial = true
+          break
+        }
         continue
       }
       if !takeWithHosts(r) {
@@ -102,7 +108,10 @@ extension Oracle {
       }
       admit(r)
       chunks.append(OracleChunk(request: r, cached: 0, tokens: all))
-      if all < length { break }
+      if all < length {
+        requests[r].isPartial = true
+        break
+      }
     }
   }
 }

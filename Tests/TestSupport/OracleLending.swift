@@ -106,12 +106,12 @@ extension Oracle {
 
   /// r (14.1): what the home of a prompt with hosts gives at most.
   private func homeRoom(_ r: Int) -> Int {
-    min(wholeNeed(r), max(0, available(requests[r].home) - watermarkKept(for: r)))
+    min(requests[r].length / blockSize, max(0, available(requests[r].home) - watermarkKept(for: r)))
   }
 
   /// 14.2: a prompt of at least `spread-from` tokens is offered to hosts before its home is tried.
   mutating func takeOffered(_ r: Int) -> Bool {
-    guard lends, requests[r].length >= lending.spreadFrom else { return false }
+    guard lends, lending.placement == .balanced, requests[r].length >= lending.spreadFrom else { return false }
     let need = wholeNeed(r)
     guard let loan = loan(atLeast: max(1, need - homeRoom(r)), most: need - 1, for: r) else { return false }
     statistics.offersTaken += 1
@@ -135,12 +135,13 @@ extension Oracle {
     take(loan, need: need, for: r)
   }
 
-  /// A13: a partial prompt short of blocks takes what is free at home, and borrows all that its rest needs.
-  /// 14.3: it is laid out home first.
+  /// A13: a partial prompt short of blocks takes what is free at home, and borrows all that its rest needs (14.1: and
+  /// its first new tokens). 14.3: it is laid out home first.
   mutating func takeRestWithHosts(_ r: Int) -> Bool {
     guard lends else { return false }
-    let need = blocks(requests[r].length) - requests[r].table.count
-    let rest = need - min(need, available(requests[r].home))
+    let has = requests[r].table.count
+    let need = wholeNeed(r) - has
+    let rest = need - min(requests[r].length / blockSize - has, available(requests[r].home))
     guard let loan = loan(atLeast: rest, most: rest, for: r) else { return false }
     take(loan, need: need, for: r)
     return true
@@ -168,6 +169,7 @@ extension Oracle {
     let far = all.filter { !topology.sameNode(requests[r].home, $0) }
     switch lending.placement {
     case .homeFirst, .pack:
+      // Never offered: `most` is `least`.
       let nearCount = min(least, total(near))
       return split(nearCount, over: near) + split(least - nearCount, over: far)
     case .balanced where least == most:

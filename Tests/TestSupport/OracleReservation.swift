@@ -30,7 +30,7 @@ extension Oracle {
 
   /// The oldest giant that is head of its queue and that the last decision of its home refused (14.9).
   var oldestBlocked: Int? {
-    instances.compactMap { $0.blockedGiant == $0.queue.first ? $0.blockedGiant : nil }.min()
+    instances.compactMap(\.blockedGiant).min()
   }
 
   /// 14.8, A21: under `hold` nobody younger borrows either.
@@ -76,9 +76,10 @@ extension Oracle {
 
   /// What the decision of instance `i` says of the head of its queue: whether it is a giant that has to wait.
   mutating func noteBlocked(_ giant: Int?, on i: Int) {
-    guard instances[i].blockedGiant != giant else { return }
-    instances[i].blockedGiant = giant
-    changes += 1
+    if instances[i].blockedGiant != giant {
+      instances[i].blockedGiant = giant
+      changes += 1
+    }
     reckonIfAnother()
   }
 
@@ -105,7 +106,7 @@ extension Oracle {
     for candidate in stride(from: lengthClass(requests[r].prompt), through: 0, by: -1) {
       if let known = completed[candidate] {
         let mean = max(1, known.sum / Int128(known.count))
-        return doublings < 62 ? Int64(exactly: mean << Int128(doublings)) : nil
+        return doublings <= 62 ? Int64(exactly: mean << Int128(doublings)) : nil
       }
       doublings += 1
     }
@@ -123,6 +124,11 @@ extension Oracle {
   mutating func reckonIfAnother() {
     guard lends, let giant = oldestBlocked, reckoning?.giant != giant else { return }
     reckon()
+  }
+
+  /// Memory has been freed, or a queue has become empty (14.9).
+  mutating func noteFreed() {
+    if oldestBlocked != nil { isFreed = true }
   }
 
   /// 14.9: before the decisions of an instant and after each pass of them.

@@ -43,6 +43,8 @@ struct OracleRequest {
   var admission = 0
   /// The event by which it became the head of its queue.
   var headSince = 0
+  /// Its prompt is computed in chunks.
+  var isPartial = false
   /// A giant has taken its memory once (14.10).
   var gaveWay = false
 
@@ -145,13 +147,14 @@ extension Oracle {
 
   private mutating func release(_ r: Int) {
     let shared = unshare(r)
-    if !requests[r].table.isEmpty { isFreed = true }
+    if !requests[r].table.isEmpty { noteFreed() }
     for block in requests[r].table where !shared.contains(block) {
       instances[block.instance].free.append(block.id)
     }
     requests[r].table = []
     requests[r].hasHosted = false
     requests[r].isBalanced = false
+    requests[r].isPartial = false
   }
 
   /// Block conservation: on every instance, free and held blocks are all its blocks, each once.
@@ -197,10 +200,11 @@ extension Oracle {
   }
 
   /// The queue of `i` has changed: it may be empty, or have another head.
-  private mutating func noteQueue(_ i: Int) {
-    if instances[i].queue.isEmpty { isFreed = true }
+  mutating func noteQueue(_ i: Int) {
+    if instances[i].queue.isEmpty { noteFreed() }
     guard instances[i].head != instances[i].queue.first else { return }
     instances[i].head = instances[i].queue.first
+    instances[i].blockedGiant = nil
     events += 1
     if let head = instances[i].head { requests[head].headSince = events }
   }

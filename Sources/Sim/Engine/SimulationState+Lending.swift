@@ -335,6 +335,7 @@ extension SimulationState {
       guard longest >= 0 else { return }
       let slot = Int(instances[longest].queue.head)
       // One larger than an instance waits for memory anywhere; here it need not wait for its home's prompt as well.
+      ensureOutlook()
       let isStuck = borrows && instances[longest].partial >= 0 && isGiant(slot)
       let queued = queuedBlocks(of: i)
       let free = usableBlocks - bookedBlocks[i] - growth(of: i, steps: chunked ? 1 : 0) - queued
@@ -349,9 +350,6 @@ extension SimulationState {
       count(1, at: i)
       requests.insert(slot, into: &instances[i].queue)
       noteHead(of: i)
-      let heldBefore = holdingGiant
-      clearBlockedGiant(of: longest)
-      endAdmission(longest, heldBefore: heldBefore)
       setHungry(longest, false)
       setWaitsForTurn(longest, false)
       decided(.steal, slot, from: longest, to: i, blocks: 0) { "longest queue" }

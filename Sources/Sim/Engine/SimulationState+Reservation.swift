@@ -13,19 +13,19 @@ extension SimulationState {
     lending.reserveGiants == .hold && requests[slot].id > holdingGiant
   }
 
-  /// Starts a round of admissions: whether its head is blocked is found out anew. Returns who held back before.
-  mutating func beginAdmission(_ i: Int) -> Int {
+  /// Starts a round of admissions: whether its head is blocked is found out anew, and known at its end.
+  mutating func beginAdmission(_ i: Int) {
     setHungry(i, false)
     setWaitsForTurn(i, false)
-    let before = holdingGiant
-    clearBlockedGiant(of: i)
-    return before
+    refusedGiant = .max
+    admitting = i
   }
 
-  /// Ends a round of admissions, or a theft: if less is held back than before, everybody who waits looks again.
-  mutating func endAdmission(_ i: Int, heldBefore: Int) {
-    guard holdingGiant > heldBefore else { return }
-    for j in 0..<instanceCount where j != i && (steals || !instances[j].queue.isEmpty) { touch(j) }
+  /// Ends a round of admissions.
+  mutating func endAdmission(_ i: Int) {
+    setBlockedGiant(of: i, refusedGiant)
+    ensureOutlook()
+    admitting = -1
   }
 
   /// The head of a queue found no memory, neither at home nor elsewhere. It looks again when some is freed; and if
@@ -40,25 +40,23 @@ extension SimulationState {
   mutating func waitBehindGiant(_ slot: Int) {
     let i = requests[slot].home
     guard lending.reserveGiants != .none, isGiant(slot) else { return }
-    instances[i].blockedGiant = requests[slot].id
-    refreshHold()
+    refusedGiant = requests[slot].id
     decided(.reserve, slot, from: i, to: i, blocks: 0) { "larger than an instance, waiting for memory" }
   }
 
-  mutating func clearBlockedGiant(of i: Int) {
-    guard instances[i].blockedGiant != .max else { return }
-    instances[i].blockedGiant = .max
-    refreshHold()
-  }
+  mutating func clearBlockedGiant(of i: Int) { setBlockedGiant(of: i, .max) }
 
-  private mutating func refreshHold() {
+  private mutating func setBlockedGiant(of i: Int, _ id: Int) {
+    guard instances[i].blockedGiant != id else { return }
+    instances[i].blockedGiant = id
     let before = holdingGiant
     holdingGiant = .max
     for i in 0..<instanceCount { holdingGiant = min(holdingGiant, instances[i].blockedGiant) }
     if before == .max, holdingGiant != .max { holdSince = now }
     if before != .max, holdingGiant == .max { metrics.held += now - holdSince }
-    // Its home finds out anew in each of its rounds whether it is blocked: the same one keeps its reservation.
-    if holdingGiant != .max, holdingGiant != outlook.giant, lending.reserveGiants == .backfill { lookAhead() }
+    // Less is held back than before: everybody who waits looks again.
+    guard holdingGiant > before else { return }
+    for j in 0..<instanceCount where j != i && j != decider && (steals || !instances[j].queue.isEmpty) { touch(j) }
   }
 
   /// The head of the queue of `i` may be another one: requests that start from now on start after it became the head.
@@ -69,12 +67,15 @@ extension SimulationState {
     guard instances[i].headID != id else { return }
     instances[i].headID = id
     instances[i].headSince = admissions
+    // Who is no longer the head is not in line.
+    clearBlockedGiant(of: i)
   }
 
   // MARK: - Backfilling
 
   /// What is expected of the oldest that waits: when it starts, and what it will not need then.
   struct Outlook {
+    /// Whom it is of.
     var giant = Int.max
     /// `.max`: nobody knows.
     var start: Int64 = 0
@@ -100,10 +101,23 @@ extension SimulationState {
     admissions += 1
     requests[slot].admission = admissions
     requests[slot].admitted = now
-    guard lending.reserveGiants == .backfill, requests[slot].id > holdingGiant else { return }
+    guard lending.reserveGiants == .backfill, borrows else { return }
+    if requests[slot].id > holdingGiant, !endsInTime(slot) {
+      outlook.spareBlocks -= blocks(for: requests[slot].length)
+    }
+    guard isPassing(slot) else { return }
     requests[slot].passes = true
     passing += 1
-    if !endsInTime(slot) { outlook.spareBlocks -= blocks(for: requests[slot].length) }
+  }
+
+  /// Whether it might be in the way of a head some time: of an older one that is larger than an instance, as any may
+  /// become if memory fails.
+  private func isPassing(_ slot: Int) -> Bool {
+    let anyMayGrow = !configuration.faults.isEmpty
+    return (0..<instanceCount).contains { j in
+      let head = Int(instances[j].queue.head)
+      return head >= 0 && requests[head].id < requests[slot].id && (anyMayGrow || isGiant(head))
+    }
   }
 
   /// It has ended, or has lost its blocks.
@@ -160,13 +174,29 @@ extension SimulationState {
     }
   }
 
+  /// Another one is the oldest that waits than the one reckoned for.
+  mutating func ensureOutlook() {
+    if isOutlookOld { lookAhead() }
+  }
+
+  var isOutlookOld: Bool {
+    lending.reserveGiants == .backfill && holdingGiant != .max && holdingGiant != outlook.giant
+  }
+
+  /// Blocks that the decoders of the chunked step which instance `i` is about to start have found already.
+  private func found(by i: Int) -> Int {
+    chunked && i == admitting ? growth(of: i, at: instances[i].clock) : 0
+  }
+
   private mutating func lookAhead() {
     outlook = Outlook(giant: holdingGiant, start: .max)
     guard let i = (0..<instanceCount).first(where: { instances[$0].blockedGiant == holdingGiant }) else { return }
     let giant = Int(instances[i].queue.head)
     let need = blocksWithRoomToGrow(giant)
     var free = 0
-    for h in 0..<instanceCount where instances[h].isUp { free += max(0, freeBlocks(of: h) - watermark) }
+    for h in 0..<instanceCount where instances[h].isUp {
+      free += max(0, freeBlocks(of: h) - found(by: h) - watermark)
+    }
     var ends: [(at: Int64, id: Int, blocks: Int)] = []
     forEachRunning { slot, blocks in
       if isInTheWay(slot, of: giant) {
@@ -188,7 +218,7 @@ extension SimulationState {
   /// Calls `body` with every request that holds blocks, and how many it holds everywhere.
   private func forEachRunning(_ body: (_ slot: Int, _ blocks: Int) -> Void) {
     for i in 0..<instanceCount {
-      let steps = progress(of: i).started
+      let steps = chunked && i == admitting ? 1 : progress(of: i).started
       var slot = instances[i].batch.head
       while slot >= 0 {
         let s = Int(slot)
@@ -213,9 +243,10 @@ extension SimulationState {
   // MARK: - Making way
 
   /// Takes back what younger requests hold that have started since `giant` became the head of its queue, the youngest first, if
-  /// with that there is memory for it. Returns whether anybody gave way.
+  /// with that there is memory for it: then it looks again. Returns whether anybody gave way.
   mutating func makeWay(for giant: Int, watermark kept: Int) -> Bool {
-    guard lending.reserveGiants == .backfill, passing > 0, isGiant(giant) else { return false }
+    guard lending.reserveGiants == .backfill, passing > 0, isGiant(giant), requests[giant].id <= holdingGiant
+    else { return false }
     let need = blocksWithRoomToGrow(giant)
     let home = requests[giant].home
     let lenders = lenders(to: loanRequest(giant, blocks: need, minimum: 1, isGrowth: false))
@@ -232,11 +263,13 @@ extension SimulationState {
     }
     guard room(with: held) >= need else { return false }
     let none = Array(repeating: 0, count: instanceCount)
+    var gaveWay = false
     for slot in inTheWay where room(with: none) < need {
+      gaveWay = true
       requests[slot].gaveWay = true
       preempt(slot, .inTheWay(of: requests[giant].id))
     }
-    return true
+    return gaveWay
   }
 
   /// What some running requests hold, by instance.
