@@ -129,12 +129,14 @@ public enum OracleLaw {
         Sight("evict a prefix", floor: 38, shares ? oracle.statistics.evictions > 0 : nil),
       ]
     }
+    let stepByStep = try ScenarioRun(scenario, stepByStep: true)
     let first = expected.indices.filter { run.results[$0] != expected[$0] }.min {
       expected[$0].ended < expected[$1].ended
     }!
     throw LawViolation(
       law: "the engine agrees with the oracle to the picosecond", seed: scenario.seed,
       details:
-        "request \(first) of \(expected.count): expected \(expected[first]), found \(run.results[first])")
+        "request \(first) of \(expected.count): expected \(expected[first]), found \(run.results[first])"
+        + (stepByStep.results == expected ? "; step by step they agree" : ""))
   }
 }

@@ -142,17 +142,26 @@ extension Oracle {
     let need = wholeNeed(giant)
     let yielding = inTheWay(of: giant)
     var free = instances.indices.reduce(0) { $0 + max(0, available($1) - watermark) }
-    for r in yielding { free += requests[r].table.count }
+    for r in yielding { free += heldAlone(r) }
     var start: Int64? = now
     let others = instances.flatMap(\.running).filter { !yielding.contains($0) }
       .map { (end: expectedEnd($0), request: $0) }
       .sorted { ($0.end ?? .max, $0.request) < ($1.end ?? .max, $1.request) }
     for other in others where free < need {
-      free += requests[other.request].table.count
+      free += heldAlone(other.request)
       start = other.end
     }
     if free < need { start = nil }
     reckoning = OracleReckoning(giant: giant, start: start, spare: max(0, free - need))
+  }
+
+  /// Blocks of a running request that nobody else uses too, on all instances.
+  private func heldAlone(_ r: Int) -> Int { instances.indices.reduce(0) { $0 + heldAlone(r, on: $1) } }
+
+  private func heldAlone(_ r: Int, on i: Int) -> Int {
+    guard i == requests[r].home else { return held(r, on: i) }
+    let common = instances[i].units.filter { $0.users.contains(r) && $0.users.count > 1 }
+    return held(r, on: i) - common.reduce(0) { $0 + $1.blocks.count }
   }
 
   // MARK: - Giving way
@@ -168,12 +177,12 @@ extension Oracle {
   private func room(for giant: Int, without yielding: [Int]) -> Int {
     instances.indices.reduce(0) { sum, i in
       let kept = i == requests[giant].home ? watermarkKept(for: giant) : watermark
-      let theirs = yielding.reduce(0) { $0 + held($1, on: i) }
+      let theirs = yielding.reduce(0) { $0 + heldAlone($1, on: i) }
       return sum + max(0, available(i) - kept + theirs)
     }
   }
 
-  /// 14.10: the home of `r` refuses it for want of blocks. True if somebody gave way, so that it is asked for anew.
+  /// 14.10: the home of `r` refuses it for want of blocks, and no older giant is blocked. True if somebody gave way, so that it is asked for anew.
   mutating func giveWay(to r: Int) -> Bool {
     guard lends, lending.reserveGiants == .backfill, isGiant(r) else { return false }
     if let oldest = oldestBlocked, oldest < r { return false }

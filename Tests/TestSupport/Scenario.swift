@@ -59,6 +59,7 @@ extension ScenarioGenerator {
         instanceTokens: blocks * blockSize, instances: instances, &random),
       router: random.pick(OracleRouter.allCases), lending: lendingOptions)
     scenario.shareFrom = shareFrom
+    scenario.steals = lending && random.chance(40)
     if sharing {
       scenario.configuration.engine.prefixCaching = true
       scenario.sharing = Sharing(

@@ -12,6 +12,9 @@ public struct PrefixCache: Sendable {
     var newer: Int32 = -1
   }
 
+  /// Whether more than one request refers to a unit.
+  func isShared(_ unit: Int32) -> Bool { units[Int(unit)].references > 1 }
+
   private var units: ContiguousArray<Unit> = []
   private var freed: ContiguousArray<Int32> = []
   private var byHash: [UInt64: Int32] = [:]

@@ -300,10 +300,12 @@ extension SimulationState {
     turnWaiters += waits ? 1 : -1
   }
 
-  /// A request of `home` has ended: one that waits elsewhere may be the oldest now. Its home decides anyway.
+  /// A request of `home` has ended: one that waits may be the oldest now, and be stolen too. Its own home decides anyway.
   mutating func touchTurnWaiters(besides home: Int) {
-    for i in 0..<instanceCount where i != home && instances[i].waitsForTurn && instances[i].queue.head >= 0 {
-      if isOldest(Int(instances[i].queue.head)) { touch(i) }
+    for i in 0..<instanceCount where instances[i].waitsForTurn && instances[i].queue.head >= 0 {
+      guard isOldest(Int(instances[i].queue.head)) else { continue }
+      if i != home { touch(i) }
+      if steals { touchThieves(of: i) }
     }
   }
 

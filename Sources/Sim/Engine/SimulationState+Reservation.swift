@@ -170,7 +170,8 @@ extension SimulationState {
     lookAhead()
     for i in 0..<instanceCount {
       let head = instances[i].queue.head
-      if head >= 0, requests[Int(head)].id > holdingGiant { touch(i) }
+      // Who has nothing waiting may steal one that was held back.
+      if head >= 0 ? requests[Int(head)].id > holdingGiant : steals { touch(i) }
     }
   }
 
@@ -215,23 +216,30 @@ extension SimulationState {
     outlook.spareBlocks = max(0, free - need)
   }
 
-  /// Calls `body` with every request that holds blocks, and how many it holds everywhere.
+  /// Calls `body` with every request that holds blocks, and how many it holds everywhere that nobody else uses too.
   private func forEachRunning(_ body: (_ slot: Int, _ blocks: Int) -> Void) {
     for i in 0..<instanceCount {
       let steps = chunked && i == admitting ? 1 : progress(of: i).started
       var slot = instances[i].batch.head
       while slot >= 0 {
         let s = Int(slot)
-        body(s, localBlocks(of: s, steps: steps) + requests[s].hostedBlocks)
+        body(s, localBlocks(of: s, steps: steps) - blocksInCommon(s) + requests[s].hostedBlocks)
         slot = requests[s].next
       }
       let partial = Int(instances[i].partial)
-      if partial >= 0 { body(partial, requests[partial].localBlocks + requests[partial].hostedBlocks) }
+      if partial >= 0 { body(partial, blocksOfPrompt(partial) - blocksInCommon(partial) + requests[partial].hostedBlocks) }
       for chunk in instances[i].chunks where chunk.slot >= 0 && Int(chunk.slot) != partial {
         let s = Int(chunk.slot)
-        body(s, requests[s].localBlocks + requests[s].hostedBlocks)
+        body(s, blocksOfPrompt(s) - blocksInCommon(s) + requests[s].hostedBlocks)
       }
     }
+  }
+
+  /// What a request that is being prefilled holds at home: the chunks of a run under way are booked at its end.
+  private func blocksOfPrompt(_ slot: Int) -> Int {
+    let i = requests[slot].home
+    let inRun = instances[i].isBusy && instances[i].run.chunk > 0 && instances[i].partial == Int32(slot)
+    return requests[slot].localBlocks + (inRun ? chunkBlocks(of: i, steps: progress(of: i).started) : 0)
   }
 
   /// Whether a running request is younger than the head `giant` and has started since that became the head.
@@ -272,14 +280,14 @@ extension SimulationState {
     return gaveWay
   }
 
-  /// What some running requests hold, by instance.
+  /// What some running requests hold that nobody else uses too, by instance.
   private func blocks(of slots: [Int]) -> [Int] {
     var held = Array(repeating: 0, count: instanceCount)
     for slot in slots {
       let home = requests[slot].home
       held[home] +=
-        requests[slot].phase == .decoding
-        ? localBlocks(of: slot, steps: progress(of: home).started) : requests[slot].localBlocks
+        (requests[slot].phase == .decoding
+          ? localBlocks(of: slot, steps: progress(of: home).started) : blocksOfPrompt(slot)) - blocksInCommon(slot)
       var loan = requests[slot].firstLoan
       while loan >= 0 {
         held[loans[Int(loan)].host] += loans[Int(loan)].blocks
