@@ -278,7 +278,6 @@ public struct Oracle {
       // A14: only the chunk that finishes a prompt or recompute emits a token.
       if requests[chunk.request].stored == requests[chunk.request].length {
         requests[chunk.request].state = .decoding
-        requests[chunk.request].isPartial = false
         publish(chunk.request)
         emit(chunk.request)
       }

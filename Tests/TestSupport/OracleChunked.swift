@@ -77,10 +77,7 @@ extension Oracle {
       if takeOffered(r) {
         admit(r)
         chunks.append(OracleChunk(request: r, cached: 0, tokens: all))
-        if all < length {
-          requests[r].isPartial = true
-          break
-        }
+        if all < length { break }
         continue
       }
       let hit = cachedUnits(of: r)
@@ -95,10 +92,7 @@ extension Oracle {
         admit(r)
         requests[r].stored = cached
         chunks.append(OracleChunk(request: r, cached: cached, tokens: tokens))
-        if cached + tokens < length {
-          requests[r].isPartial = true
-          break
-        }
+        if cached + tokens < length { break }
         continue
       }
       if !takeWithHosts(r) {
@@ -108,10 +102,7 @@ extension Oracle {
       }
       admit(r)
       chunks.append(OracleChunk(request: r, cached: 0, tokens: all))
-      if all < length {
-        requests[r].isPartial = true
-        break
-      }
+      if all < length { break }
     }
   }
 }

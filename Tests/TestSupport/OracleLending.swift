@@ -111,7 +111,8 @@ extension Oracle {
 
   /// 14.2: a prompt of at least `spread-from` tokens is offered to hosts before its home is tried.
   mutating func takeOffered(_ r: Int) -> Bool {
-    guard lends, lending.placement == .balanced, requests[r].length >= lending.spreadFrom else { return false }
+    guard lends, lending.placement == .balanced else { return false }
+    guard requests[r].length >= lending.spreadFrom else { return false }
     let need = wholeNeed(r)
     guard let loan = loan(atLeast: max(1, need - homeRoom(r)), most: need - 1, for: r) else { return false }
     statistics.offersTaken += 1

@@ -43,8 +43,6 @@ struct OracleRequest {
   var admission = 0
   /// The event by which it became the head of its queue.
   var headSince = 0
-  /// Its prompt is computed in chunks.
-  var isPartial = false
   /// A giant has taken its memory once (14.10).
   var gaveWay = false
 
@@ -154,7 +152,6 @@ extension Oracle {
     requests[r].table = []
     requests[r].hasHosted = false
     requests[r].isBalanced = false
-    requests[r].isPartial = false
   }
 
   /// Block conservation: on every instance, free and held blocks are all its blocks, each once.

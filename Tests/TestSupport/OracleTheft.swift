@@ -21,7 +21,13 @@ extension Oracle {
     }
   }
 
-  private func hasPartialPrompt(_ i: Int) -> Bool { instances[i].running.contains { requests[$0].isPartial } }
+  /// Whether a prompt is computed there of which more is left than the step under way computes.
+  private func hasPartialPrompt(_ i: Int) -> Bool {
+    instances[i].running.contains { r in
+      let chunk = instances[i].step?.chunks.first { $0.request == r }
+      return requests[r].state == .prefilling && requests[r].stored + (chunk?.tokens ?? 0) < requests[r].length
+    }
+  }
 
   private mutating func mayTake(_ r: Int, _ thief: Int) -> Bool {
     if awaitsTurn(r) { return false }

@@ -104,7 +104,6 @@ extension Oracle {
       request: r, cached: requests[r].stored,
       tokens: isChunked ? min(rest, engine.maxNumBatchedTokens) : rest)
     chargeHosts(for: chunk)
-    requests[r].isPartial = true
     startStep(requests[r].home, decoding: [], chunks: [chunk])
     instances[requests[r].home].decodesNext = chunk.tokens < rest
   }

@@ -338,7 +338,7 @@ extension SimulationState {
       let slot = Int(instances[longest].queue.head)
       // One larger than an instance waits for memory anywhere; here it need not wait for its home's prompt as well.
       ensureOutlook()
-      let isStuck = borrows && instances[longest].partial >= 0 && isGiant(slot)
+      let isStuck = borrows && isGiant(slot) && leavesRest(longest)
       let queued = queuedBlocks(of: i)
       let free = usableBlocks - bookedBlocks[i] - growth(of: i, steps: chunked ? 1 : 0) - queued
       guard isStuck || free - blocks(for: requests[slot].length) >= watermark,
@@ -360,6 +360,15 @@ extension SimulationState {
       // Another head, or another longest queue: others may take what they had no room for.
       touchThieves(of: longest)
     }
+  }
+
+  /// Whether the step under way leaves a rest of the partial prompt of `i`. A run of chunks does.
+  private func leavesRest(_ i: Int) -> Bool {
+    let partial = Int(instances[i].partial)
+    guard partial >= 0 else { return false }
+    if instances[i].isBusy, instances[i].run.chunk > 0 { return true }
+    let chunk = instances[i].chunks.first { Int($0.slot) == partial }
+    return requests[partial].stored + (chunk?.tokens ?? 0) < requests[partial].length
   }
 
   private func queuedBlocks(of i: Int) -> Int {

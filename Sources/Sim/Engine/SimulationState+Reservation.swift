@@ -162,17 +162,10 @@ extension SimulationState {
 
   // MARK: - The reservation
 
-  /// Memory has been freed in this instant: what is expected of the one that waits is reckoned anew, and those held back for
-  /// it look again.
+  /// Memory has been freed in this instant: what is expected of the one that waits is reckoned anew.
   mutating func renewOutlook() {
     isOutlookDue = false
-    guard holdingGiant != .max else { return }
-    lookAhead()
-    for i in 0..<instanceCount {
-      let head = instances[i].queue.head
-      // Who has nothing waiting may steal one that was held back.
-      if head >= 0 ? requests[Int(head)].id > holdingGiant : steals { touch(i) }
-    }
+    if holdingGiant != .max { lookAhead() }
   }
 
   /// Another one is the oldest that waits than the one reckoned for.
@@ -189,6 +182,15 @@ extension SimulationState {
     chunked && i == admitting ? growth(of: i, at: instances[i].clock) : 0
   }
 
+  /// Those held back look again; and who has nothing waiting, for it may steal one of them.
+  private mutating func lookAgain() {
+    for i in 0..<instanceCount where i != decider {
+      let head = instances[i].queue.head
+      if head >= 0 ? requests[Int(head)].id > holdingGiant : steals { touch(i) }
+    }
+  }
+
+  /// Reckons when the oldest that waits will start.
   private mutating func lookAhead() {
     outlook = Outlook(giant: holdingGiant, start: .max)
     guard let i = (0..<instanceCount).first(where: { instances[$0].blockedGiant == holdingGiant }) else { return }
@@ -214,6 +216,7 @@ extension SimulationState {
     }
     if free < need { outlook.start = .max }
     outlook.spareBlocks = max(0, free - need)
+    lookAgain()
   }
 
   /// Calls `body` with every request that holds blocks, and how many it holds everywhere that nobody else uses too.
