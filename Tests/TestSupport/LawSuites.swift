@@ -129,7 +129,7 @@ public enum OracleLaw {
   public static func check(_ scenario: Scenario) throws -> [Sight] {
     var oracle = Oracle(
       configuration: scenario.configuration, router: scenario.router, lending: scenario.lending,
-      sharing: scenario.sharing)
+      sharing: scenario.sharing, shareFrom: scenario.shareFrom, steals: scenario.steals)
     let expected = oracle.run(scenario.requests)
     let run = try ScenarioRun(scenario)
     guard run.results != expected else {
@@ -141,12 +141,14 @@ public enum OracleLaw {
         Sight("evict a prefix", floor: 38, shares ? oracle.statistics.evictions > 0 : nil),
       ]
     }
+    let stepByStep = try ScenarioRun(scenario, stepByStep: true)
     let first = expected.indices.filter { run.results[$0] != expected[$0] }.min {
       expected[$0].ended < expected[$1].ended
     }!
     throw LawViolation(
       law: "the engine agrees with the oracle to the picosecond", seed: scenario.seed,
       details:
-        "request \(first) of \(expected.count): expected \(expected[first]), found \(run.results[first])")
+        "request \(first) of \(expected.count): expected \(expected[first]), found \(run.results[first])"
+        + (stepByStep.results == expected ? "; step by step they agree" : ""))
   }
 }

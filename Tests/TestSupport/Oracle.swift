@@ -9,6 +9,8 @@ public enum OracleRouter: String, Sendable, CaseIterable {
   case leastLoaded
   /// Most (free blocks − blocks of queued prompts).
   case mostFreeKV
+  /// The least used memory, in tokens, and four times the prompt tokens still to compute (14.12).
+  case leastWork
 }
 
 /// What became of one request, times in picoseconds.
@@ -53,6 +55,13 @@ public struct OracleStatistics: Hashable, Sendable {
   public var promptLoans = 0
   /// Loans for decode growth.
   public var growthLoans = 0
+  /// Prompts that hosts took a part of although they were only offered.
+  public var offersTaken = 0
+  /// Admissions past a giant that waits, and requests that gave way to one.
+  public var backfilled = 0
+  public var gaveWay = 0
+  /// Requests that another instance took.
+  public var stolen = 0
   /// Units of shared prefix that were evicted, and requests that began with one.
   public var evictions = 0
   public var sharers: Set<Int> = []
@@ -66,7 +75,7 @@ public struct OracleStatistics: Hashable, Sendable {
 /// leave a gap are marked "Reading:".
 ///
 /// Cost: O(steps × running requests). Covers both local engines, pipeline lanes, and lending in mode `passive`
-/// with `paper` coupling; there is no planner, no move, no stealing.
+/// with `paper` coupling, and theft; there is no planner and no move.
 public struct Oracle {
   let topology: InstanceTopology
   let engine: EngineOptions
@@ -82,17 +91,29 @@ public struct Oracle {
   var changes = 0
   /// How many units have been given up so far.
   var givenUp = 0
+  /// Counts admissions and new heads of queues, to tell which was first.
+  var events = 0
+  /// Memory was freed, or a queue became empty, while a giant was blocked, since this was last asked (14.9).
+  var isFreed = false
+  /// How long completed requests took, by class (14.9).
+  var completed: [Int: OracleClass] = [:]
+  /// The expected start of the oldest giant that waits.
+  var reckoning: OracleReckoning?
   /// What the last run went through.
   public internal(set) var statistics = OracleStatistics()
 
   let blocksPerInstance: Int
   /// What prompts share; caching only if the engine's option says so.
   let sharing: Sharing
+  /// The fewest tokens of an offered prompt that a host takes (14.4).
+  let shareFrom: Int
+  /// Whether idle instances take waiting requests from others.
+  let steals: Bool
 
   /// `lending.mode` must be `.off` or `.passive`, and its coupling `.paper`.
   public init(
     configuration: SimulationConfiguration, router: OracleRouter, lending: LendingOptions = LendingOptions(),
-    sharing: Sharing = Sharing()
+    sharing: Sharing = Sharing(), shareFrom: Int = 8_192, steals: Bool = false
   ) {
     precondition(lending.mode == .off || lending.mode == .passive, "the oracle knows no planner")
     precondition(lending.coupling == .paper, "the oracle knows the paper's coupling only")
@@ -103,6 +124,8 @@ public struct Oracle {
     self.router = router
     self.lending = lending
     self.sharing = sharing
+    self.shareFrom = shareFrom
+    self.steals = steals
   }
 
   /// Simulates `trace` (arrivals must not decrease) to its end; results are indexed by request.
@@ -110,6 +133,8 @@ public struct Oracle {
     requests = trace.map { OracleRequest($0) }
     instances = (0..<topology.count).map { _ in OracleInstance(blocks: capacity) }
     statistics = OracleStatistics()
+    completed = [:]
+    reckoning = nil
     var nextArrival = 0
 
     while true {
@@ -153,14 +178,17 @@ public struct Oracle {
   /// queue emptied) by a later instance may let an idle earlier one admit by borrowing in the same instant.
   private mutating func decideAll() {
     var before = -1
+    reckonIfFreed()
     while before != changes {
       before = changes
       for i in instances.indices where instances[i].step == nil {
+        if steals { steal(into: i) }
         switch engine.kind {
         case .vllmV0: decideVLLMv0(i)
         case .chunked: decideChunked(i)
         }
       }
+      reckonIfFreed()
     }
   }
 
@@ -185,8 +213,28 @@ public struct Oracle {
       for i in instances.indices where load(i) < load(best) { best = i }
     case .mostFreeKV:
       for i in instances.indices where freeAfterQueue(i) > freeAfterQueue(best) { best = i }
+    case .leastWork:
+      let isSpread = requests[r].prompt >= lending.spreadFrom
+      func key(_ i: Int) -> (Int, Int, Int) { isSpread ? spreadKey(i) : (work(i), 0, 0) }
+      for i in instances.indices where key(i) < key(best) { best = i }
     }
     return best
+  }
+
+  /// 14.12.
+  private func work(_ i: Int) -> Int { (capacity - available(i)) * blockSize + 4 * tokensToCompute(i) }
+
+  /// 14.12: where a prompt goes that is spread over a node.
+  private func spreadKey(_ i: Int) -> (Int, Int, Int) {
+    let ofNode = instances.indices.filter { topology.sameNode($0, i) }.reduce(0) { $0 + work($1) }
+    return (ofNode, tokensToCompute(i) > 0 ? 1 : 0, work(i))
+  }
+
+  /// 14.4: prompt tokens that instance `i` has to compute, queued or begun.
+  func tokensToCompute(_ i: Int) -> Int {
+    let queued = instances[i].queue.reduce(0) { $0 + requests[$1].length }
+    let begun = instances[i].running.filter { requests[$0].state == .prefilling }
+    return begun.reduce(queued) { $0 + requests[$1].length - requests[$1].stored }
   }
 
   private func load(_ i: Int) -> Int { instances[i].queue.count + instances[i].running.count }

@@ -45,7 +45,7 @@ extension Oracle {
       }
       if requests[r].state == .decoding {
         if borrowForGrowth(r) { return true }
-      } else if takeWithHosts(blocks(requests[r].length) - requests[r].table.count, for: r, watermark: 0) {
+      } else if takeRestWithHosts(r) {
         // A13: a partial prompt short of blocks takes what is free at home and borrows the rest of its blocks.
         return true
       }
@@ -55,9 +55,8 @@ extension Oracle {
 
   /// A13, C4: admits from the head while budget and slots remain.
   private mutating func admitChunks(_ i: Int, decoding: Int, chunks: inout [OracleChunk]) {
-    let wasBlocked = instances[i].blockedGiant
-    instances[i].blockedGiant = nil
-    defer { if instances[i].blockedGiant != wasBlocked { changes += 1 } }
+    var blocked: Int?
+    defer { noteBlocked(blocked, on: i) }
 
     while let r = instances[i].queue.first {
       let length = requests[r].length
@@ -69,9 +68,17 @@ extension Oracle {
       }
       let left = engine.maxNumBatchedTokens - decoding - chunks.reduce(0) { $0 + $1.tokens }
       guard left > 0, instances[i].running.count < engine.maxNumSeqs else { break }
-      guard !isHeldBack(r) else {
-        if isGiant(r) { instances[i].blockedGiant = r }
+      guard !awaitsTurn(r), !isHeldBack(r) else {
+        if lends, isGiant(r) { blocked = r }
         break
+      }
+      // A prompt with hosts shares nothing: all of it is computed. 14.2: a long one is offered first.
+      let all = min(length, left)
+      if takeOffered(r) {
+        admit(r)
+        chunks.append(OracleChunk(request: r, cached: 0, tokens: all))
+        if all < length { break }
+        continue
       }
       let hit = cachedUnits(of: r)
       let cached = hit * sharing.unit
@@ -88,10 +95,9 @@ extension Oracle {
         if cached + tokens < length { break }
         continue
       }
-      // A prompt with hosts shares nothing: all of it is computed.
-      let all = min(length, left)
-      if !takeWithHosts(blocks(length), for: r, watermark: binding) {
-        if lends, isGiant(r) { instances[i].blockedGiant = r }
+      if !takeWithHosts(r) {
+        if giveWay(to: r) { continue }  // 14.10: it is asked for anew
+        if lends, isGiant(r) { blocked = r }
         break
       }
       admit(r)

@@ -41,25 +41,33 @@ extension Oracle {
       lanes[lane].promptTokens += chunk.tokens
       lanes[lane].longestPrompt = max(lanes[lane].longestPrompt, chunk.tokens)
       if chunk.cached + chunk.tokens == requests[chunk.request].length { lanes[lane].finishing += 1 }
-      lanes[lane].prefillAttention += prefillAttention(of: chunk)
       let cachedHere =
         engine.prefillAttention == .distributed ? localTokens(chunk.request, of: chunk.cached) : chunk.cached
       lanes[lane].reach = max(lanes[lane].reach, min(cachedHere + chunk.tokens, costs.window))
     }
+    let isPadded = engine.padded && engine.kind == .vllmV0
+    // A6: padding is linear work. Reading: each lane pads its own prompts.
+    let linearTokens = lanes.map {
+      $0.decodes + (isPadded ? $0.prompts * $0.longestPrompt : $0.promptTokens)
+    }
+    // 14.5 (b): what it owes to others' prompts it computes while it waits for its hosts, if it has any.
+    var owed = instances[i].owedAttention
+    instances[i].owedAttention = 0
+    for chunk in inOrder {
+      let lane = requests[chunk.request].lane
+      let linear = costs.linear(tokens: linearTokens[lane])
+      let hasHosts = requests[chunk.request].hasHosted
+      lanes[lane].prefillAttention += prefillAttention(of: chunk, beside: linear, owed: hasHosts ? owed : 0)
+      if hasHosts { owed = 0 }
+    }
 
     // S16: hosts are charged for reserved blocks, in each stage, and once for what they owe to others' prompts.
-    let isPadded = engine.padded && engine.kind == .vllmV0
-    let hosted =
-      costs.contextRate * Int64(hostedBlocks(on: i) * blockSize) + instances[i].owedAttention
-    instances[i].owedAttention = 0
+    let hosted = costs.contextRate * Int64(hostedBlocks(on: i) * blockSize) + owed
 
     var longestStage: Int64 = 0
     var mostTokens = 0
     for (index, lane) in lanes.enumerated() {
-      // A6: padding is linear work. Reading: each lane pads its own prompts.
-      let linearTokens =
-        lane.decodes + (isPadded ? lane.prompts * lane.longestPrompt : lane.promptTokens)
-      var stage = costs.linear(tokens: linearTokens)
+      var stage = costs.linear(tokens: linearTokens[index])
       stage += costs.head(samples: lane.decodes + lane.finishing)
       stage += lane.prefillAttention
       if lane.prompts > 0 { stage += costs.prefillFloor + costs.prefillReachRate * Int64(lane.reach) }
@@ -75,7 +83,7 @@ extension Oracle {
       }
       // The floor bounds the instance's own work; what it does for others comes on top.
       longestStage = max(longestStage, max(stage, costs.stageFloor) + hosted)
-      mostTokens = max(mostTokens, linearTokens)
+      mostTokens = max(mostTokens, linearTokens[index])
     }
     let sequences = decoding.count + chargedChunks.count
     let stages = Int64(costs.stages)
@@ -83,9 +91,12 @@ extension Oracle {
       + stages * longestStage + stages * costs.handoff(tokens: mostTokens)
   }
 
-  /// The attention of a chunk of x tokens after c (A5; A18 if some of the request's blocks are hosted).
+  /// The attention of a chunk of x tokens after c (A5; A18 if some of the request's blocks are hosted), in a step whose
+  /// linear work in that lane takes `linear`, with what the home owes to others.
   /// Reading: with `home` all pairs are the home's and the write-outs still overlap with them.
-  private mutating func prefillAttention(of chunk: OracleChunk) -> Int64 {
+  private mutating func prefillAttention(
+    of chunk: OracleChunk, beside linear: Int64, owed: Int64
+  ) -> Int64 {
     let r = chunk.request
     let x = chunk.tokens
     let distributed = engine.prefillAttention == .distributed
@@ -97,7 +108,7 @@ extension Oracle {
     } else {
       for token in 1...x { pairs += min(cachedHere + token, costs.window) }
     }
-    var slowest = costs.prefillPairRate * Int64(pairs)
+    var slowest = costs.prefillPairRate * Int64(pairs) + owed
     for share in hostShares(of: chunk) {
       let link = topology.link(requests[r].home, share.host)
       if distributed, share.cached > 0 {
@@ -110,7 +121,8 @@ extension Oracle {
         let stages = Int64(costs.stages)
         let wait = max(0, instances[share.host].servesUntil - now)
         instances[share.host].servesUntil = now + wait + stages * work
-        slowest = max(slowest, path + (wait + stages - 1) / stages)
+        // 14.5 (a): the wait overlaps with the home's linear work.
+        slowest = max(slowest, path + max(0, (wait + stages - 1) / stages - linear))
       }
       if share.written > 0 {
         let bytes = costs.kvBytesPerTokenPerStage * share.written

@@ -9,7 +9,13 @@ struct OracleHostShare {
   var written: Int
 }
 
-/// Passive lending with the paper's coupling (S15–S24, A15–A21).
+/// Some of a loan's blocks on one host.
+struct OracleLoan {
+  var host: Int
+  var blocks: Int
+}
+
+/// Passive lending with the paper's coupling (S15–S24, A15–A20, and decisions/0014, 1 to 4).
 extension Oracle {
   // MARK: - Giants
 
@@ -28,16 +34,6 @@ extension Oracle {
       .max()
   }
 
-  /// A21: whether an older giant keeps the cluster's memory for itself.
-  ///
-  /// Reading: it is blocked if the last decision of its home refused it for want of blocks, and it holds back
-  /// younger admissions and loans everywhere (on its own home nobody passes the head anyway).
-  func isHeldBack(_ r: Int) -> Bool {
-    guard lends, lending.reserveGiants else { return false }
-    guard let oldest = instances.compactMap(\.blockedGiant).min() else { return false }
-    return oldest < r
-  }
-
   // MARK: - Who lends
 
   /// Blocks above the watermark.
@@ -46,7 +42,7 @@ extension Oracle {
   /// The instances that may lend to `r` and have something to lend (A19).
   /// Reading: utilisation is used ÷ usable blocks, before the loan.
   private func creditors(of r: Int) -> [Int] {
-    guard lends, !isHeldBack(r) else { return [] }
+    guard lends, !mayNotBorrow(r) else { return [] }
     let home = requests[r].home
     return instances.indices.filter { h in
       guard h != home, lendable(h) > 0 else { return false }
@@ -95,49 +91,149 @@ extension Oracle {
     return true
   }
 
-  /// A15: `need` blocks for a prompt, first what is free above `watermark` at home, the rest from hosts; all or
-  /// nothing. Reading: under `chunked`, too, they are all taken at admission, and chunks go on beside decoding.
-  mutating func takeWithHosts(_ need: Int, for r: Int, watermark: Int) -> Bool {
-    guard lends else { return false }
-    let home = requests[r].home
+  /// W (14.1): the blocks that a prompt with hosts takes, those of its first 16 new tokens with them.
+  func wholeNeed(_ r: Int) -> Int {
+    let length = requests[r].length
+    return max(blocks(length), min(blocks(length + 16), topology.count * (capacity - watermark)))
+  }
+
+  /// w' (14.1): blocks of its home that the admission of `r` leaves free.
+  func watermarkKept(for r: Int) -> Int {
     // A23: who has grown into the watermark of its home may take it again.
-    let kept = need > topology.count * (capacity - self.watermark) ? 0 : watermark
-    let local = min(need, max(0, available(home) - kept))
-    guard let loan = placement(of: need - local, for: r) else { return false }
-    take(local, on: home, for: r)
-    for piece in loan { take(piece.blocks, on: piece.host, for: r) }
-    changes += 1
-    statistics.promptLoans += 1
-    statistics.borrowedBlocks += need - local
+    if wholeNeed(r) > topology.count * (capacity - watermark) { return 0 }
+    return engine.kind == .chunked && instances[requests[r].home].running.isEmpty ? 0 : watermark
+  }
+
+  /// r (14.1): what the home of a prompt with hosts gives at most.
+  private func homeRoom(_ r: Int) -> Int {
+    min(requests[r].length / blockSize, max(0, available(requests[r].home) - watermarkKept(for: r)))
+  }
+
+  /// 14.2: a prompt of at least `spread-from` tokens is offered to hosts before its home is tried.
+  mutating func takeOffered(_ r: Int) -> Bool {
+    guard lends, lending.placement == .balanced else { return false }
+    guard requests[r].length >= lending.spreadFrom else { return false }
+    let need = wholeNeed(r)
+    guard let loan = loan(atLeast: max(1, need - homeRoom(r)), most: need - 1, for: r) else { return false }
+    statistics.offersTaken += 1
+    takePrompt(r, need: need, loan: loan)
     return true
   }
 
-  /// S22, S23, A19: where `count` hosted blocks of a prompt go; `nil` if the creditors have fewer.
+  /// 14.1: its home gives what it can, the hosts the rest; all or nothing.
+  /// Reading: under `chunked`, too, they are all taken at admission, and chunks go on beside decoding.
+  mutating func takeWithHosts(_ r: Int) -> Bool {
+    guard lends else { return false }
+    let need = wholeNeed(r)
+    let rest = need - homeRoom(r)
+    guard let loan = loan(atLeast: rest, most: rest, for: r) else { return false }
+    takePrompt(r, need: need, loan: loan)
+    return true
+  }
+
+  private mutating func takePrompt(_ r: Int, need: Int, loan: [OracleLoan]) {
+    requests[r].isBalanced = lending.placement == .balanced
+    take(loan, need: need, for: r)
+  }
+
+  /// A13: a partial prompt short of blocks takes what is free at home, and borrows all that its rest needs (14.1: and
+  /// its first new tokens). 14.3: it is laid out home first.
+  mutating func takeRestWithHosts(_ r: Int) -> Bool {
+    guard lends else { return false }
+    let has = requests[r].table.count
+    let need = wholeNeed(r) - has
+    let rest = need - min(requests[r].length / blockSize - has, available(requests[r].home))
+    guard let loan = loan(atLeast: rest, most: rest, for: r) else { return false }
+    take(loan, need: need, for: r)
+    return true
+  }
+
+  /// Takes `need` blocks: those of `loan` from hosts, the others at home. In the table those at home come first.
+  private mutating func take(_ loan: [OracleLoan], need: Int, for r: Int) {
+    let lent = loan.reduce(0) { $0 + $1.blocks }
+    take(need - lent, on: requests[r].home, for: r)
+    for piece in loan { take(piece.blocks, on: piece.host, for: r) }
+    changes += 1
+    statistics.promptLoans += 1
+    statistics.borrowedBlocks += lent
+  }
+
+  // MARK: - Who lends what (14.4)
+
+  /// Between `least` and `most` hosted blocks of a prompt; `nil` if the creditors have fewer, or do not want to.
   /// Reading: the own node serves all it can, for giants too; only what is left goes to other nodes.
-  private func placement(of count: Int, for r: Int) -> [(host: Int, blocks: Int)]? {
+  private func loan(atLeast least: Int, most: Int, for r: Int) -> [OracleLoan]? {
+    guard least <= most else { return nil }
     let all = creditors(of: r)
-    guard all.reduce(0, { $0 + lendable($1) }) >= count else { return nil }
+    guard total(all) >= least else { return nil }
     let near = all.filter { topology.sameNode(requests[r].home, $0) }
     let far = all.filter { !topology.sameNode(requests[r].home, $0) }
-    let nearCount = min(count, near.reduce(0) { $0 + lendable($1) })
-    return split(nearCount, over: near) + split(count - nearCount, over: far)
+    switch lending.placement {
+    case .homeFirst, .pack:
+      // Never offered: `most` is `least`.
+      let nearCount = min(least, total(near))
+      return split(nearCount, over: near) + split(least - nearCount, over: far)
+    case .balanced where least == most:
+      let nearCount = min(least, total(near))
+      return evenly(nearCount, over: near) + evenly(least - nearCount, over: far)
+    case .balanced:
+      let (hosts, count) = takers(of: r, among: near, atLeast: least, most: most)
+      let loan = evenly(count, over: hosts) + evenly(max(0, least - count), over: far)
+      return loan.isEmpty ? nil : loan
+    }
+  }
+
+  private func total(_ hosts: [Int]) -> Int { hosts.reduce(0) { $0 + lendable($1) } }
+
+  /// 14.4: those of the own node that take a part of an offered prompt, and how much they take together.
+  private func takers(
+    of r: Int, among near: [Int], atLeast least: Int, most: Int
+  ) -> (hosts: [Int], blocks: Int) {
+    func isBusy(_ h: Int) -> Bool { tokensToCompute(h) >= lending.spreadFrom }
+    var hosts = near.sorted { a, b in
+      if isBusy(a) != isBusy(b) { return !isBusy(a) }
+      return lendable(a) != lendable(b) ? lendable(a) > lendable(b) : a < b
+    }
+    while let last = hosts.last, total(hosts.dropLast()) >= least {
+      let part = (most + 1) / (hosts.count + 1) * blockSize
+      let isWorthIt = part >= shareFrom && isWorthSending(part, from: requests[r].home, to: last)
+      guard isBusy(last) || !isWorthIt else { break }
+      hosts.removeLast()
+    }
+    let wanted = max(least, most + 1 - (most + 1) / (hosts.count + 1))
+    return (hosts, min(wanted, total(hosts)))
+  }
+
+  /// 14.4: what a host computes for a chunk takes longer than the chunk's queries and results on the way.
+  private func isWorthSending(_ tokens: Int, from home: Int, to host: Int) -> Bool {
+    let link = topology.link(home, host)
+    let budget = engine.maxNumBatchedTokens
+    let messages = costs.layersPerStage * budget * (costs.queryBytes + costs.partialBytes)
+    let exchange = Int64(costs.layersPerStage * 2) * link.latency + link.transfer(bytes: messages)
+    return costs.prefillPairRate * Int64(budget * tokens) >= 2 * (exchange + costs.prefillFloor)
+  }
+
+  /// 14.4: those with least to lend first, each an even part of what is left.
+  private func evenly(_ count: Int, over hosts: [Int]) -> [OracleLoan] {
+    var left = count
+    var loan: [OracleLoan] = []
+    let byRoom = hosts.sorted { (lendable($0), $0) < (lendable($1), $1) }
+    for (index, host) in byRoom.enumerated() {
+      let others = byRoom.count - index
+      let given = min(lendable(host), (left + others - 1) / others)
+      if given > 0 { loan.append(OracleLoan(host: host, blocks: given)) }
+      left -= given
+    }
+    precondition(left == 0, "they have as much together")
+    return loan.sorted { $0.host < $1.host }
   }
 
   /// S23: in proportion to lendable blocks by largest remainder (ties to the lowest id), or (`pack`) filling the
   /// hosts with the most lendable blocks first.
-  private func split(_ count: Int, over hosts: [Int]) -> [(host: Int, blocks: Int)] {
+  private func split(_ count: Int, over hosts: [Int]) -> [OracleLoan] {
     guard count > 0 else { return [] }
     var given = Array(repeating: 0, count: hosts.count)
-    switch lending.placement {
-    case .spread:
-      let total = hosts.reduce(0) { $0 + lendable($1) }
-      for k in hosts.indices { given[k] = count * lendable(hosts[k]) / total }
-      let byRemainder = hosts.indices.sorted { a, b in
-        let (x, y) = (count * lendable(hosts[a]) % total, count * lendable(hosts[b]) % total)
-        return x != y ? x > y : a < b
-      }
-      for k in byRemainder.prefix(count - given.reduce(0, +)) { given[k] += 1 }
-    case .pack:
+    if lending.placement == .pack {
       let byRoom = hosts.indices.sorted { a, b in
         let (x, y) = (lendable(hosts[a]), lendable(hosts[b]))
         return x != y ? x > y : a < b
@@ -147,8 +243,16 @@ extension Oracle {
         given[k] = min(left, lendable(hosts[k]))
         left -= given[k]
       }
+    } else {
+      let total = total(hosts)
+      for k in hosts.indices { given[k] = count * lendable(hosts[k]) / total }
+      let byRemainder = hosts.indices.sorted { a, b in
+        let (x, y) = (count * lendable(hosts[a]) % total, count * lendable(hosts[b]) % total)
+        return x != y ? x > y : a < b
+      }
+      for k in byRemainder.prefix(count - given.reduce(0, +)) { given[k] += 1 }
     }
-    return hosts.indices.filter { given[$0] > 0 }.map { (hosts[$0], given[$0]) }
+    return hosts.indices.filter { given[$0] > 0 }.map { OracleLoan(host: hosts[$0], blocks: given[$0]) }
   }
 
   // MARK: - What hosting costs

@@ -26,6 +26,8 @@ struct OracleRequest {
   var table: [OracleBlock] = []
   /// Whether any block of `table` is not at home.
   var hasHosted = false
+  /// Its tokens lie evenly on all its blocks, as they are computed (14.3).
+  var isBalanced = false
   /// The units of `table`'s beginning that others may use too.
   var units: [UInt64] = []
 
@@ -33,6 +35,16 @@ struct OracleRequest {
   var ended: Int64 = 0
   var rejected: RejectionReason?
   var preemptions = 0
+  /// Preemptions in a row, each but the first fruitless, and the tokens at the last of them (14.7).
+  var row = 0
+  var generatedThen = 0
+  /// When it was last admitted, ps, and that admission's place among all events.
+  var admittedAt: Int64 = 0
+  var admission = 0
+  /// The event by which it became the head of its queue.
+  var headSince = 0
+  /// A giant has taken its memory once (14.10).
+  var gaveWay = false
 
   init(_ request: TraceRequest) {
     arrival = request.arrival.picoseconds
@@ -66,8 +78,12 @@ struct OracleInstance {
   var running: [Int] = []
   /// Requests waiting here, oldest first (A4).
   var queue: [Int] = []
+  /// Who was first in `queue` when it last changed.
+  var head: Int?
+  /// The last step was a chunk of a prompt that is not yet computed: one decode step is due (14.6).
+  var decodesNext = false
   var step: OracleStep?
-  /// The head of the queue, if it is a giant that could not get its blocks at the last decision (A21).
+  /// The head of the queue, if it is a giant that was refused at the last decision (A21, 14.9).
   var blockedGiant: Int?
   /// Prefill attention owed to other homes' chunks, charged to the next step, ps (A18).
   var owedAttention: Int64 = 0
@@ -100,6 +116,10 @@ extension Oracle {
   /// Of the first `count` tokens of `r`, those in blocks at its home.
   func localTokens(_ r: Int, of count: Int) -> Int {
     guard requests[r].hasHosted else { return count }
+    // 14.3: until the prompt is computed.
+    if requests[r].isBalanced, requests[r].state == .prefilling {
+      return count * held(r, on: requests[r].home) / requests[r].table.count
+    }
     var local = 0
     for (position, block) in requests[r].table.enumerated() where block.instance == requests[r].home {
       local += min(blockSize, max(0, count - position * blockSize))
@@ -125,11 +145,13 @@ extension Oracle {
 
   private mutating func release(_ r: Int) {
     let shared = unshare(r)
+    if !requests[r].table.isEmpty { noteFreed() }
     for block in requests[r].table where !shared.contains(block) {
       instances[block.instance].free.append(block.id)
     }
     requests[r].table = []
     requests[r].hasHosted = false
+    requests[r].isBalanced = false
   }
 
   /// Block conservation: on every instance, free and held blocks are all its blocks, each once.
@@ -171,15 +193,31 @@ extension Oracle {
     let home = requests[r].home
     let place = instances[home].queue.firstIndex { $0 > r } ?? instances[home].queue.endIndex
     instances[home].queue.insert(r, at: place)
+    noteQueue(home)
+  }
+
+  /// The queue of `i` has changed: it may be empty, or have another head.
+  mutating func noteQueue(_ i: Int) {
+    if instances[i].queue.isEmpty { noteFreed() }
+    guard instances[i].head != instances[i].queue.first else { return }
+    instances[i].head = instances[i].queue.first
+    instances[i].blockedGiant = nil
+    events += 1
+    if let head = instances[i].head { requests[head].headSince = events }
   }
 
   /// Moves the head of the queue of instance `i` to its batch. Its first blocks have been taken.
   mutating func admit(_ r: Int) {
     let home = requests[r].home
     precondition(instances[home].queue.first == r, "nobody passes the head of the queue")
+    countBackfill(r)
     requests[r].lane = laneWithLeastContext(home)
     requests[r].state = .prefilling
+    requests[r].admittedAt = now
+    events += 1
+    requests[r].admission = events
     instances[home].queue.removeFirst()
+    noteQueue(home)
     let place = instances[home].running.firstIndex { $0 > r } ?? instances[home].running.endIndex
     instances[home].running.insert(r, at: place)
     changes += 1
@@ -206,12 +244,17 @@ extension Oracle {
     leaveBatch(r)
     requests[r].preemptions += 1
     statistics.preemptions += 1
+    // 14.7
+    let isFruitless = requests[r].row > 0 && requests[r].generated - requests[r].generatedThen < 16
+    requests[r].row = isFruitless ? requests[r].row + 1 : 1
+    requests[r].generatedThen = requests[r].generated
     requests[r].stored = 0
     enqueue(r)
   }
 
   /// The last token has appeared.
   mutating func end(_ r: Int) {
+    countCompleted(r)
     leaveBatch(r)
     requests[r].state = .ended
     requests[r].ended = now
@@ -220,7 +263,9 @@ extension Oracle {
   mutating func reject(_ r: Int, _ reason: RejectionReason) {
     switch requests[r].state {
     case .unborn, .ended: break
-    case .waiting: instances[requests[r].home].queue.removeAll { $0 == r }
+    case .waiting:
+      instances[requests[r].home].queue.removeAll { $0 == r }
+      noteQueue(requests[r].home)
     case .prefilling, .decoding: leaveBatch(r)
     }
     requests[r].state = .ended
@@ -271,7 +316,7 @@ extension Oracle {
       return .requesterWent
     }
     // A22: alone it would find one; it may not borrow while an older giant waits.
-    if lends, isHeldBack(r) {
+    if mayNotBorrow(r) {
       preempt(r)
       return .requesterWent
     }

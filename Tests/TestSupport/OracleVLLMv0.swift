@@ -3,26 +3,38 @@ import Sim
 /// vLLM 0.4–0.6 without chunked prefill: prompts first and whole, never in one step with decoding (S9).
 extension Oracle {
   mutating func decideVLLMv0(_ i: Int) {
-    // S19: a distributed prompt goes on, chunk by chunk, while the home's decoding stands still.
-    if let r = instances[i].running.first(where: { requests[$0].state == .prefilling }) {
-      return startChunkAlone(r)
-    }
-    if startPrefill(i) { return }
-    growRunning(i)
-    let decoding = instances[i].running
-    if !decoding.isEmpty {
-      startStep(i, decoding: decoding, chunks: [])
+    let decodesNext = instances[i].decodesNext
+    instances[i].decodesNext = false
+    if let r = partialPrompt(i) {
+      // S19: a distributed prompt goes on, chunk by chunk. 14.6: between chunks the others decode once.
+      if decodesNext, startDecode(i) { return }
+      if partialPrompt(i) == r { return startChunkAlone(r) }
     } else {
-      // A10: nobody is left running, so the queue is packed once more.
-      _ = startPrefill(i)
+      if startPrefill(i) { return }
+      if startDecode(i) { return }
     }
+    // A10: nobody is left running, so the queue is packed once more.
+    if instances[i].running.isEmpty { _ = startPrefill(i) }
+  }
+
+  /// The request whose prompt is computed in chunks.
+  private func partialPrompt(_ i: Int) -> Int? {
+    instances[i].running.first { requests[$0].state == .prefilling }
+  }
+
+  /// A10: a decode step of all that run, if they find their blocks. False if nobody is left.
+  private mutating func startDecode(_ i: Int) -> Bool {
+    growRunning(i)
+    let decoding = instances[i].running.filter { requests[$0].state == .decoding }
+    guard !decoding.isEmpty else { return false }
+    startStep(i, decoding: decoding, chunks: [])
+    return true
   }
 
   /// A8, A9: packs prompts from the head of the queue and starts their step. False if none could be packed.
   private mutating func startPrefill(_ i: Int) -> Bool {
-    let wasBlocked = instances[i].blockedGiant
-    instances[i].blockedGiant = nil
-    defer { if instances[i].blockedGiant != wasBlocked { changes += 1 } }
+    var blocked: Int?
+    defer { noteBlocked(blocked, on: i) }
 
     var chunks: [OracleChunk] = []
     while let r = instances[i].queue.first {
@@ -40,26 +52,34 @@ extension Oracle {
       }
       // (i) a slot, (ii) the budget, (iii) blocks above the watermark
       guard instances[i].running.count < engine.maxNumSeqs else { break }
-      guard !isHeldBack(r) else {
-        if isGiant(r) { instances[i].blockedGiant = r }
+      guard !awaitsTurn(r), !isHeldBack(r) else {
+        if lends, isGiant(r) { blocked = r }
         break
       }
       let hit = cachedUnits(of: r)
       let cached = hit * sharing.unit
       guard chunks.isEmpty || fitsBudget(chunks.map(\.tokens) + [length - cached]) else { break }
+      // 14.2: a long prompt is offered, if nothing has been packed.
+      if chunks.isEmpty, takeOffered(r) {
+        admit(r)
+        startChunkAlone(r)
+        return true
+      }
       if available(i) - (need - blocksInUse(by: r, units: hit)) >= watermark {
         share(hit, with: r)
         take(need - requests[r].table.count, on: i, for: r)
         admit(r)
         requests[r].stored = cached
         chunks.append(OracleChunk(request: r, cached: cached, tokens: length - cached))
-      } else if chunks.isEmpty, takeWithHosts(need, for: r, watermark: watermark) {
+      } else if chunks.isEmpty, takeWithHosts(r) {
         // A15: a prompt that needs hosts is prefilled alone.
         admit(r)
         startChunkAlone(r)
         return true
+      } else if chunks.isEmpty, giveWay(to: r) {
+        continue  // 14.10: it is asked for anew
       } else {
-        if chunks.isEmpty, lends, isGiant(r) { instances[i].blockedGiant = r }
+        if chunks.isEmpty, lends, isGiant(r) { blocked = r }
         break
       }
     }
@@ -85,6 +105,7 @@ extension Oracle {
       tokens: isChunked ? min(rest, engine.maxNumBatchedTokens) : rest)
     chargeHosts(for: chunk)
     startStep(requests[r].home, decoding: [], chunks: [chunk])
+    instances[requests[r].home].decodesNext = chunk.tokens < rest
   }
 
   /// A10, A16: before a decode step the running requests, oldest first, each find the block they need.
@@ -92,6 +113,11 @@ extension Oracle {
     var position = 0
     while position < instances[i].running.count {
       let r = instances[i].running[position]
+      // A partial prompt has its blocks.
+      if requests[r].state == .prefilling {
+        position += 1
+        continue
+      }
       if findBlock(r) { position += 1 }  // else r has left, and the next one is in its place
     }
   }

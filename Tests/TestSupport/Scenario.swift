@@ -10,6 +10,10 @@ public struct Scenario: Sendable {
   public var lending: LendingOptions
   /// What prompts share, if the engine caches prefixes.
   public var sharing = Sharing()
+  /// Whether idle instances take queued requests from others, where instances lend.
+  public var steals = false
+  /// The fewest tokens of an offered prompt that a host takes.
+  public var shareFrom = 8_192
 
   public init(
     seed: UInt64, configuration: SimulationConfiguration, requests: [TraceRequest], router: OracleRouter,
@@ -38,19 +42,24 @@ extension ScenarioGenerator {
       costs: costs, blocksPerInstance: blocks, engine: options)
 
     var lendingOptions = LendingOptions()
+    var shareFrom = 8_192
     if lending {
       lendingOptions.mode = .passive
       lendingOptions.borrowChunk = random.pick([1, 2, 4, 16])
       lendingOptions.creditorUtilisationPercent = random.pick([50, 90, 90, 100])
       lendingOptions.lendWhileQueueing = random.chance(20)
-      lendingOptions.reserveGiants = random.chance(70)
-      lendingOptions.placement = random.chance(80) ? .spread : .pack
+      lendingOptions.reserveGiants = random.pick([.backfill, .backfill, .backfill, .hold, .none])
+      lendingOptions.placement = random.pick([.balanced, .balanced, .balanced, .homeFirst, .pack])
+      lendingOptions.spreadFrom = random.pick([.max, .max, 8, 40, 100, 200])
+      shareFrom = random.pick([1, 1, 16, 64])
     }
     var scenario = Scenario(
       seed: seed, configuration: configuration,
       requests: requests(
         instanceTokens: blocks * blockSize, instances: instances, &random),
       router: random.pick(OracleRouter.allCases), lending: lendingOptions)
+    scenario.shareFrom = shareFrom
+    scenario.steals = lending && random.chance(40)
     if sharing {
       scenario.configuration.engine.prefixCaching = true
       scenario.sharing = Sharing(

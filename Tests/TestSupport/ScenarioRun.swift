@@ -48,12 +48,14 @@ extension Scenario {
     case .roundRobin: .roundRobin
     case .leastLoaded: .leastLoaded
     case .mostFreeKV: .mostFreeKV
+    case .leastWork: .leastWork
     }
   }
 
   /// vllm-m without lending, debtor-creditor with it.
   public func makePolicy() -> any SchedulingPolicy {
     lending.mode == .off
-      ? VLLMMultiple(router: policyRouter) : DebtorCreditor(router: policyRouter, lending: lending)
+      ? VLLMMultiple(router: policyRouter)
+      : DebtorCreditor(router: policyRouter, lending: lending, steals: steals, shareFrom: shareFrom)
   }
 }

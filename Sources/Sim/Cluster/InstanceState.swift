@@ -136,8 +136,6 @@ struct InstanceState {
   /// The head of its queue, and how many requests had been started by then anywhere.
   var headID = -1
   var headSince = 0
-  /// Its id if it is larger than an instance.
-  var giantHead = Int.max
   /// The giant that found no loan last, and how often memory had been freed anywhere by then.
   var refusedGiant = -1
   var refusedAtFrees = -1

@@ -12,6 +12,9 @@ public struct PrefixCache: Sendable {
     var newer: Int32 = -1
   }
 
+  /// Whether more than one request refers to a unit.
+  func isShared(_ unit: Int32) -> Bool { units[Int(unit)].references > 1 }
+
   private var units: ContiguousArray<Unit> = []
   private var freed: ContiguousArray<Int32> = []
   private var byHash: [UInt64: Int32] = [:]
@@ -69,9 +72,6 @@ public struct PrefixCache: Sendable {
     idle += 1
     return true
   }
-
-  /// How many requests refer to `unit`.
-  public func references(to unit: Int32) -> Int { Int(units[Int(unit)].references) }
 
   /// Forgets the unit that has been idle longest; there must be one.
   public mutating func evict() {

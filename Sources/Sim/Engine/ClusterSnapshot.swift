@@ -157,7 +157,7 @@ extension SimulationState {
       phase: r.phase == .decoding
         ? .decoding : r.phase == .prefilling ? .prefilling : r.isRouted ? .queued : .waiting,
       home: InstanceID(r.home), length: r.length, storedTokens: stored, tokensAtHome: atHome,
-      loans: loansOfIt, blocksAtHome: r.phase == .prefilling ? localBlocks(ofPrompt: slot) : 0,
+      loans: loansOfIt, blocksAtHome: r.phase == .prefilling ? blocksOfPrompt(slot) : 0,
       movingBlocks: r.movingBlocks,
       units: prefixUnit > 0 ? prefixes[slot].units.map(Int.init) : [])
   }

@@ -53,8 +53,8 @@ extension SimulationState {
   }
 
   private mutating func admitChunks(_ i: Int, budget initialBudget: Int) {
-    let heldBefore = beginAdmission(i)
-    defer { endAdmission(i, heldBefore: heldBefore) }
+    beginAdmission(i)
+    defer { endAdmission(i) }
     var budget = initialBudget
     while instances[i].queue.head >= 0 {
       let slot = Int(instances[i].queue.head)
@@ -65,6 +65,7 @@ extension SimulationState {
         continue
       }
       guard budget > 0, running(on: i) < options.maxNumSeqs else { return }
+      ensureOutlook()
       guard !isHeldBack(slot) else {
         waitBehindGiant(slot)
         return
@@ -85,11 +86,8 @@ extension SimulationState {
       if !isSpread, free - reserve - room >= need {
         admit(slot, localBlocks: blocks(for: cached + tokens), hits: hits)
       } else if borrows {
-        guard
-          isSpread || borrowPrompt(slot, watermark: reserve)
-            || makeWay(for: slot, watermark: reserve)
-              && borrowPrompt(slot, watermark: reserve, spreads: self.isSpread(slot))
-        else {
+        guard isSpread || borrowPrompt(slot, watermark: reserve) else {
+          if makeWay(for: slot, watermark: reserve) { continue }
           waitForSpace(slot)
           return
         }

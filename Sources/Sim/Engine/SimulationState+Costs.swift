@@ -111,6 +111,13 @@ extension SimulationState {
     for lane in 0..<laneCount {
       let decoders = decodes ? lanes[base + lane].decoders : 0
       var tokens = decoders
+      if !freePrefill {
+        for chunk in instances[i].chunks where requests[Int(chunk.slot)].lane == lane {
+          tokens += chunk.tokens
+        }
+      }
+      // What its hosts do for others is done while it does this.
+      let linear = costs.linear(tokens: tokens)
       var samples = decoders
       var attention: Int128 = 0
       var count = 0
@@ -121,12 +128,11 @@ extension SimulationState {
           let chunk = instances[i].chunks[index]
           let slot = Int(chunk.slot)
           guard requests[slot].lane == lane else { continue }
-          tokens += chunk.tokens
           count += 1
           longestPrompt = max(longestPrompt, chunk.tokens)
           if chunk.cached + chunk.tokens == requests[slot].length { samples += 1 }
           // What it owes others is computed while it waits for its hosts.
-          let (work, seen) = prefillAttention(chunk, owed: owed, linear: costs.linear(tokens: tokens))
+          let (work, seen) = prefillAttention(chunk, owed: owed, linear: linear)
           if requests[slot].isBorrower { owed = 0 }
           attention += work
           reach = max(reach, seen)

@@ -328,10 +328,12 @@ extension SimulationState {
     turnWaiters += waits ? 1 : -1
   }
 
-  /// A request of `home` has ended: one that waits elsewhere may be the oldest now. Its home decides anyway.
+  /// A request of `home` has ended: one that waits may be the oldest now, and be stolen too. Its own home decides anyway.
   mutating func touchTurnWaiters(besides home: Int) {
-    for i in 0..<instanceCount where i != home && instances[i].waitsForTurn && instances[i].queue.head >= 0 {
-      if isOldest(Int(instances[i].queue.head)) { touch(i) }
+    for i in 0..<instanceCount where instances[i].waitsForTurn && instances[i].queue.head >= 0 {
+      guard isOldest(Int(instances[i].queue.head)) else { continue }
+      if i != home { touch(i) }
+      if steals { touchThieves(of: i) }
     }
   }
 
@@ -363,7 +365,8 @@ extension SimulationState {
       guard longest >= 0 else { return }
       let slot = Int(instances[longest].queue.head)
       // One larger than an instance waits for memory anywhere; here it need not wait for its home's prompt as well.
-      let isStuck = borrows && instances[longest].partial >= 0 && isGiant(slot)
+      ensureOutlook()
+      let isStuck = borrows && isGiant(slot) && leavesRest(longest)
       let queued = queuedBlocks(of: i)
       let free = usableBlocks - bookedBlocks[i] - growth(of: i, steps: chunked ? 1 : 0) - queued
       guard isStuck || free - blocks(for: requests[slot].length) >= watermark + roomForBatch(slot, on: i),
@@ -377,9 +380,6 @@ extension SimulationState {
       count(1, at: i)
       requests.insert(slot, into: &instances[i].queue)
       noteHead(of: i)
-      let heldBefore = holdingGiant
-      clearBlockedGiant(of: longest)
-      endAdmission(longest, heldBefore: heldBefore)
       setHungry(longest, false)
       setWaitsForTurn(longest, false)
       decided(.steal, slot, from: longest, to: i, blocks: 0) { "longest queue" }
@@ -388,6 +388,15 @@ extension SimulationState {
       // Another head, or another longest queue: others may take what they had no room for.
       touchThieves(of: longest)
     }
+  }
+
+  /// Whether the step under way leaves a rest of the partial prompt of `i`. A run of chunks does.
+  private func leavesRest(_ i: Int) -> Bool {
+    let partial = Int(instances[i].partial)
+    guard partial >= 0 else { return false }
+    if instances[i].isBusy, instances[i].run.chunk > 0 { return true }
+    let chunk = instances[i].chunks.first { Int($0.slot) == partial }
+    return requests[partial].stored + (chunk?.tokens ?? 0) < requests[partial].length
   }
 
   private func queuedBlocks(of i: Int) -> Int {

@@ -61,6 +61,12 @@ extension SimulationState {
     prefixUnit > 0 ? prefixes[slot].units.count * prefixUnitBlocks : 0
   }
 
+  /// Blocks at home that a running request shares with another one now.
+  func blocksInCommon(_ slot: Int) -> Int {
+    guard prefixUnit > 0 else { return 0 }
+    return prefixUnitBlocks * prefixes[slot].units.count { prefixCaches[requests[slot].home].isShared($0) }
+  }
+
   /// A request gives up its units, the last first, so that the end of a prompt is evicted before its beginning.
   /// Returns the blocks that are idle from now on.
   mutating func releaseUnits(_ slot: Int) -> Int {

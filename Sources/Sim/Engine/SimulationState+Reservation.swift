@@ -13,20 +13,19 @@ extension SimulationState {
     lending.reserveGiants == .hold && requests[slot].id > holdingGiant
   }
 
-  /// Starts a round of admissions: whether its head is blocked is found out anew. Returns who held back before.
-  mutating func beginAdmission(_ i: Int) -> Int {
+  /// Starts a round of admissions: whether its head is blocked is found out anew, and known at its end.
+  mutating func beginAdmission(_ i: Int) {
     setHungry(i, false)
     setWaitsForTurn(i, false)
-    let before = holdingGiant
-    clearBlockedGiant(of: i)
-    return before
+    refusedGiant = .max
+    admitting = i
   }
 
-  /// Ends a round of admissions, or a theft: if less is held back than before, everybody who waits looks again.
-  mutating func endAdmission(_ i: Int, heldBefore: Int) {
-    lookAheadForAnother()
-    guard holdingGiant > heldBefore else { return }
-    for j in 0..<instanceCount where j != i && (steals || !instances[j].queue.isEmpty) { touch(j) }
+  /// Ends a round of admissions.
+  mutating func endAdmission(_ i: Int) {
+    setBlockedGiant(of: i, refusedGiant)
+    ensureOutlook()
+    admitting = -1
   }
 
   /// The head of a queue found no memory, neither at home nor elsewhere. It looks again when some is freed; and if
@@ -43,24 +42,23 @@ extension SimulationState {
   mutating func waitBehindGiant(_ slot: Int) {
     let i = requests[slot].home
     guard lending.reserveGiants != .none, isGiant(slot) else { return }
-    instances[i].blockedGiant = requests[slot].id
-    refreshHold()
-    lookAheadForAnother()
+    refusedGiant = requests[slot].id
     decided(.reserve, slot, from: i, to: i, blocks: 0) { "larger than an instance, waiting for memory" }
   }
 
-  mutating func clearBlockedGiant(of i: Int) {
-    guard instances[i].blockedGiant != .max else { return }
-    instances[i].blockedGiant = .max
-    refreshHold()
-  }
+  mutating func clearBlockedGiant(of i: Int) { setBlockedGiant(of: i, .max) }
 
-  private mutating func refreshHold() {
+  private mutating func setBlockedGiant(of i: Int, _ id: Int) {
+    guard instances[i].blockedGiant != id else { return }
+    instances[i].blockedGiant = id
     let before = holdingGiant
     holdingGiant = .max
     for i in 0..<instanceCount { holdingGiant = min(holdingGiant, instances[i].blockedGiant) }
     if before == .max, holdingGiant != .max { holdSince = now }
     if before != .max, holdingGiant == .max { metrics.held += now - holdSince }
+    // Less is held back than before: everybody who waits looks again.
+    guard holdingGiant > before else { return }
+    for j in 0..<instanceCount where j != i && j != decider && (steals || !instances[j].queue.isEmpty) { touch(j) }
   }
 
   /// The head of the queue of `i` may be another one: requests that start from now on start after it became the head.
@@ -71,17 +69,15 @@ extension SimulationState {
     guard instances[i].headID != id else { return }
     instances[i].headID = id
     instances[i].headSince = admissions
-    let giant = head >= 0 && lending.reserveGiants == .backfill && isGiant(Int(head)) ? id : .max
-    guard instances[i].giantHead != giant else { return }
-    instances[i].giantHead = giant
-    oldestGiantHead = .max
-    for j in 0..<instanceCount { oldestGiantHead = min(oldestGiantHead, instances[j].giantHead) }
+    // Who is no longer the head is not in line.
+    clearBlockedGiant(of: i)
   }
 
   // MARK: - Backfilling
 
   /// What is expected of the oldest that waits: when it starts, and what it will not need then.
   struct Outlook {
+    /// Whom it is of.
     var giant = Int.max
     /// `.max`: nobody knows.
     var start: Int64 = 0
@@ -107,17 +103,23 @@ extension SimulationState {
     admissions += 1
     requests[slot].admission = admissions
     requests[slot].admitted = now
-    guard lending.reserveGiants == .backfill else { return }
-    if requests[slot].id == outlook.giant {
-      outlook.giant = .max
-      lookAheadForAnother()
+    guard lending.reserveGiants == .backfill, borrows else { return }
+    if requests[slot].id > holdingGiant, !endsInTime(slot) {
+      outlook.spareBlocks -= blocks(for: requests[slot].length)
     }
-    if requests[slot].id > oldestGiantHead {
-      requests[slot].passes = true
-      passing += 1
+    guard isPassing(slot) else { return }
+    requests[slot].passes = true
+    passing += 1
+  }
+
+  /// Whether it might be in the way of a head some time: of an older one that is larger than an instance, as any may
+  /// become if memory fails.
+  private func isPassing(_ slot: Int) -> Bool {
+    let anyMayGrow = !configuration.faults.isEmpty
+    return (0..<instanceCount).contains { j in
+      let head = Int(instances[j].queue.head)
+      return head >= 0 && requests[head].id < requests[slot].id && (anyMayGrow || isGiant(head))
     }
-    guard requests[slot].id > holdingGiant, !endsInTime(slot) else { return }
-    outlook.spareBlocks -= blocks(for: requests[slot].length)
   }
 
   /// It has ended, or has lost its blocks.
@@ -162,32 +164,44 @@ extension SimulationState {
 
   // MARK: - The reservation
 
-  /// Memory has been freed in this instant: what is expected of the one that waits is reckoned anew, and those held back for
-  /// it look again.
+  /// Memory has been freed in this instant: what is expected of the one that waits is reckoned anew.
   mutating func renewOutlook() {
     isOutlookDue = false
-    guard holdingGiant != .max else { return }
-    lookAhead()
-    for i in 0..<instanceCount {
+    if holdingGiant != .max { lookAhead() }
+  }
+
+  /// Another one is the oldest that waits than the one reckoned for.
+  mutating func ensureOutlook() {
+    if isOutlookOld { lookAhead() }
+  }
+
+  var isOutlookOld: Bool {
+    lending.reserveGiants == .backfill && holdingGiant != .max && holdingGiant != outlook.giant
+  }
+
+  /// Blocks that the decoders of the chunked step which instance `i` is about to start have found already.
+  private func found(by i: Int) -> Int {
+    chunked && i == admitting ? growth(of: i, at: instances[i].clock) : 0
+  }
+
+  /// Those held back look again; and who has nothing waiting, for it may steal one of them.
+  private mutating func lookAgain() {
+    for i in 0..<instanceCount where i != decider {
       let head = instances[i].queue.head
-      if head >= 0, requests[Int(head)].id > holdingGiant { touch(i) }
+      if head >= 0 ? requests[Int(head)].id > holdingGiant : steals { touch(i) }
     }
   }
 
-  /// Another one is the oldest that waits. Its home finds out in each of its rounds whether it is blocked: that alone does not
-  /// make it another.
-  private mutating func lookAheadForAnother() {
-    guard lending.reserveGiants == .backfill, holdingGiant != .max, holdingGiant != outlook.giant else { return }
-    lookAhead()
-  }
-
+  /// Reckons when the oldest that waits will start.
   private mutating func lookAhead() {
     outlook = Outlook(giant: holdingGiant, start: .max)
     guard let i = (0..<instanceCount).first(where: { instances[$0].blockedGiant == holdingGiant }) else { return }
     let giant = Int(instances[i].queue.head)
     let need = blocksWithRoomToGrow(giant)
     var free = 0
-    for h in 0..<instanceCount where instances[h].isUp { free += max(0, freeBlocks(of: h) - watermark) }
+    for h in 0..<instanceCount where instances[h].isUp {
+      free += max(0, freeBlocks(of: h) - found(by: h) - watermark)
+    }
     var ends: [(at: Int64, id: Int, blocks: Int)] = []
     forEachRunning { slot, blocks in
       if isInTheWay(slot, of: giant) {
@@ -204,32 +218,33 @@ extension SimulationState {
     }
     if free < need { outlook.start = .max }
     outlook.spareBlocks = max(0, free - need)
+    lookAgain()
   }
 
-  /// Calls `body` with every request that holds blocks, and how many it holds everywhere.
+  /// Calls `body` with every request that holds blocks, and how many it holds everywhere that nobody else uses too.
   private func forEachRunning(_ body: (_ slot: Int, _ blocks: Int) -> Void) {
     for i in 0..<instanceCount {
-      let steps = progress(of: i).started
+      let steps = chunked && i == admitting ? 1 : progress(of: i).started
       var slot = instances[i].batch.head
       while slot >= 0 {
         let s = Int(slot)
-        body(s, localBlocks(of: s, steps: steps) + requests[s].hostedBlocks)
+        body(s, localBlocks(of: s, steps: steps) - blocksInCommon(s) + requests[s].hostedBlocks)
         slot = requests[s].next
       }
       let partial = Int(instances[i].partial)
-      if partial >= 0 { body(partial, localBlocks(ofPrompt: partial) + requests[partial].hostedBlocks) }
+      if partial >= 0 { body(partial, blocksOfPrompt(partial) - blocksInCommon(partial) + requests[partial].hostedBlocks) }
       for chunk in instances[i].chunks where chunk.slot >= 0 && Int(chunk.slot) != partial {
         let s = Int(chunk.slot)
-        body(s, requests[s].localBlocks + requests[s].hostedBlocks)
+        body(s, blocksOfPrompt(s) - blocksInCommon(s) + requests[s].hostedBlocks)
       }
     }
   }
 
-  /// Blocks at home of a request that is being prefilled, those taken in the run of chunks under way among them.
-  func localBlocks(ofPrompt slot: Int) -> Int {
+  /// What a request that is being prefilled holds at home: the chunks of a run under way are booked at its end.
+  func blocksOfPrompt(_ slot: Int) -> Int {
     let i = requests[slot].home
-    let isRun = instances[i].isBusy && instances[i].run.chunk > 0 && instances[i].partial == Int32(slot)
-    return requests[slot].localBlocks + (isRun ? chunkBlocks(of: i, steps: progress(of: i).started) : 0)
+    let inRun = instances[i].isBusy && instances[i].run.chunk > 0 && instances[i].partial == Int32(slot)
+    return requests[slot].localBlocks + (inRun ? chunkBlocks(of: i, steps: progress(of: i).started) : 0)
   }
 
   /// Whether a running request is younger than the head `giant` and has started since that became the head.
@@ -241,9 +256,11 @@ extension SimulationState {
   // MARK: - Making way
 
   /// Takes back what younger requests hold that have started since `giant` became the head of its queue, the youngest first, if
-  /// with that there is memory for it. Returns whether anybody gave way.
+  /// with that there is memory for it: then it looks again. Returns whether anybody gave way.
   mutating func makeWay(for giant: Int, watermark kept: Int) -> Bool {
-    guard lending.reserveGiants == .backfill, isGiant(giant), blocksForOthers(giant) == 0 else { return false }
+    guard lending.reserveGiants == .backfill, passing > 0, isGiant(giant), requests[giant].id <= holdingGiant,
+      blocksForOthers(giant) == 0
+    else { return false }
     let need = blocksWithRoomToGrow(giant)
     let home = requests[giant].home
     let lenders = lenders(to: loanRequest(giant, blocks: need, minimum: 1, isGrowth: false))
@@ -261,32 +278,25 @@ extension SimulationState {
     }
     guard room(with: held) >= need else { return false }
     let none = Array(repeating: 0, count: instanceCount)
+    var gaveWay = false
     for slot in inTheWay where room(with: none) < need {
+      gaveWay = true
       requests[slot].gaveWay = true
       preempt(slot, .inTheWay(of: requests[giant].id))
     }
-    return true
+    return gaveWay
   }
 
-  /// What would be free, by instance, if some running requests had gone.
+  /// What some running requests hold that nobody else uses too, by instance.
   private func blocks(of slots: [Int]) -> [Int] {
     var held = Array(repeating: 0, count: instanceCount)
-    // Shared units are free when nobody is left who refers to them.
-    var references: [[Int32]: Int] = [:]
     for slot in slots {
       let home = requests[slot].home
-      // Under `chunked` an idle home has set aside what its next step takes.
-      let steps = instances[home].isBusy ? progress(of: home).started : chunked ? 1 : 0
+      // Under `chunked` the decoders of the step that is about to start have theirs already.
+      let steps = chunked && home == admitting ? 1 : progress(of: home).started
       held[home] +=
-        requests[slot].phase == .decoding ? localBlocks(of: slot, steps: steps) : localBlocks(ofPrompt: slot)
-      held[home] -= sharableBlocks(of: slot)
-      if prefixUnit > 0 {
-        for unit in prefixes[slot].units {
-          let count = references[[Int32(home), unit], default: 0] + 1
-          references[[Int32(home), unit]] = count
-          if count == prefixCaches[home].references(to: unit) { held[home] += prefixUnitBlocks }
-        }
-      }
+        (requests[slot].phase == .decoding
+          ? localBlocks(of: slot, steps: steps) : blocksOfPrompt(slot)) - blocksInCommon(slot)
       var loan = requests[slot].firstLoan
       while loan >= 0 {
         held[loans[Int(loan)].host] += loans[Int(loan)].blocks + loans[Int(loan)].arriving

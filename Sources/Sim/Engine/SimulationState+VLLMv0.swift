@@ -29,6 +29,7 @@ extension SimulationState {
       return true
     }
     guard running(on: i) < options.maxNumSeqs else { return false }
+    if isOutlookOld { return true }
     if isHeldBack(slot) { return isGiant(slot) }
     if borrows { return true }
     // A first chunk is as short as the budget left then.
@@ -41,8 +42,8 @@ extension SimulationState {
   /// Admits prompts from the head of the queue and starts their prefill. Returns false if there was none.
   private mutating func packPrompts(_ i: Int) -> Bool {
     if instances[i].queue.isEmpty, !instances[i].isHungry, instances[i].blockedGiant == .max { return false }
-    let heldBefore = beginAdmission(i)
-    defer { endAdmission(i, heldBefore: heldBefore) }
+    beginAdmission(i)
+    defer { endAdmission(i) }
     var tokens = 0
     var packed = 0
     var longest = 0
@@ -60,6 +61,7 @@ extension SimulationState {
         continue
       }
       guard running(on: i) < options.maxNumSeqs else { break }
+      ensureOutlook()
       guard !isHeldBack(slot) else {
         waitBehindGiant(slot)
         break
@@ -96,14 +98,12 @@ extension SimulationState {
       }
       // A prompt that needs hosts is prefilled alone.
       guard borrows, packed == 0 else { break }
-      if borrowPrompt(slot, watermark: watermark)
-        || makeWay(for: slot, watermark: watermark)
-          && borrowPrompt(slot, watermark: watermark, spreads: isSpread(slot))
-      {
+      if borrowPrompt(slot, watermark: watermark) {
         instances[i].partial = Int32(slot)
         continuePartial(i)
         return true
       }
+      if makeWay(for: slot, watermark: watermark) { continue }
       waitForSpace(slot)
       break
     }

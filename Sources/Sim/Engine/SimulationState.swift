@@ -107,6 +107,9 @@ struct SimulationState: ~Copyable {
   var frees = 0
   /// The oldest blocked head that is larger than an instance (its id): younger requests are held back for it.
   var holdingGiant = Int.max
+  /// Whose round of admissions it is, and the one of these that is larger than an instance and was refused.
+  var admitting = -1
+  var refusedGiant = Int.max
   var holdSince: Int64 = 0
   /// What is expected of it, due to be reckoned anew after memory was freed; the times of requests that have ended, by class of
   /// length; requests started so far, and those running that started past it.
@@ -115,8 +118,6 @@ struct SimulationState: ~Copyable {
   var services = ContiguousArray(repeating: (sum: Int128(0), count: 0), count: Int.bitWidth)
   var admissions = 0
   var passing = 0
-  /// The oldest head that is larger than an instance, blocked or not yet looked at (its id).
-  var oldestGiantHead = Int.max
 
   /// The run ends with an error after this instant: with `failure`, or else because a time has left the range of the clock.
   /// A flag of its own: the functions that set it are in the loop, where a call costs registers even if it is never made.

@@ -67,7 +67,7 @@ public struct ClusterView: ~Copyable {
       let done = Int(state.pointee.progress(of: at(i)).completed)
       tokens -= done * state.pointee.instances[at(i)].run.chunk
     }
-    for chunk in state.pointee.instances[at(i)].chunks where Int(chunk.slot) != partial {
+    for chunk in state.pointee.instances[at(i)].chunks where chunk.slot >= 0 && Int(chunk.slot) != partial {
       tokens += chunk.tokens
     }
     return tokens
