@@ -13,7 +13,7 @@ public enum OvertakingLaw {
     crowd(&scenario)
     let lending = try scenario.makePolicy().lending
     let applies =
-      lending.mode.borrows && lending.reserveGiants != .none && scenario.configuration.topology.count > 1
+      lending.mode.borrows && lending.reserveGiants == .backfill && scenario.configuration.topology.count > 1
     let watch = GiantWatch(scenario, lending)
     if applies {
       _ = try Trial.simulate(
@@ -244,7 +244,7 @@ private final class GiantWatch: RunObserver {
     guard heads[first.home].request == first.request, isGiant(length(of: first.request, snapshot)) else {
       return nil
     }
-    if (progress.chains[first.request]?.length ?? 0) >= ProgressLaw.longestChain,
+    if (progress.chains[first.request]?.length ?? 0) >= ProgressLaw.longestChain - 1,
       snapshot.placements.contains(where: { $0.request.index < first.request })
     {
       seen.turn = true

@@ -272,6 +272,16 @@ extension SimulationState {
     return max(blocks(for: length), min(blocks(for: length + Self.roomToGrow), reachableBlocks(from: requests[slot].home)))
   }
 
+  /// Blocks that an instance may lend: those free above its watermark that its own prompt under way will not take.
+  func lendableBlocks(of i: Int) -> Int {
+    var blocks = freeBlocks(of: i) - watermark
+    let partial = Int(instances[i].partial)
+    if partial >= 0, !requests[partial].isBorrower, options.reserveISL {
+      blocks -= self.blocks(for: requests[partial].length) - blocksOfPrompt(partial)
+    }
+    return blocks
+  }
+
   /// What the home of a request and all that may lend to it have above their watermarks when nothing runs.
   private func reachableBlocks(from home: Int) -> Int {
     guard faults.activeCount > 0 else { return admissibleBlocks }

@@ -271,7 +271,7 @@ extension SimulationState {
     func room(with more: [Int]) -> Int {
       lenders.indices.reduce(0) { sum, h in
         guard h == home || lenders[h] else { return sum }
-        guard h == home else { return sum + max(0, freeBlocks(of: h) - watermark + more[h]) }
+        guard h == home else { return sum + max(0, lendableBlocks(of: h) + more[h]) }
         let free = freeForPrompt(at: h, need: need, watermark: kept) + more[h]
         return sum + max(0, min(requests[giant].length / blockSize, free))
       }

@@ -35,10 +35,10 @@ public struct ClusterView: ~Copyable {
   /// Blocks not in use, exact at this instant.
   public func free(_ i: InstanceID) -> KVBlocks { KVBlocks(state.pointee.freeBlocks(of: at(i))) }
 
-  /// Blocks that an instance may lend: those free above its watermark, less what its own requests are left; less than none if
-  /// growth has used some of that.
+  /// Blocks that an instance may lend: those free above its watermark that no prompt under way there will take, less what its
+  /// own requests are left; less than none if growth has used some of that.
   public func lendable(_ i: InstanceID, for ask: LoanRequest) -> Int {
-    free(i).count - watermark.count - running(i) * ask.leaves.count
+    state.pointee.lendableBlocks(of: at(i)) - running(i) * ask.leaves.count
   }
 
   /// Free blocks less those that the prompts in the queue will take; negative when they are more. O(queue).
