@@ -266,7 +266,7 @@ import Torture
     // Held back, it starts when request 0 has ended, at 1,061,024 + 1,011,707 + 1,011,807, in the same instant as the
     // giant, whose 3 hosted blocks cost its step 1,200.
     var lending = Self.passive
-    lending.reserveGiants = reserves
+    lending.reserveGiants = reserves ? .hold : .none
     let configuration = Self.cluster(instances: 2, blocks: 4) { $0.appendCheck = .exact }
     let results = Self.run(
       configuration, lending: lending,

@@ -25,7 +25,8 @@ extension Oracle {
   private func hasPartialPrompt(_ i: Int) -> Bool {
     instances[i].running.contains { r in
       let chunk = instances[i].step?.chunks.first { $0.request == r }
-      return requests[r].state == .prefilling && requests[r].stored + (chunk?.tokens ?? 0) < requests[r].length
+      let stored = requests[r].stored + (chunk?.tokens ?? 0)
+      return requests[r].state == .prefilling && stored < requests[r].length
     }
   }
 

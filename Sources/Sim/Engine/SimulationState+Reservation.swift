@@ -56,7 +56,9 @@ extension SimulationState {
     if before != .max, holdingGiant == .max { metrics.held += now - holdSince }
     // Less is held back than before: everybody who waits looks again.
     guard holdingGiant > before else { return }
-    for j in 0..<instanceCount where j != i && j != decider && (steals || !instances[j].queue.isEmpty) { touch(j) }
+    for j in 0..<instanceCount where j != i && j != decider {
+      if steals || !instances[j].queue.isEmpty { touch(j) }
+    }
   }
 
   /// The head of the queue of `i` may be another one: requests that start from now on start after it became the head.
@@ -230,7 +232,9 @@ extension SimulationState {
         slot = requests[s].next
       }
       let partial = Int(instances[i].partial)
-      if partial >= 0 { body(partial, blocksOfPrompt(partial) - blocksInCommon(partial) + requests[partial].hostedBlocks) }
+      if partial >= 0 {
+        body(partial, blocksOfPrompt(partial) - blocksInCommon(partial) + requests[partial].hostedBlocks)
+      }
       for chunk in instances[i].chunks where chunk.slot >= 0 && Int(chunk.slot) != partial {
         let s = Int(chunk.slot)
         body(s, blocksOfPrompt(s) - blocksInCommon(s) + requests[s].hostedBlocks)
@@ -288,9 +292,10 @@ extension SimulationState {
     var held = Array(repeating: 0, count: instanceCount)
     for slot in slots {
       let home = requests[slot].home
+      held[home] -= blocksInCommon(slot)
       held[home] +=
-        (requests[slot].phase == .decoding
-          ? localBlocks(of: slot, steps: progress(of: home).started) : blocksOfPrompt(slot)) - blocksInCommon(slot)
+        requests[slot].phase == .decoding
+        ? localBlocks(of: slot, steps: progress(of: home).started) : blocksOfPrompt(slot)
       var loan = requests[slot].firstLoan
       while loan >= 0 {
         held[loans[Int(loan)].host] += loans[Int(loan)].blocks
