@@ -16,7 +16,7 @@ import Testing
 
   @Test(arguments: 1...3)
   func `Hosted blocks lengthen the host's step by rate times hosted tokens times stages`(stages: Int) throws {
-    #expect(try WorkedExample.hostedDelay(stages: stages) == Int64(3 * stages * 100 * 8))
+    #expect(try WorkedExample.hostedDelay(stages: stages) == Int64(3 * stages * 100 * 24))
   }
 
   @Test func `In D/D/1 every wait is exact`() throws {

@@ -28,6 +28,8 @@ public enum Equivalence {
     }
     scenario.lending.mode = [.passive, .proactive, .plannerOnly][Int(seed % 3)]
     scenario.lending.period = SimDuration(picoseconds: 2_000_000)
+    // Long prompts go where the others go.
+    scenario.lending.spreadFrom = .max
     switch way {
     case .byOption: scenario.lending.mode = .off
     case .byCreditors: scenario.lending.creditorUtilisationPercent = 0

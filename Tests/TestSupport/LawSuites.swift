@@ -107,7 +107,8 @@ extension LawSuite {
         }
         try require(try WorkedExample.borrow() == WorkedExample.borrowEnds, "a borrow by hand is exact")
         try require(
-          try WorkedExample.hostedDelay(stages: 2) == 3 * 2 * 800, "hosted blocks lengthen the host's steps")
+          try WorkedExample.hostedDelay(stages: 2) == 3 * 2 * 2_400, "hosted blocks lengthen the host's steps"
+        )
         let grown = try WorkedExample.grownIntoTheWatermark()
         try require(
           grown[1].preemptions == 1 && grown.allSatisfy { $0.rejected == nil },

@@ -97,6 +97,8 @@ public struct Oracle {
   var isFreed = false
   /// How long completed requests took, by class (14.9).
   var completed: [Int: OracleClass] = [:]
+  /// Blocks that a host keeps for each of its running requests in the loan that is being made (14.7b).
+  var leaves = 0
   /// The expected start of the oldest giant that waits.
   var reckoning: OracleReckoning?
   /// What the last run went through.

@@ -86,7 +86,7 @@ extension Oracle {
       let binding = instances[i].running.isEmpty ? 0 : watermark
       // What others use already needs no memory.
       let tested = blocks(engine.reserveISL ? length : cached + tokens) - blocksInUse(by: r, units: hit)
-      if available(i) - binding >= tested {
+      if available(i) - binding - roomForOthers(r, on: i) >= tested {
         share(hit, with: r)
         take(blocks(cached + tokens) - requests[r].table.count, on: i, for: r)
         admit(r)

@@ -36,8 +36,38 @@ extension Oracle {
 
   // MARK: - Who lends
 
-  /// Blocks above the watermark.
-  func lendable(_ h: Int) -> Int { max(0, available(h) - watermark) }
+  /// Blocks above the watermark that the instance's own partial prompt does not count on, less what each of its running requests
+  /// is left (14.4, 14.7b).
+  func lendable(_ h: Int) -> Int {
+    max(0, available(h) - watermark - promised(h) - leaves * instances[h].running.count)
+  }
+
+  /// p (14.4): what its partial prompt without hosts has still to take.
+  func promised(_ h: Int) -> Int {
+    guard engine.kind == .chunked, engine.reserveISL else { return 0 }
+    return instances[h].running.reduce(0) { sum, r in
+      let request = requests[r]
+      guard request.state == .prefilling, request.table.allSatisfy({ $0.instance == h }) else { return sum }
+      return sum + max(0, blocks(request.length) - request.table.count)
+    }
+  }
+
+  // MARK: - Preempted again and again
+
+  /// R (14.7b): what every running request of an instance is left, where the waiting `r` starts or borrows.
+  func blocksForOthers(_ r: Int) -> Int {
+    guard lends, requests[r].state == .waiting, requests[r].row >= 2, !isOldest(r) else { return 0 }
+    var steps = 16
+    if engine.kind == .chunked {
+      let decoders = instances[requests[r].home].running.filter { requests[$0].state == .decoding }.count
+      let budget = max(1, engine.maxNumBatchedTokens - decoders)
+      steps += (requests[r].length + budget - 1) / budget
+    }
+    return blocks(steps)
+  }
+
+  /// The same for all that run on `i`.
+  func roomForOthers(_ r: Int, on i: Int) -> Int { blocksForOthers(r) * instances[i].running.count }
 
   /// The instances that may lend to `r` and have something to lend (A19).
   /// Reading: utilisation is used ÷ usable blocks, before the loan.
@@ -106,7 +136,9 @@ extension Oracle {
 
   /// r (14.1): what the home of a prompt with hosts gives at most.
   private func homeRoom(_ r: Int) -> Int {
-    min(requests[r].length / blockSize, max(0, available(requests[r].home) - watermarkKept(for: r)))
+    let home = requests[r].home
+    let free = available(home) - watermarkKept(for: r) - roomForOthers(r, on: home)
+    return min(requests[r].length / blockSize, max(0, free))
   }
 
   /// 14.2: a prompt of at least `spread-from` tokens is offered to hosts before its home is tried.
@@ -114,7 +146,10 @@ extension Oracle {
     guard lends, lending.placement == .balanced else { return false }
     guard requests[r].length >= lending.spreadFrom else { return false }
     let need = wholeNeed(r)
-    guard let loan = loan(atLeast: max(1, need - homeRoom(r)), most: need - 1, for: r) else { return false }
+    let least = max(1, need - homeRoom(r))
+    leaves = blocksForOthers(r)
+    defer { leaves = 0 }
+    guard let loan = loan(atLeast: least, most: max(least, need - 1), for: r) else { return false }
     statistics.offersTaken += 1
     takePrompt(r, need: need, loan: loan)
     return true
@@ -126,6 +161,8 @@ extension Oracle {
     guard lends else { return false }
     let need = wholeNeed(r)
     let rest = need - homeRoom(r)
+    leaves = blocksForOthers(r)
+    defer { leaves = 0 }
     guard let loan = loan(atLeast: rest, most: rest, for: r) else { return false }
     takePrompt(r, need: need, loan: loan)
     return true

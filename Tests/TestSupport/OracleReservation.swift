@@ -22,8 +22,12 @@ extension Oracle {
 
   /// 14.7: a request whose last three preemptions were in a row starts when no older one waits or runs anywhere.
   func awaitsTurn(_ r: Int) -> Bool {
-    guard lends, requests[r].row >= 3 else { return false }
-    return requests[..<r].contains { $0.state != .unborn && $0.state != .ended }
+    lends && requests[r].row >= 3 && !isOldest(r)
+  }
+
+  /// No older request waits or runs.
+  func isOldest(_ r: Int) -> Bool {
+    !requests[..<r].contains { $0.state != .unborn && $0.state != .ended }
   }
 
   // MARK: - Who is held back
@@ -175,16 +179,18 @@ extension Oracle {
 
   /// 14.10: what is free, or would be without `yielding`, on the home of `giant` and on all that may lend to it.
   private func room(for giant: Int, without yielding: [Int]) -> Int {
-    instances.indices.reduce(0) { sum, i in
-      let kept = i == requests[giant].home ? watermarkKept(for: giant) : watermark
+    let home = requests[giant].home
+    return instances.indices.reduce(0) { sum, i in
       let theirs = yielding.reduce(0) { $0 + heldAlone($1, on: i) }
-      return sum + max(0, available(i) - kept + theirs)
+      guard i == home else { return sum + max(0, available(i) - watermark - promised(i) + theirs) }
+      let free = available(i) - watermarkKept(for: giant) + theirs
+      return sum + max(0, min(requests[giant].length / blockSize, free))
     }
   }
 
   /// 14.10: the home of `r` refuses it for want of blocks, and no older giant is blocked. True if somebody gave way, so that it is asked for anew.
   mutating func giveWay(to r: Int) -> Bool {
-    guard lends, lending.reserveGiants == .backfill, isGiant(r) else { return false }
+    guard lends, lending.reserveGiants == .backfill, isGiant(r), blocksForOthers(r) == 0 else { return false }
     if let oldest = oldestBlocked, oldest < r { return false }
     var yielding = inTheWay(of: r).sorted()
     let need = wholeNeed(r)

@@ -25,7 +25,8 @@ extension Oracle {
   private func hasPartialPrompt(_ i: Int) -> Bool {
     instances[i].running.contains { r in
       let chunk = instances[i].step?.chunks.first { $0.request == r }
-      return requests[r].state == .prefilling && requests[r].stored + (chunk?.tokens ?? 0) < requests[r].length
+      let stored = requests[r].stored + (chunk?.tokens ?? 0)
+      return requests[r].state == .prefilling && stored < requests[r].length
     }
   }
 
@@ -35,7 +36,7 @@ extension Oracle {
     if lends, isGiant(r), hasPartialPrompt(requests[r].home) { return true }
     let queued = instances[thief].queue.reduce(0) { $0 + blocks(requests[$1].length) }
     let free = available(thief) - growth(thief) - queued
-    return free - blocks(requests[r].length) >= watermark && !isHeldBack(r)
+    return free - blocks(requests[r].length) >= watermark + roomForOthers(r, on: thief) && !isHeldBack(r)
   }
 
   /// Under `chunked`: blocks at home that the decoding requests of `i` which grow there need in the step to come.

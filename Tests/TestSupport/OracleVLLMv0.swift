@@ -65,7 +65,7 @@ extension Oracle {
         startChunkAlone(r)
         return true
       }
-      if available(i) - (need - blocksInUse(by: r, units: hit)) >= watermark {
+      if available(i) - (need - blocksInUse(by: r, units: hit)) >= watermark + roomForOthers(r, on: i) {
         share(hit, with: r)
         take(need - requests[r].table.count, on: i, for: r)
         admit(r)

@@ -64,23 +64,26 @@ public enum WorkedExample {
     1_142_059 + 1_023_607 + 1_023_724 + 1_011_918, 1_142_059 + 1_023_607 + 1_023_724,
   ]
 
-  /// What comes of two requests, the younger of which needs nearly all memory, 2 × 20 blocks with a watermark of 2 each: it
-  /// starts with 18 blocks at home and 17 of 17 that the other instance may lend, grows into the watermark at home, and is
-  /// preempted when the older one, in its third block, needs a fourth. Now its 37 blocks are more than both instances admit
-  /// above their watermarks, but it had grown to that, and does so again.
+  /// What comes of two requests, the younger of which needs nearly all memory, 2 × 80 blocks with a watermark of 8 each: its
+  /// 556 tokens, and 16 to come, start with 72 blocks at home and 71 of 71 that the other instance may lend; it grows into
+  /// the watermark at home, and is preempted when the older one, in its ninth block, needs a tenth. Now its blocks are more
+  /// than the 144 that both instances admit above their watermarks, but it had grown to that, and does so again.
   public static func grownIntoTheWatermark() throws -> [OracleResult] {
-    let configuration = cluster(instances: 2, blocks: 20) { $0.watermarkPercent = 10 }
-    return try run(configuration, [request(0, 1, 60), request(0, 140, 10)])
+    let configuration = cluster(instances: 2, blocks: 80) {
+      $0.watermarkPercent = 10
+      $0.maxNumBatchedTokens = 1_024
+    }
+    return try run(configuration, [request(0, 1, 60), request(0, 556, 40)])
   }
 
-  /// How much later a request ends, in three steps of its own, because its instance hosts 2 blocks of 4 tokens: 3 steps ×
-  /// stages × 100 ps × 8 tokens. The giant's 22 tokens take 4 blocks at home and 2 there, all the while.
+  /// How much later a request ends, in three steps of its own, because its instance hosts 6 blocks of 4 tokens: 3 steps ×
+  /// stages × 100 ps × 24 tokens. The giant's 38 tokens, and the 16 to come, take 8 blocks at home and 6 there, all the while.
   public static func hostedDelay(stages: Int) throws -> Int64 {
     func ended(_ prompt: Int) throws -> Int64 {
-      let configuration = cluster(instances: 2, blocks: 4, stages: stages) { $0.prefillAttention = .home }
+      let configuration = cluster(instances: 2, blocks: 8, stages: stages) { $0.prefillAttention = .home }
       return try run(configuration, [request(0, prompt, 2), request(1, 2, 3)])[1].ended
     }
-    return try ended(22) - ended(2)
+    return try ended(38) - ended(2)
   }
 
   /// Waiting times of one-token requests served one at a time in 1,011,004 ps each (prefill of 1: 1,001,000 + 10,000

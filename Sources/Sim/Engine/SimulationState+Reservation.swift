@@ -58,7 +58,9 @@ extension SimulationState {
     if before != .max, holdingGiant == .max { metrics.held += now - holdSince }
     // Less is held back than before: everybody who waits looks again.
     guard holdingGiant > before else { return }
-    for j in 0..<instanceCount where j != i && j != decider && (steals || !instances[j].queue.isEmpty) { touch(j) }
+    for j in 0..<instanceCount where j != i && j != decider {
+      if steals || !instances[j].queue.isEmpty { touch(j) }
+    }
   }
 
   /// The head of the queue of `i` may be another one: requests that start from now on start after it became the head.
@@ -232,7 +234,9 @@ extension SimulationState {
         slot = requests[s].next
       }
       let partial = Int(instances[i].partial)
-      if partial >= 0 { body(partial, blocksOfPrompt(partial) - blocksInCommon(partial) + requests[partial].hostedBlocks) }
+      if partial >= 0 {
+        body(partial, blocksOfPrompt(partial) - blocksInCommon(partial) + requests[partial].hostedBlocks)
+      }
       for chunk in instances[i].chunks where chunk.slot >= 0 && Int(chunk.slot) != partial {
         let s = Int(chunk.slot)
         body(s, blocksOfPrompt(s) - blocksInCommon(s) + requests[s].hostedBlocks)
@@ -294,9 +298,8 @@ extension SimulationState {
       let home = requests[slot].home
       // Under `chunked` the decoders of the step that is about to start have theirs already.
       let steps = chunked && home == admitting ? 1 : progress(of: home).started
-      held[home] +=
-        (requests[slot].phase == .decoding
-          ? localBlocks(of: slot, steps: steps) : blocksOfPrompt(slot)) - blocksInCommon(slot)
+      held[home] -= blocksInCommon(slot)
+      held[home] += requests[slot].phase == .decoding ? localBlocks(of: slot, steps: steps) : blocksOfPrompt(slot)
       var loan = requests[slot].firstLoan
       while loan >= 0 {
         held[loans[Int(loan)].host] += loans[Int(loan)].blocks + loans[Int(loan)].arriving
