@@ -136,10 +136,23 @@ public enum OracleLaw {
     guard run.results != expected else {
       let sharers = oracle.statistics.sharers.count
       let shares = scenario.configuration.engine.prefixCaching
+      let backfills = scenario.lending.mode != .off && scenario.lending.reserveGiants == .backfill
+      func of(
+        _ name: String, floor: Int, _ applies: Bool, _ count: KeyPath<OracleStatistics, Int>
+      ) -> Sight {
+        Sight(name, floor: floor, applies ? oracle.statistics[keyPath: count] > 0 : nil)
+      }
       return [
         Sight(
           "a fifth of the requests share a prefix", floor: 35, shares ? sharers * 5 >= expected.count : nil),
         Sight("evict a prefix", floor: 38, shares ? oracle.statistics.evictions > 0 : nil),
+        of("a prompt lies on hosts", floor: 27, scenario.lending.mode != .off, \.promptLoans),
+        of(
+          "hosts take a part of an offered prompt", floor: 18, scenario.lending.spreadFrom < .max,
+          \.offersTaken),
+        of("start before a giant that waits", floor: 8, backfills, \.backfilled),
+        of("give way to a giant", floor: 4, backfills, \.gaveWay),
+        of("steal", floor: 44, scenario.steals, \.stolen),
       ]
     }
     let stepByStep = try ScenarioRun(scenario, stepByStep: true)
