@@ -182,6 +182,7 @@ extension Oracle {
     let rest = need - min(requests[r].length / blockSize - has, available(requests[r].home))
     guard let loan = loan(atLeast: rest, most: rest, for: r) else { return false }
     take(loan, need: need, for: r)
+    noteFreed()
     return true
   }
 

@@ -79,6 +79,8 @@ extension SimulationState {
     }
     requests[slot].isBalanced = false
     takeAtHome(slot, blocks: local)
+    // What it counted on at home may be lent now.
+    spaceFreed(at: requests[slot].home)
     return true
   }
 
