@@ -43,9 +43,9 @@ extension Oracle {
   }
 
   /// p (14.4): what its partial prompt without hosts has still to take.
-  func promised(_ h: Int) -> Int {
+  func promised(_ h: Int, without yielding: [Int] = []) -> Int {
     guard engine.kind == .chunked, engine.reserveISL else { return 0 }
-    return instances[h].running.reduce(0) { sum, r in
+    return instances[h].running.filter { !yielding.contains($0) }.reduce(0) { sum, r in
       let request = requests[r]
       guard request.state == .prefilling, request.table.allSatisfy({ $0.instance == h }) else { return sum }
       return sum + max(0, blocks(request.length) - request.table.count)

@@ -276,12 +276,15 @@ extension SimulationState {
 
   /// Blocks that an instance may lend: those free above its watermark that its own prompt under way will not take.
   func lendableBlocks(of i: Int) -> Int {
-    var blocks = freeBlocks(of: i) - watermark
     let partial = Int(instances[i].partial)
-    if partial >= 0, !requests[partial].isBorrower, options.reserveISL {
-      blocks -= self.blocks(for: requests[partial].length) - blocksOfPrompt(partial)
-    }
-    return blocks
+    return freeBlocks(of: i) - watermark - (partial >= 0 ? promisedBlocks(to: partial) : 0)
+  }
+
+  /// What a partial prompt has still to take at home, if its admission has counted on that.
+  func promisedBlocks(to slot: Int) -> Int {
+    let i = requests[slot].home
+    guard chunked, options.reserveISL, instances[i].partial == Int32(slot), !requests[slot].isBorrower else { return 0 }
+    return blocks(for: requests[slot].length) - blocksOfPrompt(slot)
   }
 
   /// What the home of a request and all that may lend to it have above their watermarks when nothing runs.

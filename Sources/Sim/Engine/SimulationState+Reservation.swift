@@ -271,7 +271,7 @@ extension SimulationState {
     var inTheWay: [Int] = []
     forEachRunning { slot, _ in if isInTheWay(slot, of: giant) { inTheWay.append(slot) } }
     inTheWay.sort { requests[$0].id > requests[$1].id }
-    let held = blocks(of: inTheWay)
+    let held = blocks(of: inTheWay, for: giant)
     func room(with more: [Int]) -> Int {
       lenders.indices.reduce(0) { sum, h in
         guard h == home || lenders[h] else { return sum }
@@ -292,13 +292,15 @@ extension SimulationState {
   }
 
   /// What some running requests hold that nobody else uses too, by instance.
-  private func blocks(of slots: [Int]) -> [Int] {
+  private func blocks(of slots: [Int], for giant: Int) -> [Int] {
     var held = Array(repeating: 0, count: instanceCount)
     for slot in slots {
       let home = requests[slot].home
       // Under `chunked` the decoders of the step that is about to start have theirs already.
       let steps = chunked && home == admitting ? 1 : progress(of: home).started
       held[home] -= blocksInCommon(slot)
+      // What it has been promised is not lent either.
+      if home != requests[giant].home { held[home] += promisedBlocks(to: slot) }
       held[home] += requests[slot].phase == .decoding ? localBlocks(of: slot, steps: steps) : blocksOfPrompt(slot)
       var loan = requests[slot].firstLoan
       while loan >= 0 {
