@@ -334,12 +334,13 @@ private final class GiantWatch: RunObserver {
     placement.phase == .prefilling || placement.phase == .decoding
   }
 
-  /// A prompt without hosts takes its blocks as it starts, or chunk by chunk; one with hosts with those for its
+  /// A prompt without hosts takes its blocks as it starts, or chunk by chunk if nothing was promised to it; one with hosts with those for its
   /// first new tokens.
   private func blocksAtHome(_ placement: ClusterSnapshot.Placement) -> Int {
     guard placement.phase == .prefilling else { return blocks(placement.tokensAtHome) }
     let lent = placement.loans.reduce(0) { $0 + $1.blocks }
     if lent > 0 { return need(placement.length) - lent }
-    return blocks(configuration.engine.kind == .chunked ? placement.storedTokens : placement.length)
+    let chunkwise = configuration.engine.kind == .chunked && !configuration.engine.reserveISL
+    return blocks(chunkwise ? placement.storedTokens : placement.length)
   }
 }
