@@ -88,7 +88,7 @@ public struct PolicyScenarios: Sendable {
     var request = PolicyRequest(
       cluster: ClusterSpec(nodes: nodes, gpusPerNode: gpusPerNode, hardware: HardwareCatalog.a100Measured),
       model: ModelCatalog.llama7B, tp: shape.tp, pp: shape.pp, instances: count,
-      router: random.pick(Router.allCases), options: options)
+      router: random.pick(lends ? Self.lenders : Self.others), options: options)
 
     let blockSize = random.pick([16, 16, 16, 16, 8, 4])
     var blocks = random.integer(8...60)
@@ -144,6 +144,9 @@ public struct PolicyScenarios: Sendable {
     }
     return options
   }
+
+  private static let others: [Router?] = [.roundRobin, .leastLoaded, .mostFreeKV]
+  private static let lenders: [Router?] = others + [nil, nil]
 
   /// Whether the policy lends with these options, whatever they are called: asked on a cluster of any size.
   private static func lends(_ name: String, _ options: [String: String]) throws -> Bool {

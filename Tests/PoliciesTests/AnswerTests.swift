@@ -91,7 +91,7 @@ import Testing
   @Test(arguments: LendingMode.allCases)
   func `A policy is asked only for what its mode does`(mode: LendingMode) throws {
     let policy = AnswerLaw.Liar(
-      lend: { $0.isGrowth ? nil : [LoanPiece(host: InstanceID(1), blocks: $0.minimum)] })
+      lend: { $0.isGrowth ? nil : [LoanPiece(host: InstanceID(2), blocks: $0.minimum)] })
     policy.lending.mode = mode
     _ = try Simulation(WorkedExample.cluster(instances: 3, blocks: 10), policy: policy)
       .run(ArraySource([WorkedExample.request(0, 60, 8), WorkedExample.request(0, 8, 8)]))

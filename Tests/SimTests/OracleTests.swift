@@ -200,25 +200,26 @@ import Torture
   }
 
   @Test func `A prompt larger than its home is prefilled in chunks over its hosts, which pay`() {
-    // Two instances of 4 blocks; the giant's 22 tokens take 4 blocks at home and 2 on instance 1. Budget 20.
-    //   chunk of 20: write-out of 4 tokens is shorter than 210 pairs: 1,001,000 + 200,000 + 3 + 210 = 1,201,213
-    //   chunk of 2 after 20: pairs at home 2 · 16 + 3 = 35; host, 4 cached tokens: 2 · 50 + 2 · 4 + 3 + 2 · 4 = 119;
-    //     write-out 50 + 16: 1,001,000 + 20,000 + 3 + 119 = 1,021,122
-    //   decode, its token hosted: at home 7 + 1,600, at the host 100 + 4 + 7 + 800; merge 5 + 2: 1,012,614
-    // Instance 1 serves a small request beside 8 hosted tokens, 800 a step:
-    //   prefill of 2: 1,001,000 + 20,000 + 3 + 3 + 800 = 1,021,806
-    //   decode, context 3: 1,011,007 + 300 + 800 = 1,012,107; the giant's second chunk starts meanwhile
-    //   decode, context 4: 1,011,007 + 400 + 800 + 2 · 4 owed = 1,012,215
-    let configuration = Self.cluster(instances: 2, blocks: 4) {
+    // Two instances of 6 blocks; the giant's 28 tokens take 7, and 4 more for its first tokens: 6 at home and 5 on
+    // instance 1, where its tokens lie in the same proportion at every chunk. Budget 20.
+    //   chunk of 20: 20 − ⌊20 · 6/11⌋ = 10 are written out, which is shorter than 210 pairs: 1,001,000 + 200,000 + 3 + 210
+    //   chunk of 8 after 20: pairs at home 8 · 10 + 36 = 116; host, 10 cached tokens: 2 · 50 + 4 · 8 + 3 + 8 · 10 = 215;
+    //     written out 13 − 10: 50 + 24: 1,001,000 + 80,000 + 3 + 215 = 1,081,218
+    //   decode, its token hosted: at home 7 + 2,400, at the host 100 + 4 + 7 + 2,000; merge 5 + 2: 1,013,414
+    // Instance 1 serves a small request beside 20 hosted tokens, 2,000 a step:
+    //   prefill of 2: 1,001,000 + 20,000 + 3 + 3 + 2,000 = 1,023,006
+    //   decode, context 3: 1,011,007 + 300 + 2,000 = 1,013,307; the giant's second chunk starts meanwhile
+    //   decode, context 4: 1,011,007 + 400 + 2,000 + 8 · 10 owed = 1,013,487
+    let configuration = Self.cluster(instances: 2, blocks: 6) {
       $0.appendCheck = .exact
       $0.maxNumBatchedTokens = 20
     }
     let results = Self.run(
-      configuration, lending: Self.passive, [Self.request(0, 22, 2), Self.request(0, 2, 3)])
+      configuration, lending: Self.passive, [Self.request(0, 28, 2), Self.request(0, 2, 3)])
     #expect(
       results == [
-        Self.completed(first: 2_222_335, ended: 2_222_335 + 1_012_614, tokens: 2),
-        Self.completed(first: 1_021_806, ended: 1_021_806 + 1_012_107 + 1_012_215, tokens: 3),
+        Self.completed(first: 2_282_431, ended: 2_282_431 + 1_013_414, tokens: 2),
+        Self.completed(first: 1_023_006, ended: 1_023_006 + 1_013_307 + 1_013_487, tokens: 3),
       ])
   }
 
@@ -249,11 +250,11 @@ import Torture
   }
 
   @Test func `A giant alone at home takes its creditors' memory from a younger request`() {
-    // The giant fills both instances but one block, which a younger request takes; when the giant needs one more
-    // the younger one goes, and nobody is given up.
-    let configuration = Self.cluster(instances: 2, blocks: 4) { $0.appendCheck = .exact }
+    // The giant takes 14 of 16 blocks, 4 of them for its first 16 tokens; a younger request comes before these are
+    // made and takes the last two. When the giant needs one more the younger one goes, and nobody is given up.
+    let configuration = Self.cluster(instances: 2, blocks: 8) { $0.appendCheck = .exact }
     let results = Self.run(
-      configuration, lending: Self.passive, [Self.request(0, 27, 4), Self.request(0, 2, 3)])
+      configuration, lending: Self.passive, [Self.request(0, 40, 24), Self.request(14_000_000, 2, 6)])
     #expect(results.map(\.rejected) == [nil, nil])
     #expect(results.map(\.preemptions) == [0, 1])
     #expect(results[1].ended > results[0].ended)
@@ -261,10 +262,11 @@ import Torture
 
   @Test(arguments: [true, false])
   func `A blocked giant keeps younger requests out only if memory is reserved for giants`(reserves: Bool) {
-    // Request 0 holds 2 of 4 blocks on instance 0; the giant at instance 1 needs 7 of all 8 blocks and waits; request
+    // Request 0 holds 2 of 4 blocks on instance 0; the giant at instance 1 needs 7 blocks and takes all 8, for its first
+    // tokens, and waits; request
     // 2 would fit beside request 0 after its prefill, at 1,061,024, with a prefill of 1,021,006.
-    // Held back, it starts when request 0 has ended, at 1,061,024 + 1,011,707 + 1,011,807, in the same instant as the
-    // giant, whose 3 hosted blocks cost its step 1,200.
+    // Held back, it starts when the giant has ended, which starts when request 0 has, at 1,061,024 + 1,011,707 + 1,011,807, and
+    // takes 1,001,000 + 270,000 + 3 + 378 pairs.
     var lending = Self.passive
     lending.reserveGiants = reserves ? .hold : .none
     let configuration = Self.cluster(instances: 2, blocks: 4) { $0.appendCheck = .exact }
@@ -273,22 +275,22 @@ import Torture
       [Self.request(0, 6, 3), Self.request(1, 27, 1), Self.request(2, 2, 1)])
     #expect(results.map(\.rejected) == [nil, nil, nil])
     #expect(results[0].ended == (reserves ? 3_084_538 : 4_105_544) as Int64)
-    #expect(results[2].ended == (reserves ? 3_084_538 + 1_022_206 : 1_061_024 + 1_021_006) as Int64)
+    #expect(results[2].ended == (reserves ? 3_084_538 + 1_271_381 + 1_021_006 : 1_061_024 + 1_021_006) as Int64)
     #expect(results[1].ended > results[0].ended)
   }
 
   @Test func `A prompt fills its own node before another`() {
-    // Four instances of 4 blocks on two nodes; 9 blocks: 4 at home, 4 on the neighbour, and the last one is split
-    // over nodes by largest remainder, ties to the lowest id: instance 2. Far links are 1,000 ps away.
-    //   prefill of 34: pairs 595, write-outs 50 + 8 · ⌈18 · 4/5⌉ = 170 and 1,000 + 8 · ⌈18/5⌉ = 1,032:
-    //   1,001,000 + 340,000 + 3 + 1,032
-    //   decode, local 7 + 1,600, near 100 + 4 + 7 + 1,600 = 1,711, far 2,000 + 4 + 7 + 400 = 2,411, merge 5 + 2 · 2:
-    //   1,011,000 + 2,420
+    // Four instances of 4 blocks on two nodes; 9 blocks and 4 for its first tokens: 4 at home, 4 on the neighbour, and 5 of
+    // the other node, 3 and 2. Of 34 tokens 34 − ⌊34 · 4/13⌋ = 24 lie on hosts. Far links are 1,000 ps away.
+    //   prefill of 34: pairs 595, write-outs 50 + 8 · ⌈24 · 4/9⌉ = 138 and 1,000 + 8 · ⌈24 · 3/9⌉ = 1,064:
+    //   1,001,000 + 340,000 + 3 + 1,064
+    //   decode, local 7 + 1,600, near 100 + 4 + 7 + 1,600 = 1,711, far 2,000 + 4 + 7 + 1,200 = 3,211, merge 5 + 3 · 2:
+    //   1,011,000 + 3,222
     var configuration = Self.cluster(instances: 4, blocks: 4) { $0.appendCheck = .exact }
     configuration.topology.nodeOfInstance = [0, 0, 1, 1]
     configuration.topology.acrossNodes.latency = 1_000
     let results = Self.run(configuration, lending: Self.passive, [Self.request(0, 34, 2)])
-    #expect(results == [Self.completed(first: 1_342_035, ended: 1_342_035 + 1_013_420, tokens: 2)])
+    #expect(results == [Self.completed(first: 1_342_067, ended: 1_342_067 + 1_014_222, tokens: 2)])
   }
 
   // MARK: - Random clusters

@@ -381,7 +381,8 @@ extension SimulationState {
       let slot = Int(instances[longest].queue.head)
       // One larger than an instance waits for memory anywhere; here it need not wait for its home's prompt as well.
       ensureOutlook()
-      let isStuck = borrows && isGiant(slot) && leavesRest(longest)
+      let isStuck =
+        borrows && isGiant(slot) && leavesRest(longest) && (faults.activeCount == 0 || canHold(slot, at: i))
       let queued = queuedBlocks(of: i)
       let free = usableBlocks - bookedBlocks[i] - growth(of: i, steps: chunked ? 1 : 0) - queued
       guard isStuck || free - blocks(for: requests[slot].length) >= watermark + roomForBatch(slot, on: i),
