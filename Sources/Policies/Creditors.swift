@@ -66,7 +66,8 @@ struct Creditors {
     while let last = hosts.last, Self.total(hosts.dropLast()) >= lacking {
       let part = all / (hosts.count + 1) * cluster.blockSize
       guard
-        busy.contains(last.host) || part < leastPart || !cluster.isWorthSending(part, from: ask.home, to: last.host)
+        busy.contains(last.host) || part < leastPart
+          || !cluster.isWorthSending(part, from: ask.home, to: last.host)
       else { break }
       hosts.removeLast()
     }

@@ -123,7 +123,8 @@ public enum PolicyCatalog {
       make: makeVLLMSingle),
     PolicyDescription(
       name: "debtor-creditor", summary: "small instances that lend KV blocks to each other (Infinite-LLM)",
-      does: [.lends, .plans, .steals], router: .leastWork, options: [pooledSteal, shareFrom] + lendingOptions,
+      does: [.lends, .plans, .steals], router: .leastWork,
+      options: [pooledSteal, shareFrom] + lendingOptions,
       make: makeDebtorCreditor),
     PolicyDescription(
       name: "pooled",
@@ -287,12 +288,14 @@ public enum PolicyCatalog {
     tried: ["false", "false", "false", "true"])
   private static let giants = PolicyOption(
     key: "reserve-giants", defaultValue: "backfill",
-    help: "while a request larger than an instance waits for memory, younger ones start if they are not expected to delay it "
+    help:
+      "while a request larger than an instance waits for memory, younger ones start if they are not expected to delay it "
       + "(backfill), never (hold) or always (none)",
     tried: ["backfill", "backfill", "backfill", "hold", "none"])
   private static let placement = PolicyOption(
     key: "placement", defaultValue: "balanced",
-    help: "how a prompt lies on its home and its creditors: balanced (like parts of every chunk's work), home-first "
+    help:
+      "how a prompt lies on its home and its creditors: balanced (like parts of every chunk's work), home-first "
       + "(the home is filled, the rest in proportion to free memory) or pack (filled one after another)",
     tried: ["balanced", "balanced", "home-first", "pack"])
   private static let coupling = PolicyOption(
@@ -307,7 +310,8 @@ public enum PolicyCatalog {
     tried: ["0", "0", "1", "3"],
     tortured: ["0"])
   private static let lendingOptions = [
-    mode, debtorBatch, creditorUse, period, chunk, moveTokens, lendQueueing, giants, placement, spreadFrom, coupling,
+    mode, debtorBatch, creditorUse, period, chunk, moveTokens, lendQueueing, giants, placement, spreadFrom,
+    coupling,
     minGain, cooldown,
   ]
 

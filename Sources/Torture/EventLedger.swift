@@ -108,7 +108,8 @@ public final class EventLedger: RunObserver {
 
   /// Blocks of a prompt with hosts: its own and those of its first 16 new tokens, as far as the cluster has so many.
   private func blocksWithRoomToGrow(_ id: Int) -> Int {
-    let watermark = BlockLimits(blocks: configuration.blocksPerInstance, engine: configuration.engine).watermark
+    let watermark = BlockLimits(blocks: configuration.blocksPerInstance, engine: configuration.engine)
+      .watermark
     let (length, home) = (asked[id].prompt + requests[id].generated, requests[id].home)
     var most = 0
     for i in instances.indices where instances[i].isUp && (i == home || reaches(home, i)) {

@@ -275,7 +275,8 @@ import Torture
       [Self.request(0, 6, 3), Self.request(1, 27, 1), Self.request(2, 2, 1)])
     #expect(results.map(\.rejected) == [nil, nil, nil])
     #expect(results[0].ended == (reserves ? 3_084_538 : 4_105_544) as Int64)
-    #expect(results[2].ended == (reserves ? 3_084_538 + 1_271_381 + 1_021_006 : 1_061_024 + 1_021_006) as Int64)
+    #expect(
+      results[2].ended == (reserves ? 3_084_538 + 1_271_381 + 1_021_006 : 1_061_024 + 1_021_006) as Int64)
     #expect(results[1].ended > results[0].ended)
   }
 

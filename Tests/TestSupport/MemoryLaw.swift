@@ -38,7 +38,9 @@ public enum MemoryLaw {
     let isCompared = compared > 0
     return [
       Sight("sizes that complete the same", floor: 13, isCompared, ofBound: slowest),
-      Sight("more memory takes at most \(wanted) % longer", floor: 80, isCompared ? slowest * Double(mostSlower) <= Double(wanted) : nil),
+      Sight(
+        "more memory takes at most \(wanted) % longer", floor: 80,
+        isCompared ? slowest * Double(mostSlower) <= Double(wanted) : nil),
       Sight("memory decides how long it takes", floor: 12, isCompared ? backlog.matters(runs) : nil),
       Sight("preempt", floor: 15, isCompared ? runs.contains { $0.preemptions > 0 } : nil),
       Sight("borrow", floor: 40, isCompared && borrows ? runs.contains { $0.borrowers > 0 } : nil),

@@ -182,7 +182,9 @@ extension Oracle {
     let home = requests[giant].home
     return instances.indices.reduce(0) { sum, i in
       let theirs = yielding.reduce(0) { $0 + heldAlone($1, on: i) }
-      guard i == home else { return sum + max(0, available(i) - watermark - promised(i, without: yielding) + theirs) }
+      guard i == home else {
+        return sum + max(0, available(i) - watermark - promised(i, without: yielding) + theirs)
+      }
       let free = available(i) - watermarkKept(for: giant) + theirs
       return sum + max(0, min(requests[giant].length / blockSize, free))
     }

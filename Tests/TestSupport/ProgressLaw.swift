@@ -18,9 +18,11 @@ public enum ProgressLaw {
       scenario.configuration, policy: scenario.makePolicy(),
       source: SharingSource(scenario.requests, scenario.sharing), observer: log)
     let longest = log.chains.max { ($0.value.longest, -$0.key) < ($1.value.longest, -$1.key) }
-    if let (id, chain) = longest, chain.longest > longestChain, try scenario.makePolicy().lending.mode.borrows {
+    if let (id, chain) = longest, chain.longest > longestChain, try scenario.makePolicy().lending.mode.borrows
+    {
       throw LawViolation(
-        law: "nobody is preempted more than \(longestChain) times in a row with fewer than \(leastTokens) new tokens",
+        law:
+          "nobody is preempted more than \(longestChain) times in a row with fewer than \(leastTokens) new tokens",
         seed: seed,
         details: "request \(id) \(chain.longest) times, at last at \(chain.lastAt) ps (\(chain.lastReason)); "
           + scenario.replay)

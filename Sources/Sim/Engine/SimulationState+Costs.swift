@@ -111,13 +111,6 @@ extension SimulationState {
     for lane in 0..<laneCount {
       let decoders = decodes ? lanes[base + lane].decoders : 0
       var tokens = decoders
-      if !freePrefill {
-        for chunk in instances[i].chunks where requests[Int(chunk.slot)].lane == lane {
-          tokens += chunk.tokens
-        }
-      }
-      // What its hosts do for others is done while it does this.
-      let linear = costs.linear(tokens: tokens)
       var samples = decoders
       var attention: Int128 = 0
       var count = 0
@@ -128,12 +121,18 @@ extension SimulationState {
           let chunk = instances[i].chunks[index]
           let slot = Int(chunk.slot)
           guard requests[slot].lane == lane else { continue }
+          tokens += chunk.tokens
           count += 1
           longestPrompt = max(longestPrompt, chunk.tokens)
           if chunk.cached + chunk.tokens == requests[slot].length { samples += 1 }
-          // What it owes others is computed while it waits for its hosts.
-          let (work, seen) = prefillAttention(chunk, owed: owed, linear: linear)
-          if requests[slot].isBorrower { owed = 0 }
+          let (work, seen): (Int128, Int)
+          if requests[slot].isBorrower {
+            (work, seen) = spreadAttention(
+              chunk, owed: owed, linear: linearWork(of: i, lane: lane, decoders: decoders))
+            owed = 0
+          } else {
+            (work, seen) = prefillAttention(chunk)
+          }
           attention += work
           reach = max(reach, seen)
         }
@@ -171,7 +170,7 @@ extension SimulationState {
       slowdown(of: i).isNone
     else { return nil }
     let chunk = instances[i].chunks[0]
-    let (work, seen) = prefillAttention(chunk, owed: 0, linear: 0)
+    let (work, seen) = prefillAttention(chunk)
     let attention = work + Int128(costs.prefillFloor) + Int128(costs.prefillReachRate) * Int128(seen)
     let perChunk =
       Int128(costs.prefillPairRate) * Int128(chunk.tokens) * Int128(chunk.tokens)
@@ -226,16 +225,19 @@ extension SimulationState {
 
   /// Prefill attention of one chunk beyond its launch, ps per stage, and the longest context that one of its tokens
   /// meets at home.
-  private mutating func prefillAttention(_ chunk: PrefillChunk, owed: Int64, linear: Int64) -> (work: Int128, reach: Int) {
+  private func prefillAttention(_ chunk: PrefillChunk) -> (work: Int128, reach: Int) {
     let perToken = Int128(costs.prefillTokenRate) * Int128(chunk.tokens)
-    if requests[Int(chunk.slot)].isBorrower {
-      let (work, cachedAtHome) = spreadAttention(chunk, owed: owed, linear: linear)
-      return (perToken + work, cachedAtHome + chunk.tokens)
-    }
     let pairs = costs.pairs(new: chunk.tokens, cached: chunk.cached)
     return (
       perToken + Int128(costs.prefillPairRate) * pairs, min(chunk.cached + chunk.tokens, costs.window)
     )
+  }
+
+  /// Linear work of the tokens that a lane has in the step to come, ps.
+  private mutating func linearWork(of i: Int, lane: Int, decoders: Int) -> Int64 {
+    var tokens = decoders
+    for chunk in instances[i].chunks where requests[Int(chunk.slot)].lane == lane { tokens += chunk.tokens }
+    return costs.linear(tokens: tokens)
   }
 
   /// A time of one step in picoseconds, if the clock can hold it; otherwise the run ends with an error.

@@ -56,13 +56,16 @@ extension SimulationState {
       over: exchangeLink(i, work.host), queries: work.requests, tokens: work.tokens)
   }
 
-  /// Attention of a prefill chunk whose request has hosts, beyond its launch and per-token work, ps per stage,
-  /// and the tokens cached before it that the home attends to itself.
+  /// Attention of a prefill chunk whose request has hosts, beyond its launch, ps per stage, and the longest context that
+  /// one of its tokens meets at home.
   ///
-  /// `distributed`: each host of earlier blocks computes its part, one chunk after the other if several homes ask, and a
-  /// busy one pays for it in its next step as well.
+  /// `distributed`: each host of earlier blocks computes its part, one chunk after the other if several homes ask, beside the
+  /// home's `linear` work, and a busy one pays for it in its next step as well. What the home has `owed` itself it computes
+  /// while it waits for its hosts.
   /// `home`: the home computes everything. In both the chunk's hosted keys and values are streamed out.
-  mutating func spreadAttention(_ chunk: PrefillChunk, owed: Int64, linear: Int64) -> (work: Int128, cachedAtHome: Int) {
+  mutating func spreadAttention(
+    _ chunk: PrefillChunk, owed: Int64, linear: Int64
+  ) -> (work: Int128, reach: Int) {
     let slot = Int(chunk.slot)
     let i = requests[slot].home
     let hosted = requests[slot].hostedBlocks
@@ -72,8 +75,8 @@ extension SimulationState {
     let rate = Int128(costs.prefillPairRate)
     let distributed = options.prefillAttention == .distributed
     let cachedAtHome = distributed ? chunk.cached - cachedRemote : chunk.cached
-    var longest =
-      rate * (x * Int128(cachedAtHome) + x * (x + 1) / 2) + (Int128(owed) + Int128(laneCount) - 1) / Int128(laneCount)
+    let owedPerStage = (Int128(owed) + Int128(laneCount) - 1) / Int128(laneCount)
+    var longest = rate * (x * Int128(cachedAtHome) + x * (x + 1) / 2) + owedPerStage
     var loan = requests[slot].firstLoan
     while loan >= 0 {
       let piece = loans[Int(loan)]
@@ -95,7 +98,7 @@ extension SimulationState {
         longest = max(longest, Int128(wire))
       }
     }
-    return (longest, cachedAtHome)
+    return (Int128(costs.prefillTokenRate) * x + longest, cachedAtHome + chunk.tokens)
   }
 
   /// Of the first `computed` tokens of a prompt, those that lie on hosts.

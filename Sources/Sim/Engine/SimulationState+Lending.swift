@@ -271,7 +271,9 @@ extension SimulationState {
   /// of the latter than the cluster could give it alone.
   func blocksWithRoomToGrow(_ slot: Int) -> Int {
     let length = requests[slot].length
-    return max(blocks(for: length), min(blocks(for: length + Self.roomToGrow), reachableBlocks(from: requests[slot].home)))
+    return max(
+      blocks(for: length),
+      min(blocks(for: length + Self.roomToGrow), reachableBlocks(from: requests[slot].home)))
   }
 
   /// Blocks that an instance may lend: those free above its watermark that its own prompt under way will not take.
@@ -283,7 +285,9 @@ extension SimulationState {
   /// What a partial prompt has still to take at home, if its admission has counted on that.
   func promisedBlocks(to slot: Int) -> Int {
     let i = requests[slot].home
-    guard chunked, options.reserveISL, instances[i].partial == Int32(slot), !requests[slot].isBorrower else { return 0 }
+    guard chunked, options.reserveISL, instances[i].partial == Int32(slot), !requests[slot].isBorrower else {
+      return 0
+    }
     return blocks(for: requests[slot].length) - blocksOfPrompt(slot)
   }
 
@@ -315,7 +319,10 @@ extension SimulationState {
   }
 
   /// The same for all of them.
-  func roomForBatch(_ slot: Int, on i: Int) -> Int { running(on: i) * blocksForOthers(slot) }
+  @inline(__always)
+  func roomForBatch(_ slot: Int, on i: Int) -> Int {
+    borrows && requests[slot].starts > 1 ? running(on: i) * blocksForOthers(slot) : 0
+  }
 
   /// Whether a request has been preempted so often without getting on that it starts only as the oldest.
   func awaitsTurn(_ slot: Int) -> Bool { borrows && requests[slot].starts > 2 && !isOldest(slot) }

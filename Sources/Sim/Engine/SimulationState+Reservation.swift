@@ -14,7 +14,9 @@ extension SimulationState {
   }
 
   /// Starts a round of admissions: whether its head is blocked is found out anew, and known at its end.
+  @inline(__always)
   mutating func beginAdmission(_ i: Int) {
+    guard borrows else { return }
     setHungry(i, false)
     setWaitsForTurn(i, false)
     refusedGiant = .max
@@ -22,7 +24,9 @@ extension SimulationState {
   }
 
   /// Ends a round of admissions.
+  @inline(__always)
   mutating func endAdmission(_ i: Int) {
+    guard borrows else { return }
     setBlockedGiant(of: i, refusedGiant)
     ensureOutlook()
     admitting = -1
@@ -64,8 +68,12 @@ extension SimulationState {
   }
 
   /// The head of the queue of `i` may be another one: requests that start from now on start after it became the head.
+  @inline(__always)
   mutating func noteHead(of i: Int) {
-    guard borrows else { return }
+    if borrows { noteHeadOfBorrower(i) }
+  }
+
+  private mutating func noteHeadOfBorrower(_ i: Int) {
     let head = instances[i].queue.head
     let id = head < 0 ? -1 : requests[Int(head)].id
     guard instances[i].headID != id else { return }
@@ -101,11 +109,16 @@ extension SimulationState {
   }
 
   /// A request starts, perhaps while an older one waits.
+  @inline(__always)
   mutating func notePassing(_ slot: Int) {
+    if borrows { noteStart(slot) }
+  }
+
+  private mutating func noteStart(_ slot: Int) {
     admissions += 1
     requests[slot].admission = admissions
     requests[slot].admitted = now
-    guard lending.reserveGiants == .backfill, borrows else { return }
+    guard lending.reserveGiants == .backfill else { return }
     if requests[slot].id > holdingGiant, !endsInTime(slot) {
       outlook.spareBlocks -= blocks(for: requests[slot].length)
     }
@@ -135,14 +148,20 @@ extension SimulationState {
 
   /// A request has ended: its class has one more from which the times of others are expected. Classes are powers of two of the
   /// prompt.
+  @inline(__always)
   mutating func noteService(_ slot: Int) {
-    guard lending.reserveGiants == .backfill, borrows else { return }
+    if borrows, lending.reserveGiants == .backfill { addService(slot) }
+  }
+
+  private mutating func addService(_ slot: Int) {
     let k = Self.lengthClass(prompt: requests[slot].prompt)
     services[k].count += 1
     services[k].sum += Int128(now - requests[slot].admitted)
   }
 
-  private static func lengthClass(prompt: Int) -> Int { Int.bitWidth - 1 - max(1, prompt).leadingZeroBitCount }
+  private static func lengthClass(prompt: Int) -> Int {
+    Int.bitWidth - 1 - max(1, prompt).leadingZeroBitCount
+  }
 
   /// How long a request is expected to run from its start: the mean of those of its class that have ended, or of the nearest class
   /// of shorter ones, doubled for every class between; `nil` if there are none.
@@ -173,12 +192,13 @@ extension SimulationState {
   }
 
   /// Another one is the oldest that waits than the one reckoned for.
+  @inline(__always)
   mutating func ensureOutlook() {
     if isOutlookOld { lookAhead() }
   }
 
   var isOutlookOld: Bool {
-    lending.reserveGiants == .backfill && holdingGiant != .max && holdingGiant != outlook.giant
+    holdingGiant != .max && holdingGiant != outlook.giant && lending.reserveGiants == .backfill
   }
 
   /// Blocks that the decoders of the chunked step which instance `i` is about to start have found already.
@@ -197,7 +217,9 @@ extension SimulationState {
   /// Reckons when the oldest that waits will start.
   private mutating func lookAhead() {
     outlook = Outlook(giant: holdingGiant, start: .max)
-    guard let i = (0..<instanceCount).first(where: { instances[$0].blockedGiant == holdingGiant }) else { return }
+    guard let i = (0..<instanceCount).first(where: { instances[$0].blockedGiant == holdingGiant }) else {
+      return
+    }
     let giant = Int(instances[i].queue.head)
     let need = blocksWithRoomToGrow(giant)
     var free = 0
@@ -301,7 +323,8 @@ extension SimulationState {
       held[home] -= blocksInCommon(slot)
       // What it has been promised is not lent either.
       if home != requests[giant].home { held[home] += promisedBlocks(to: slot) }
-      held[home] += requests[slot].phase == .decoding ? localBlocks(of: slot, steps: steps) : blocksOfPrompt(slot)
+      held[home] +=
+        requests[slot].phase == .decoding ? localBlocks(of: slot, steps: steps) : blocksOfPrompt(slot)
       var loan = requests[slot].firstLoan
       while loan >= 0 {
         held[loans[Int(loan)].host] += loans[Int(loan)].blocks + loans[Int(loan)].arriving

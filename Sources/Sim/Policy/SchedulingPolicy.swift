@@ -51,7 +51,9 @@ extension SchedulingPolicy {
   public var lending: LendingOptions { LendingOptions() }
   public var steals: Bool { false }
   public func lend(_ ask: LoanRequest, _ cluster: borrowing ClusterView) -> [LoanPiece]? { nil }
-  public func lends(_ host: InstanceID, to ask: LoanRequest, _ cluster: borrowing ClusterView) -> Bool { true }
+  public func lends(_ host: InstanceID, to ask: LoanRequest, _ cluster: borrowing ClusterView) -> Bool {
+    true
+  }
   public func plan(_ map: borrowing PlacementMap) -> [MoveOrder] { [] }
   public func forgetPlans() {}
 }
