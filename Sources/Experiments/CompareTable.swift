@@ -46,6 +46,10 @@ struct CompareTable {
       row("served share") { percent(Double($0.summary.completed) / Double(max(1, $0.summary.arrived))) },
       row("wasted tokens") { grouped($0.summary.wastedTokens) },
       row("preemptions") { grouped($0.summary.preemptions) },
+      row("preemptions in a row, at most") { $0.summary.longestChain.map(grouped) ?? "–" },
+      row("recomputed tokens") {
+        grouped($0.summary.recomputedTokens) + ($0.summary.isThrashing ? " (more than served)" : "")
+      },
       row("admissions held back for giants, s") { figure($0.summary.giantReserveSeconds) },
       row("requests per instance") { run, plan in
         figure(Double(run.summary.arrived) / Double(max(1, plan.instances)))

@@ -47,13 +47,21 @@ struct TextReport {
       ["completed", grouped(summary.completed)],
       ["rejected", "\(grouped(summary.rejected)) (\(reasons.joined(separator: ", ")))"],
       ["unfinished", grouped(summary.unfinished)],
-      ["preemptions", grouped(summary.preemptions)],
+      ["preemptions", grouped(summary.preemptions) + chainText],
       ["admissions held back for giants", "\(figure(summary.giantReserveSeconds)) s"],
       ["prompt tokens", grouped(summary.promptTokens)],
       ["output tokens", grouped(summary.outputTokens)],
-      ["recomputed tokens", grouped(summary.recomputedTokens)],
+      [
+        "recomputed tokens",
+        grouped(summary.recomputedTokens) + (summary.isThrashing ? ", more than all that was served" : ""),
+      ],
       ["wasted tokens", grouped(summary.wastedTokens)],
     ] + prefixRows + faultRows
+  }
+
+  private var chainText: String {
+    guard let chain = summary.longestChain, chain > 1 else { return "" }
+    return ", of one request at most \(grouped(chain)) in a row with fewer than 16 new tokens between them"
   }
 
   private var faultRows: [[String]] {

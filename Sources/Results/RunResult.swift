@@ -64,6 +64,7 @@ extension JSON {
       "requests": [
         "arrived": .int(s.arrived), "completed": .int(s.completed), "rejected": .int(s.rejected),
         "unfinished": .int(s.unfinished), "preemptions": .int(s.preemptions),
+        "longest_preemption_chain": s.longestChain.map(JSON.int) ?? .null,
       ],
       "rejected_by_reason": .object(
         RejectionReason.allCases.map { .init($0.rawValue, .int(s.rejectedByReason[$0] ?? 0)) }),
@@ -202,6 +203,10 @@ extension RunResult {
     s.rejected = try requests.int("rejected")
     s.unfinished = try requests.int("unfinished")
     s.preemptions = try requests.int("preemptions")
+    // Absent in older results.
+    if let chain = requests.json["longest_preemption_chain"], chain != .null {
+      s.longestChain = try requests.int("longest_preemption_chain")
+    }
     let reasons = try top.inside("rejected_by_reason")
     for reason in RejectionReason.allCases {
       // A reason may be younger than the result.

@@ -12,7 +12,8 @@ import Testing
   /// Every key that a script may rely on: the fixed form of `run --json`.
   @Test(arguments: [
     "fingerprint", "policy", "requests.arrived", "requests.completed", "requests.rejected",
-    "requests.unfinished", "requests.preemptions", "tokens.prompt", "tokens.output", "makespan_s",
+    "requests.unfinished", "requests.preemptions", "requests.longest_preemption_chain", "tokens.prompt",
+    "tokens.output", "makespan_s",
     "throughput.output_tokens_per_s", "throughput.total_tokens_per_s", "throughput.requests_per_s",
     "throughput.per_gpu_output_tokens_per_s", "throughput.window_output_tokens_per_s", "load",
     "goodput_requests_per_s", "wasted_tokens", "worst_stall_s", "ttft_s.mean", "ttft_s.p50", "ttft_s.p90",

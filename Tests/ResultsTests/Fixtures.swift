@@ -54,6 +54,7 @@ extension RunResult {
     s.rejected = 3
     s.unfinished = 4
     s.preemptions = 5
+    s.longestChain = 3
     s.rejectedByReason = [.exceedsCapacity: 2, .outgrewCapacity: 1]
     s.promptTokens = 1001
     s.outputTokens = 1002

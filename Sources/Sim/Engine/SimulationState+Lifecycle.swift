@@ -304,6 +304,7 @@ extension SimulationState {
     let made = requests[slot].generated - requests[slot].generatedBefore
     requests[slot].starts = made < Self.roomToGrow ? requests[slot].starts + 1 : 1
     requests[slot].generatedBefore = requests[slot].generated
+    metrics.longestChain = max(metrics.longestChain, requests[slot].starts)
     requests[slot].lostTo = reason.cause
     metrics.preemptions += 1
     if faults.activeCount > 0, !canHold(slot, at: i) { place(slot) } else { enqueue(slot) }

@@ -24,6 +24,7 @@ struct MetricsCollector: ~Copyable {
   /// Tokens emitted by runs that are over; `emittedSoFar` adds those of the steps completed since.
   var emitted = 0
   var preemptions = 0
+  var longestChain = 0
   var faults = FaultSummary()
   /// When the last request ended.
   private var lastEnd: Int64 = 0
@@ -180,6 +181,7 @@ struct MetricsCollector: ~Copyable {
     s.longest = LongestRequests(prompt: longestPrompt, context: longestContext)
     s.unfinished = arrivedCount - s.completed - s.rejected
     s.preemptions = preemptions
+    s.longestChain = longestChain
     s.promptTokens = promptTokens
     s.outputTokens = outputTokens
     s.wastedTokens = wastedTokens

@@ -119,6 +119,8 @@ public struct RunSummary: Sendable {
   public var wastedTokens = 0
   /// Tokens prefilled again after preemptions.
   public var recomputedTokens = 0
+  /// The most preemptions of one request in a row with fewer than 16 new tokens between them; `nil` if it was not counted.
+  public var longestChain: Int?
   /// What faults did.
   public var faults = FaultSummary()
   /// Prefix caching: tokens of admitted prompts, those of them found cached, and units evicted.
@@ -160,5 +162,8 @@ public struct RunSummary: Sendable {
   public var giantReserveSeconds = 0.0
   /// Simulated seconds that instances spent in steps, summed over instances.
   public var instanceSecondsBusy = 0.0
+  /// Whether more tokens were computed again than were served: the cluster works mostly for nothing.
+  public var isThrashing: Bool { recomputedTokens > promptTokens + outputTokens }
+
   public init() {}
 }
