@@ -361,14 +361,16 @@ public enum PolicyCatalog {
     tried: ["true", "true", "false"])
   private static let spreadFrom = PolicyOption(
     key: "spread-from", defaultValue: "16384",
-    help: "prompt tokens from which hosts may take a part of a prompt that its home could hold; 0: never",
+    help:
+      "prompt tokens from which hosts may take a part of a prompt that its home could hold, with placement=balanced; 0: never",
     tried: ["0", "8", "40", "100", "200"])
   private static let nodeFirst = PolicyOption(
     key: "node-first", defaultValue: "true",
     help: "true or false: a prompt that its node can hold waits for the node's memory",
     tried: ["true", "false"])
   private static let shareFrom = PolicyOption(
-    key: "share-from", defaultValue: "8192", help: "least tokens of a spread prompt that a host is given",
+    key: "share-from", defaultValue: "8192",
+    help: "least tokens that a host is given of a prompt that its home could hold",
     tried: ["1", "16", "64"])
   private static let pooledOptions =
     [pooledSteal, pooledMode, ownRouting, nodeFirst, shareFrom]

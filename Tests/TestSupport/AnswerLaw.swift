@@ -60,7 +60,7 @@ public enum AnswerLaw {
 
   // MARK: - Loans
 
-  /// A prompt of 15 blocks at home 0, which has 10: 5 are asked for.
+  /// A prompt of 15 blocks at home 0, which has 10: 9 are asked for, 4 of them for its first tokens.
   private static func loan(
     _ law: PolicyError.Law, _ description: String, nodes: [Int] = [0, 0, 0], faults: [TimedFault] = [],
     _ pieces: [(host: Int, blocks: Int)]
@@ -87,8 +87,8 @@ public enum AnswerLaw {
       loan(
         .hostIsReached, "borrows over a lost link", nodes: [0, 0, 1],
         faults: [TimedFault(.linkLoss(LinkEnds(from: 1)), start: .zero)], [(2, 5)]),
-      loan(.loanIsAsked, "lends too little", [(1, 4)]),
-      loan(.loanIsAsked, "lends too much", [(1, 3), (2, 3)]),
+      loan(.loanIsAsked, "lends too little", [(1, 8)]),
+      loan(.loanIsAsked, "lends too much", [(1, 5), (2, 5)]),
       loan(.loanIsAsked, "lends nothing of no host", []),
       Lie(law: .lendsAtLast, description: "lends to nobody") {
         var told = Case(policy: Liar())
