@@ -1,15 +1,15 @@
 import Sim
 
-/// Who may lend to a request, and how a loan is shared out over them: what the policies that lend have in common.
+/// Which instances may lend to a request, and how many blocks each of them gives. `DebtorCreditor` and `Pooled` share it.
 struct Creditors {
-  /// Blocks that each can lend: those of the home's node, and of others; by ascending id.
+  /// What each instance can lend, by ascending id: those of the home's own node, and those of other nodes.
   private(set) var near: [LoanPiece] = []
   private(set) var far: [LoanPiece] = []
   /// Those that compute a long prompt of their own.
   private var busy: Set<InstanceID> = []
 
-  /// A creditor has no queue of its own, is less used than u_thr, and its link keeps up; to a request larger than an instance
-  /// everybody lends that it can reach.
+  /// A creditor has no queue, its memory is less used than u_thr, and its link is fast enough. A request larger than an
+  /// instance may borrow from every instance that it can reach.
   init(for ask: LoanRequest, _ lending: LendingOptions, _ cluster: borrowing ClusterView) {
     for index in 0..<cluster.count {
       let host = InstanceID(index)
@@ -34,7 +34,8 @@ struct Creditors {
 
   // MARK: - For a request that decodes
 
-  /// One chunk from one host, near if there is any: the one that has most of the request, else the freest, ties to the lowest.
+  /// One chunk from one host, of the own node if possible: the host that already has most of the request, else the freest;
+  /// ties go to the lowest id.
   func forGrowth(_ ask: LoanRequest) -> [LoanPiece]? {
     func held(_ host: InstanceID) -> Int { ask.held.first { $0.host == host }?.blocks.count ?? 0 }
     let best = (near.isEmpty ? far : near).min {
@@ -45,10 +46,11 @@ struct Creditors {
 
   // MARK: - For a prompt
 
-  /// Equal parts for the home and for hosts of its own node, as many as have a part of at least `leastPart` tokens that is worth
-  /// its messages, and at least what the home lacks. From other nodes comes only what the own one lacks.
+  /// Equal parts for the home and for hosts of its own node. The hosts together get at least what the home lacks. Other nodes
+  /// lend only what the own node lacks.
   ///
-  /// Hosts that compute a long prompt of their own are left out as long as the others have what the home lacks.
+  /// A host is left out, as long as the others have what the home lacks, if it computes a long prompt of its own, if its part
+  /// would be smaller than `leastPart` tokens, or if sending for its part would take longer than computing it.
   func balanced(_ ask: LoanRequest, leastPart: Int, _ cluster: borrowing ClusterView) -> [LoanPiece]? {
     let lacking = ask.minimum.count
     guard Self.total(near) + Self.total(far) >= lacking else { return nil }
@@ -56,7 +58,7 @@ struct Creditors {
       let fromNear = min(lacking, Self.total(near))
       return Self.evenly(fromNear, over: near) + Self.evenly(lacking - fromNear, over: far)
     }
-    // It is offered more than it lacks: the home keeps a part.
+    // The home could take more than its part: it keeps at least one block.
     let all = ask.blocks.count + 1
     var hosts = near
     hosts.sort {

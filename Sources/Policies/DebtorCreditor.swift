@@ -4,8 +4,10 @@ import Sim
 ///
 /// The instances are those of vLLM-M, but a request's KV blocks may lie on any of them:
 ///
+/// - *routing* (`route`): a long prompt goes to the node with the least work, since all instances of the node will compute it;
 /// - *borrowing* (`lend`): an instance that is full borrows blocks for a prompt or for a running request, from its
-///   own node first; a creditor has no queue of its own and is less used than u_thr;
+///   own node first; a creditor has no queue of its own and is less used than u_thr. A long prompt is shared out over its
+///   node even if its home could hold it;
 /// - *planning* (`plan`), once a period, from the gManager's map:
 ///   1. Debtors are the instances whose batch is smaller than β_thr, by ascending batch.
 ///   2. Creditors are those whose memory utilisation is below u_thr, by ascending utilisation.
@@ -24,9 +26,7 @@ public final class DebtorCreditor: SchedulingPolicy {
   private var planner: GreedyPlanner
 
   /// - Parameter shareFrom: the fewest tokens of a spread prompt that a host is given.
-  public init(
-    router: Router, lending: LendingOptions, steals: Bool = false, shareFrom: Int = 8192
-  ) {
+  public init(router: Router, lending: LendingOptions, steals: Bool = false, shareFrom: Int = 8192) {
     self.shareFrom = shareFrom
     self.router = router
     self.lending = lending
@@ -39,8 +39,8 @@ public final class DebtorCreditor: SchedulingPolicy {
     return router.choose(request, cluster)
   }
 
-  /// A prompt that is spread is work for its whole node: of the node with the least work the instance that computes no prompt,
-  /// with the least work.
+  /// The home of a long prompt. All of its node will work on it, so the node with the least work is chosen first; in that
+  /// node an instance that computes no other prompt, if there is one, and among those the one with the least work.
   private func homeOfSpread(_ cluster: borrowing ClusterView) -> InstanceID {
     var (best, least) = (InstanceID(0), (Int.max, 1, Int.max))
     for index in 0..<cluster.count where cluster.isUp(InstanceID(index)) {
@@ -61,8 +61,7 @@ public final class DebtorCreditor: SchedulingPolicy {
     let creditors = Creditors(for: ask, lending, cluster)
     if ask.isGrowth { return creditors.forGrowth(ask) }
     switch lending.placement {
-    case .balanced:
-      return creditors.balanced(ask, leastPart: shareFrom, cluster)
+    case .balanced: return creditors.balanced(ask, leastPart: shareFrom, cluster)
     case .homeFirst: return creditors.homeFirst(ask, packs: false)
     case .pack: return creditors.homeFirst(ask, packs: true)
     }

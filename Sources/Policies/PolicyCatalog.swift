@@ -11,7 +11,7 @@ public struct PolicyRequest: Sendable {
   public var expertParallel: Bool
   /// How many small instances; as many as fit if `nil`.
   public var instances: Int?
-  /// That of the policy if `nil`.
+  /// `nil`: the default of the policy.
   public var router: Router?
   /// The policy's own options; keys that it does not have must be refused by the caller.
   public var options: [String: String]
@@ -32,6 +32,11 @@ public struct PolicyRequest: Sendable {
     self.options = options
     self.longest = longest
   }
+}
+
+extension PolicyRequest {
+  /// `PolicyCatalog.make` has filled in the default of the policy.
+  fileprivate var chosenRouter: Router { router ?? .leastLoaded }
 }
 
 /// The longest request of a trace. Its output is hidden from policies as they run: only the size of instances may rest on it.
@@ -140,10 +145,12 @@ public enum PolicyCatalog {
       throw PolicyOptionError(
         key: "policy", found: name, expected: all.map(\.name).joined(separator: ", "))
     }
+    var request = request
+    request.router = request.router ?? description.router
     let reader = OptionReader(values: request.options)
     var plan = try description.make(request, reader)
     precondition(plan.policy.name == name, "policy \(plan.policy.name) stands in the catalogue as \(name)")
-    if plan.router.isEmpty { plan.router = (request.router ?? description.router).rawValue }
+    if plan.router.isEmpty { plan.router = request.chosenRouter.rawValue }
     plan.options = Dictionary(
       uniqueKeysWithValues: description.options.map { ($0.key, reader.string($0)) })
     return plan
@@ -166,7 +173,7 @@ public enum PolicyCatalog {
   private static func makeVLLMMultiple(_ request: PolicyRequest, _ options: OptionReader) throws -> PolicyPlan
   {
     PolicyPlan(
-      policy: VLLMMultiple(router: request.router ?? .leastLoaded, steals: try options.bool(stealing)),
+      policy: VLLMMultiple(router: request.chosenRouter, steals: try options.bool(stealing)),
       layout: try smallInstances(request), multiple: 1, options: [:])
   }
 
@@ -206,7 +213,7 @@ public enum PolicyCatalog {
     }
     return PolicyPlan(
       policy: VLLMMultiple(
-        router: request.router ?? .leastLoaded, steals: try options.bool(stealing), name: "vllm-m-fit"),
+        router: request.chosenRouter, steals: try options.bool(stealing), name: "vllm-m-fit"),
       layout: try ClusterLayout.make(cluster: request.cluster, shape: chosen, instances: count),
       multiple: multiple(chosen), options: [:],
       sizing: RightSizing(longest: longest.tokens, isHeld: held != nil))
@@ -341,7 +348,7 @@ public enum PolicyCatalog {
   {
     PolicyPlan(
       policy: DebtorCreditor(
-        router: request.router ?? .leastWork, lending: try lending(options, lendingOptions),
+        router: request.chosenRouter, lending: try lending(options, lendingOptions),
         steals: try options.bool(pooledSteal), shareFrom: try options.integer(shareFrom, 1...100_000_000)),
       layout: try smallInstances(request), multiple: 1, options: [:])
   }
@@ -381,7 +388,7 @@ public enum PolicyCatalog {
     return PolicyPlan(
       policy: Pooled(
         lending: try lending(options, pooledOptions), steals: try options.bool(pooledSteal),
-        router: routesItself ? nil : request.router ?? .leastLoaded,
+        router: routesItself ? nil : request.chosenRouter,
         nodeFirst: try options.bool(nodeFirst), shareFrom: try options.integer(shareFrom, 1...100_000_000)),
       layout: try smallInstances(request), multiple: 1, options: [:], router: routesItself ? "its own" : "")
   }

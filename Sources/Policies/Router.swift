@@ -6,7 +6,7 @@ public enum Router: String, Sendable, CaseIterable {
   case roundRobin = "round-robin"
   /// Fewest requests queued and running.
   case leastLoaded = "least-loaded"
-  /// The least work: resident tokens, and four times the prompt tokens that are still to be computed, which delay everybody.
+  /// The least work: tokens in its memory, plus four times the prompt tokens that it has still to compute.
   case leastWork = "least-work"
   /// Most free blocks after the prompts already queued.
   case mostFreeKV = "most-free-kv"
@@ -43,11 +43,11 @@ public enum Router: String, Sendable, CaseIterable {
 }
 
 extension ClusterView {
-  /// What a prompt token to be computed counts beside a resident one (tuned for `pooled`; less loses, 2 to 4 are alike): a
-  /// resident one slows every later step a little, the other delays everybody there.
+  /// A token in memory slows every later step a little; a prompt token still to be computed delays everybody. So it counts
+  /// for more. The weight was tuned for `pooled`: 2 to 4 make no difference, less is worse.
   private static var promptWeight: Int { 4 }
 
-  /// Resident tokens, hosted ones among them, and prompt tokens still to be computed. O(queue).
+  /// Tokens in memory, hosted ones included, plus weighted prompt tokens still to be computed. O(queue).
   func work(_ i: InstanceID) -> Int {
     (blocksPerInstance.count - free(i).count) * blockSize + Self.promptWeight * promptTokens(i)
   }

@@ -46,39 +46,4 @@ enum Program {
       output: try String(contentsOfFile: files[0], encoding: .utf8),
       errors: try String(contentsOfFile: files[1], encoding: .utf8))
   }
-
-  /// Runs the program as `run` does, and says how many bytes of memory it held at most. A process of its own: what other
-  /// tests hold does not count.
-  static func peakMemory(_ arguments: [String], in folder: String) throws -> (outcome: Outcome, bytes: Int) {
-    let files = ["output", "errors"].map { "\(folder)/\(UUID().uuidString).\($0)" }
-    var actions = Self.noFileActions
-    posix_spawn_file_actions_init(&actions)
-    defer { posix_spawn_file_actions_destroy(&actions) }
-    for (descriptor, file) in zip([1, 2] as [Int32], files) {
-      posix_spawn_file_actions_addopen(&actions, descriptor, file, O_WRONLY | O_CREAT, 0o600)
-    }
-    var words = ([path] + arguments).map { strdup($0) } + [nil]
-    defer { for word in words { free(word) } }
-    var child: pid_t = 0
-    let failure = posix_spawn(&child, path, &actions, nil, &words, environ)
-    guard failure == 0 else { throw POSIXError(POSIXErrorCode(rawValue: failure) ?? .EIO) }
-    var status: Int32 = 0
-    var usage = rusage()
-    while wait4(child, &status, 0, &usage) < 0 {
-      guard errno == EINTR else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
-    }
-    #if os(macOS)
-      let bytes = usage.ru_maxrss
-    #else
-      let bytes = usage.ru_maxrss * 1_024
-    #endif
-    let texts = try files.map { try String(contentsOfFile: $0, encoding: .utf8) }
-    return (Outcome(status: (status >> 8) & 0xFF, output: texts[0], errors: texts[1]), bytes)
-  }
-
-  #if os(macOS)
-    private static var noFileActions: posix_spawn_file_actions_t? { nil }
-  #else
-    private static var noFileActions: posix_spawn_file_actions_t { posix_spawn_file_actions_t() }
-  #endif
 }

@@ -27,16 +27,16 @@ public protocol SchedulingPolicy: AnyObject {
   func route(_ request: RequestView, _ cluster: borrowing ClusterView) -> InstanceID
 
   /// The hosts for at most `ask.blocks` and at least `ask.minimum` blocks of a request, each once and never the home, or
-  /// `nil`. Called when the home is full, if the mode of `lending` lends.
+  /// `nil`. Called when the home is full and, with `placement` balanced, when a long prompt starts; only if the mode of
+  /// `lending` lends.
   ///
   /// Who is refused is asked for again when blocks are freed or a queue empties anywhere, and not before: what a policy
   /// lends may depend on nothing else that time changes. With `lendWhileQueueing` false, hosts with waiting requests
   /// lend to giants only.
   func lend(_ ask: LoanRequest, _ cluster: borrowing ClusterView) -> [LoanPiece]?
 
-  /// Whether an instance would lend to a request larger than an instance if it had the memory: then what younger requests hold
-  /// there that have started since `ask.request` waits as head of its queue is taken back for it, once all such memory
-  /// suffices (`GiantReservation.backfill`).
+  /// Whether `host` would lend to `ask.request`, a request larger than an instance that waits for memory, if it had enough.
+  /// If so, the engine may preempt younger requests there that started while it waited (`GiantReservation.backfill`).
   func lends(_ host: InstanceID, to ask: LoanRequest, _ cluster: borrowing ClusterView) -> Bool
 
   /// The moves to make now, from the gManager's map: from a home to a host, or from a host home. Called once a period, if
@@ -75,7 +75,7 @@ public struct LoanRequest: Sendable {
   /// Where the two differ for a prompt, its home takes the rest (`LendingOptions.spreadFrom`).
   public let blocks: KVBlocks
   public let minimum: KVBlocks
-  /// All that a prompt takes: its blocks and those of its first new tokens.
+  /// All blocks that a prompt takes: those of its tokens and those of its first 16 new ones.
   public let whole: KVBlocks
   /// Blocks that the request has on other instances already, by ascending host.
   public let held: [LoanPiece]
@@ -83,8 +83,8 @@ public struct LoanRequest: Sendable {
   public let isGiant: Bool
   /// A decode step found no block (else: a prompt that its home cannot hold).
   public let isGrowth: Bool
-  /// Blocks that a host keeps for each of its own running requests, beside the watermark: more than none if the request has
-  /// been preempted again and again.
+  /// Free blocks that a host keeps for each request that runs there, besides the watermark. 0 unless the request has been
+  /// preempted twice in a row.
   public let leaves: KVBlocks
 }
 
