@@ -72,7 +72,8 @@ import Testing
     // takes over that of its parent.)
     func check(_ trace: String, _ more: String = "") throws -> Program.Outcome {
       try Program.run(
-        ["-c", "ulimit -d 200000; exec \"$0\" trace check --timing \(trace) \(more)", Program.path], in: folder,
+        ["-c", "ulimit -d 200000; exec \"$0\" trace check --timing \(trace) \(more)", Program.path],
+        in: folder,
         executable: "/bin/bash")
     }
     for (start, line) in [

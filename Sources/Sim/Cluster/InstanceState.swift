@@ -129,11 +129,11 @@ struct InstanceState {
   var oldestToken: Int64 = .max
   /// The head of the queue waits for memory that other instances might lend.
   var isHungry = false
-  /// The head of its queue waits until no older request is left.
+  /// The head of its queue may start, or may start sooner, when no older request is left.
   var waitsForTurn = false
   /// Its head, if that is larger than an instance and waits for memory: the id, `Int.max` if not.
   var blockedGiant = Int.max
-  /// The head of its queue, and how many requests had been started by then anywhere.
+  /// The id of the head of its queue, −1 for none, and the number of admissions in the whole run when it became the head.
   var headID = -1
   var headSince = 0
   /// The giant that found no loan last, and how often memory had been freed anywhere by then.

@@ -12,9 +12,6 @@ public struct PrefixCache: Sendable {
     var newer: Int32 = -1
   }
 
-  /// Whether more than one request refers to a unit.
-  func isShared(_ unit: Int32) -> Bool { units[Int(unit)].references > 1 }
-
   private var units: ContiguousArray<Unit> = []
   private var freed: ContiguousArray<Int32> = []
   private var byHash: [UInt64: Int32] = [:]
@@ -72,6 +69,9 @@ public struct PrefixCache: Sendable {
     idle += 1
     return true
   }
+
+  /// Whether more than one request refers to `unit`.
+  func isShared(_ unit: Int32) -> Bool { units[Int(unit)].references > 1 }
 
   /// Forgets the unit that has been idle longest; there must be one.
   public mutating func evict() {

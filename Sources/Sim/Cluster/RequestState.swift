@@ -59,13 +59,13 @@ struct RequestState {
   var firstToken: Int64 = -1
   var lastToken: Int64 = -1
   var preemptions = 0
-  /// Preemptions in a row, the last included, with few new tokens between them; and its tokens at the last.
+  /// Its chain: preemptions in a row with fewer than 16 new tokens between them. And the tokens it had at the last one.
   var starts = 0
   var generatedBefore = 0
-  /// When it was last admitted, and the how manieth admission of the run that was.
+  /// When it was last admitted, ps, and the number of that admission among all of the run.
   var admitted: Int64 = 0
   var admission = 0
-  /// It was, while an older one larger than an instance waited; and it has had to give way to such a one.
+  /// It was admitted while an older request, larger than an instance, was the head of a queue. It has given way to such a one.
   var passes = false
   var gaveWay = false
   /// Times that it lost its home to a fault.

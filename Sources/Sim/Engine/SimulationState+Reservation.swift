@@ -1,4 +1,5 @@
-/// What is kept for a request larger than an instance that waits for memory (docs/decisions/0014).
+/// What a giant that waits for memory means for younger requests: who is held back, who may start meanwhile, and who gives way
+/// (docs/decisions/0014, 8 to 10).
 extension SimulationState {
   // MARK: - Who waits, and who is held back
 
@@ -85,17 +86,18 @@ extension SimulationState {
 
   // MARK: - Backfilling
 
-  /// What is expected of the oldest that waits: when it starts, and what it will not need then.
+  /// When the oldest giant that waits is expected to start.
   struct Outlook {
-    /// Whom it is of.
+    /// Its id.
     var giant = Int.max
-    /// `.max`: nobody knows.
+    /// ps; `.max` if that is not known.
     var start: Int64 = 0
+    /// Blocks that will be free then and that it does not need.
     var spareBlocks = 0
   }
 
-  /// Whether a younger request may start although an older one waits: it is expected to have ended when that one starts, or
-  /// takes only what that one will not need, or nobody knows; and it has not been in the way before.
+  /// Whether a younger request may start although the giant waits: it is expected to end before the giant starts, or it takes
+  /// only blocks that the giant will not need. One that has given way before may not.
   private func mayBackfill(_ slot: Int) -> Bool {
     guard !requests[slot].gaveWay else { return false }
     return endsInTime(slot) || blocks(for: requests[slot].length) <= outlook.spareBlocks
@@ -146,8 +148,7 @@ extension SimulationState {
 
   // MARK: - How long requests take
 
-  /// A request has ended: its class has one more from which the times of others are expected. Classes are powers of two of the
-  /// prompt.
+  /// A request has completed: its service time counts for the estimates of its class. Classes are powers of two of the prompt.
   @inline(__always)
   mutating func noteService(_ slot: Int) {
     if borrows, lending.reserveGiants == .backfill { addService(slot) }
@@ -163,8 +164,8 @@ extension SimulationState {
     Int.bitWidth - 1 - max(1, prompt).leadingZeroBitCount
   }
 
-  /// How long a request is expected to run from its start: the mean of those of its class that have ended, or of the nearest class
-  /// of shorter ones, doubled for every class between; `nil` if there are none.
+  /// How long a request is expected to run, ps: the mean of its class, or of the nearest shorter class that has completed
+  /// requests, doubled for each class between; `nil` if there is none.
   private func serviceTime(prompt: Int) -> Int64? {
     let own = Self.lengthClass(prompt: prompt)
     for k in stride(from: own, through: 0, by: -1) where services[k].count > 0 {
@@ -174,7 +175,7 @@ extension SimulationState {
     return nil
   }
 
-  /// When a running request is expected to end: after its expected time, or after another such time if it has outlived that.
+  /// When a running request is expected to end, ps: after its expected time, or the next multiple of that if it has outlived it.
   private func expectedEnd(_ slot: Int) -> Int64 {
     guard let service = serviceTime(prompt: requests[slot].prompt) else { return .max }
     let times = (now - requests[slot].admitted) / service + 1
@@ -183,15 +184,15 @@ extension SimulationState {
     return overflows || isBeyond ? .max : end
   }
 
-  // MARK: - The reservation
+  // MARK: - When the giant will start
 
-  /// Memory has been freed in this instant: what is expected of the one that waits is reckoned anew.
+  /// Memory has been freed in this instant: the giant's start is estimated again.
   mutating func renewOutlook() {
     isOutlookDue = false
     if holdingGiant != .max { lookAhead() }
   }
 
-  /// Another one is the oldest that waits than the one reckoned for.
+  /// Estimates the start if the outlook is that of another giant.
   @inline(__always)
   mutating func ensureOutlook() {
     if isOutlookOld { lookAhead() }
@@ -214,7 +215,7 @@ extension SimulationState {
     }
   }
 
-  /// Reckons when the oldest that waits will start.
+  /// Estimates when the giant will start: when requests expected to end first have left enough memory.
   private mutating func lookAhead() {
     outlook = Outlook(giant: holdingGiant, start: .max)
     guard let i = (0..<instanceCount).first(where: { instances[$0].blockedGiant == holdingGiant }) else {
@@ -281,8 +282,8 @@ extension SimulationState {
 
   // MARK: - Making way
 
-  /// Takes back what younger requests hold that have started since `giant` became the head of its queue, the youngest first, if
-  /// with that there is memory for it: then it looks again. Returns whether anybody gave way.
+  /// Preempts younger requests that were admitted since `giant` became the head of its queue, the youngest first, until there
+  /// is memory for it; nobody if even all of them would not free enough. Returns whether anybody gave way.
   mutating func makeWay(for giant: Int, watermark kept: Int) -> Bool {
     guard lending.reserveGiants == .backfill, passing > 0, isGiant(giant), requests[giant].id <= holdingGiant,
       blocksForOthers(giant) == 0

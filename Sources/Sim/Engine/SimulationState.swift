@@ -107,12 +107,12 @@ struct SimulationState: ~Copyable {
   var frees = 0
   /// The oldest blocked head that is larger than an instance (its id): younger requests are held back for it.
   var holdingGiant = Int.max
-  /// Whose round of admissions it is, and the one of these that is larger than an instance and was refused.
+  /// The instance that is admitting, −1 for none, and the giant that it has refused in this round, `.max` for none.
   var admitting = -1
   var refusedGiant = Int.max
   var holdSince: Int64 = 0
-  /// What is expected of it, due to be reckoned anew after memory was freed; the times of requests that have ended, by class of
-  /// length; requests started so far, and those running that started past it.
+  /// When it is expected to start, and whether that must be estimated again because memory was freed. The service times of completed
+  /// requests, ps, by class of prompt length. Admissions so far, and running requests that were admitted past an older giant.
   var outlook = Outlook()
   var isOutlookDue = false
   var services = ContiguousArray(repeating: (sum: Int128(0), count: 0), count: Int.bitWidth)
