@@ -67,9 +67,9 @@ package struct RunOptions: ParsableArguments, Sendable {
   @Option(help: "KV blocks of an instance, instead of what its memory holds.")
   package var kvBlocks: Int?
   @Option(
-    help:
-      "Router: round-robin, least-loaded, least-work or most-free-kv. (default: the policy's: least-work for debtor-creditor, its own for pooled, else least-loaded)"
-  )
+    help: ArgumentHelp(
+      "Router: round-robin, least-loaded, least-work or most-free-kv. (default: least-work for debtor-creditor, "
+        + "least-loaded for the others; pooled routes by itself)"))
   package var router: Router?
   @Option(
     name: .customLong("option"),
