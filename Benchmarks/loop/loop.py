@@ -31,7 +31,7 @@ let package = Package(
 
 # Arguments of `run` for the scenario lending of `infinite-sim bench list`.
 LENDING = [
-    "--policy", "debtor-creditor", "--model", "llama2-7b", "--hardware", "a100-40gb", "--nodes", "4", "--gpus-per-node", "8",
+    "--policy", "debtor-creditor", "--model", "llama2-7b", "--max-model-len", "10000000", "--hardware", "a100-40gb", "--nodes", "4", "--gpus-per-node", "8",
     "--router", "least-loaded", "--option", "period=0.5", "--option", "prefill-attention=distributed"]
 
 

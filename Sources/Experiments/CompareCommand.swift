@@ -88,7 +88,8 @@ struct CompareCommand: ParsableCommand {
         writeToStandardError("note: \(reused) runs are taken from \(db); --force runs them again\n")
       }
       for (plan, run) in zip(plans, comparisons[0].whole.runs) {
-        for warning in plan.warnings + plan.extrapolations(run.longest) {
+        let notes = plan.extrapolations(run.longest) + [run.summary.contextNote].compactMap(\.self)
+        for warning in plan.warnings + notes {
           writeToStandardError("warning: \(plan.policy): \(warning)\n")
         }
       }

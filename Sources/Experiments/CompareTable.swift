@@ -41,7 +41,10 @@ struct CompareTable {
     let reasons = RejectionReason.shown(heat.runs.map(\.summary)).map { reason in
       row("rejected, \(reason.rawValue)") { grouped($0.summary.rejectedByReason[reason] ?? 0) }
     }
-    return [row("requests completed") { grouped($0.summary.completed) }] + reasons + [
+    return [
+      row("requests completed") { grouped($0.summary.completed) },
+      row("of these cut at the model's context") { grouped($0.summary.cutAtContext) },
+    ] + reasons + [
       row("unfinished") { grouped($0.summary.unfinished) },
       row("served share") { percent(Double($0.summary.completed) / Double(max(1, $0.summary.arrived))) },
       row("wasted tokens") { grouped($0.summary.wastedTokens) },
@@ -50,7 +53,7 @@ struct CompareTable {
       row("recomputed tokens") {
         grouped($0.summary.recomputedTokens) + ($0.summary.isThrashing ? " (more than served)" : "")
       },
-      row("admissions held back for giants, s") { figure($0.summary.giantReserveSeconds) },
+      row("some request larger than an instance waited for memory, s") { figure($0.summary.giantReserveSeconds) },
       row("requests per instance") { run, plan in
         figure(Double(run.summary.arrived) / Double(max(1, plan.instances)))
       },

@@ -46,7 +46,9 @@ struct RunCommand: ParsableCommand {
     try timelineWriter?.finish()
     try requests?.commit()
     if !options.quiet {
-      for warning in plan.warnings + plan.extrapolations(executed.longest) {
+      let notes =
+        plan.extrapolations(executed.longest) + [executed.result.summary.contextNote].compactMap(\.self)
+      for warning in plan.warnings + notes {
         writeToStandardError("warning: \(warning)\n")
       }
     }

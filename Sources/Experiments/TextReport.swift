@@ -45,10 +45,11 @@ struct TextReport {
     return [
       ["arrived", grouped(summary.arrived)],
       ["completed", grouped(summary.completed)],
+      ["of these cut at the model's context", grouped(summary.cutAtContext)],
       ["rejected", "\(grouped(summary.rejected)) (\(reasons.joined(separator: ", ")))"],
       ["unfinished", grouped(summary.unfinished)],
       ["preemptions", grouped(summary.preemptions) + chainText],
-      ["admissions held back for giants", "\(figure(summary.giantReserveSeconds)) s"],
+      ["some request larger than an instance waited for memory", "\(figure(summary.giantReserveSeconds)) s"],
       ["prompt tokens", grouped(summary.promptTokens)],
       ["output tokens", grouped(summary.outputTokens)],
       [

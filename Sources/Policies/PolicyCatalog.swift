@@ -369,7 +369,8 @@ public enum PolicyCatalog {
   private static let spreadFrom = PolicyOption(
     key: "spread-from", defaultValue: "16384",
     help:
-      "prompt tokens from which hosts may take a part of a prompt that its home could hold, with placement=balanced; 0: never",
+      "prompt tokens from which a prompt is long: homes of long prompts are kept apart, and with placement=balanced hosts take a part "
+      + "of it although its home could hold it; 0: never",
     tried: ["0", "8", "40", "100", "200"])
   private static let nodeFirst = PolicyOption(
     key: "node-first", defaultValue: "true",
@@ -377,7 +378,8 @@ public enum PolicyCatalog {
     tried: ["true", "false"])
   private static let shareFrom = PolicyOption(
     key: "share-from", defaultValue: "8192",
-    help: "least tokens that a host is given of a prompt that its home could hold",
+    help:
+      "tokens per instance: a prompt that its home could hold is shared by as many as its tokens allow at so many each, and by two at least",
     tried: ["1", "16", "64"])
   private static let pooledOptions =
     [pooledSteal, pooledMode, ownRouting, nodeFirst, shareFrom]

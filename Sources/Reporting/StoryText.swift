@@ -13,6 +13,7 @@ extension RequestStory {
     let outcome =
       switch request.outcome {
       case .completed: "completed"
+      case .cutAtContext: "completed, cut at the end of the model's context"
       case .rejected(let reason): "rejected: \(reason.rawValue), \(reason.words)"
       }
     return """
@@ -34,7 +35,7 @@ extension RequestStory {
     add("first token (TTFT)", request.firstToken)
     add("ended (E2E)", request.ended)
     var text = Table(rows).markdown
-    if let tpot = request.tpotSeconds, request.outcome == .completed {
+    if let tpot = request.tpotSeconds, request.outcome.isServed {
       text += "\ntime per output token (TPOT) \(figure(tpot)) s\n"
     }
     return text
@@ -254,6 +255,7 @@ extension DecisionRecord.Kind {
 extension RejectionReason {
   fileprivate var words: String {
     switch self {
+    case .exceedsContext: "its prompt fills the context that the model serves (--max-model-len)"
     case .exceedsCapacity: "its prompt and one token do not fit the empty cluster under this policy"
     case .outgrewCapacity: "it grew until no block could be had, alone where it was"
     case .overBudget: "its prompt is longer than the token budget, and over-budget=ignore was asked for"

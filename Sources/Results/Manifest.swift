@@ -90,6 +90,7 @@ extension JSON {
       "kind": .string(engine.kind.rawValue),
       "max_num_seqs": .int(engine.maxNumSeqs),
       "max_num_batched_tokens": .int(engine.maxNumBatchedTokens),
+      "max_model_len": engine.maxModelLen == .max ? .null : .int(engine.maxModelLen),
       "block_size": .int(engine.blockSize),
       "watermark_percent": .int(engine.watermarkPercent),
       "chunked_watermark_percent": .int(engine.chunkedWatermarkPercent),

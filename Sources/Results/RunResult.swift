@@ -63,6 +63,7 @@ extension JSON {
       "policy": .string(s.policy),
       "requests": [
         "arrived": .int(s.arrived), "completed": .int(s.completed), "rejected": .int(s.rejected),
+        "cut_at_context": .int(s.cutAtContext),
         "unfinished": .int(s.unfinished), "preemptions": .int(s.preemptions),
         "longest_preemption_chain": s.longestChain.map(JSON.int) ?? .null,
       ],
@@ -203,6 +204,8 @@ extension RunResult {
     s.rejected = try requests.int("rejected")
     s.unfinished = try requests.int("unfinished")
     s.preemptions = try requests.int("preemptions")
+    // Absent in older results, which knew no limit.
+    if requests.json["cut_at_context"] != nil { s.cutAtContext = try requests.int("cut_at_context") }
     // Absent in older results.
     if let chain = requests.json["longest_preemption_chain"], chain != .null {
       s.longestChain = try requests.int("longest_preemption_chain")

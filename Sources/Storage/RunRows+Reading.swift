@@ -48,7 +48,7 @@ extension RequestRecord {
       }
       outcome = .rejected(reason)
     } else {
-      outcome = .completed
+      outcome = try row.value("cut_at_context") == 1 ? .cutAtContext : .completed
     }
     try self.init(
       id: RequestID(row.value("request_id")), arrival: SimTime(picoseconds: row.value("arrival_ps")),

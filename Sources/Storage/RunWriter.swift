@@ -15,7 +15,8 @@ struct RunWriter {
     request = try BulkInsert(
       db, into: "request",
       "run_id", "request_id", "arrival_ps", "prompt_tokens", "output_tokens", "generated_tokens", "home",
-      "admitted_ps", "first_token_ps", "ended_ps", "rejected_because", "preemptions", "borrowed_blocks_peak")
+      "admitted_ps", "first_token_ps", "ended_ps", "rejected_because", "preemptions", "borrowed_blocks_peak",
+      "cut_at_context")
     account = try BulkInsert(
       db, into: "request_account",
       "run_id", "request_id", "queued_ps", "prefill_ps", "decode_ps", "decode_beside_prompts_ps",
@@ -118,6 +119,7 @@ extension RowInsert {
     }
     bind(record.preemptions)
     bind(record.borrowedBlocksPeak)
+    bind(record.outcome == .cutAtContext ? 1 : 0)
   }
 
   fileprivate mutating func bind(_ known: RequestAccount, of id: RequestID, run: Int64) {

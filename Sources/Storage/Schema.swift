@@ -140,5 +140,13 @@ package enum Schema {
           """)
     },
     accounts,
+    SchemaStep(name: "request.cut_at_context") { db in
+      try db.execute(
+        sql: """
+          -- 1: completed, with fewer output tokens than the trace has, because the model's context ended.
+          ALTER TABLE request ADD COLUMN cut_at_context INTEGER NOT NULL DEFAULT 0
+            CHECK (cut_at_context IN (0, 1));
+          """)
+    },
   ]
 }

@@ -5,7 +5,8 @@ public enum Metric {
   /// The columns of `run` that are called otherwise in the summary.
   private static let columns = [
     "arrived": "requests.arrived", "completed": "requests.completed", "rejected": "requests.rejected",
-    "unfinished": "requests.unfinished", "preemptions": "requests.preemptions",
+    "cut_at_context": "requests.cut_at_context", "unfinished": "requests.unfinished",
+    "preemptions": "requests.preemptions",
     "output_tokens": "tokens.output", "prompt_tokens": "tokens.prompt",
     "ttft_p50_s": "ttft_s.p50", "ttft_p99_s": "ttft_s.p99", "tpot_p50_s": "tpot_s.p50",
     "tpot_p99_s": "tpot_s.p99", "e2e_p50_s": "e2e_s.p50", "e2e_p99_s": "e2e_s.p99",

@@ -1,6 +1,13 @@
 import Policies
 @_spi(Checking) import Sim
 
+/// How a request must get on where instances borrow (docs/decisions/0014, 7).
+public enum Progress {
+  /// New tokens that a request makes between two preemptions, and the most preemptions in a row with fewer.
+  public static let leastTokens = 16
+  public static let longestChain = 3
+}
+
 /// Rebuilds from the records of a run alone who has which blocks, and checks the laws on that: nothing is asked of the
 /// engine, and nothing taken from its counters but to be compared.
 ///
@@ -31,6 +38,10 @@ public final class EventLedger: RunObserver {
     var whole = 0
     /// Landed blocks by host.
     var loans: [(host: Int, blocks: Int)] = []
+
+    /// Preemptions in a row with fewer than `Progress.leastTokens` new tokens between them, and its tokens at the last one.
+    var chain = 0
+    var generatedBefore = 0
 
     var lent: Int { loans.reduce(0) { $0 + $1.blocks } }
   }
@@ -228,7 +239,7 @@ public final class EventLedger: RunObserver {
     requests[id].phase = .ended
     endedCount += 1
     lastEnd = max(lastEnd, record.ended)
-    guard record.outcome == .completed else { return }
+    guard record.outcome.isServed else { return }
     check(
       requests[id].generated == asked[id].output && record.generated == asked[id].output,
       "a completed request has every token once",
@@ -301,13 +312,20 @@ public final class EventLedger: RunObserver {
       check(
         reaches(decision.source.index, decision.destination.index), "nothing is lent over a lost link",
         "request \(id)")
+    case .preempt:
+      let made = requests[id].generated - requests[id].generatedBefore
+      requests[id].chain = made < Progress.leastTokens ? requests[id].chain + 1 : 1
+      requests[id].generatedBefore = requests[id].generated
+      sights.longestChain = max(sights.longestChain, requests[id].chain)
+    // A fault took its blocks.
+    case .lost: requests[id].chain = 0
     case .steal, .restart:
       check(
         instances[decision.destination.index].isUp, "nothing is queued where nobody is", "request \(id)")
       requests[id].home = decision.destination.index
       sights.lostHomes += decision.kind == .restart ? 1 : 0
     case .moveRefused: sights.refused += 1
-    case .move, .recall, .landed, .moveAborted, .preempt, .lost, .reject, .reserve: break
+    case .move, .recall, .landed, .moveAborted, .reject, .reserve: break
     }
   }
 
@@ -521,4 +539,8 @@ public struct TortureSights: Sendable {
   public var mapIsTrueInTheEnd = false
   /// The part of the time that the last request may take after the last arrival and fault which it took.
   public var lateness = 0.0
+  /// The most preemptions of one request in a row with fewer than `Progress.leastTokens` new tokens between them.
+  public var longestChain = 0
+  /// Whether instances that are full borrow: only then is such a series bounded.
+  public var borrows = false
 }

@@ -103,6 +103,13 @@ public enum Torture {
       throw LawViolation(law: law, seed: scenario.seed, details: details)
     }
     var sights = ledger.sights
+    sights.borrows = policy.lending.mode.borrows
+    guard sights.longestChain <= Progress.longestChain || !sights.borrows else {
+      throw LawViolation(
+        law: "nobody is preempted more than \(Progress.longestChain) times in a row without getting on",
+        seed: scenario.seed,
+        details: "\(sights.longestChain) times with fewer than \(Progress.leastTokens) new tokens between")
+    }
     sights.mapIsTrueInTheEnd = map.lastTrue.map { $0 >= ledger.lastFault } ?? false
     let last = max(scenario.requests[scenario.requests.count - 1].arrival, ledger.lastFault)
     let took = max(.zero, ledger.lastEnd - last)
@@ -120,6 +127,7 @@ public enum Torture {
   public static func sights(_ sights: TortureSights, of scenario: PolicyScenario) -> [Sight] {
     func of(_ deed: PolicyDeeds, _ count: Int) -> Bool? { scenario.deeds.contains(deed) ? count > 0 : nil }
     let isOne = scenario.configuration.topology.count == 1
+    let borrows = sights.borrows
     return [
       Sight("at least ten requests", floor: 45, sights.requests >= 10),
       Sight("at least a hundred instants with an event", floor: 30, sights.events >= 100),
@@ -135,6 +143,9 @@ public enum Torture {
       Sight("the gManager restarts with moves in flight", floor: 5, of(.plans, sights.restartsInMoves)),
       Sight(
         "the map is the truth after the last fault", floor: 11, of(.plans, sights.mapIsTrueInTheEnd ? 1 : 0)),
+      Sight(
+        "preempted again with few new tokens", floor: 5, borrows ? sights.longestChain > 1 : nil,
+        ofBound: borrows ? Double(sights.longestChain) / Double(Progress.longestChain) : nil),
       Sight(
         "the last end takes a tenth of the time that it may take", floor: 3, sights.lateness >= 0.1,
         ofBound: sights.lateness),

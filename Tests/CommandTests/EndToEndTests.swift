@@ -21,6 +21,7 @@ import Testing
 
   private static let small = [
     "--trace", "t.csv", "--gpus-per-node", "4", "--kv-blocks", "300", "--max-num-seqs", "16",
+    "--max-model-len", "100000",
   ]
 
   private func cleanUp() { try? FileManager.default.removeItem(atPath: folder) }
@@ -39,6 +40,38 @@ import Testing
     let fingerprints = try [first, walked].map { try JSON(parsing: $0.output)["fingerprint"] }
     #expect(fingerprints[0] == fingerprints[1])
     #expect(try ResultStore.open(folder + "/runs.db").integrity() == "ok")
+  }
+
+  @Test func `the model's context rejects and cuts, is counted everywhere, and can be stretched`() throws {
+    defer { cleanUp() }
+    try "arrival_s,input_tokens,output_tokens\n0,4095,50\n1,4096,50\n2,4000,96\n3,4000,97\n".write(
+      toFile: folder + "/t.csv", atomically: true, encoding: .utf8)
+    let run = ["run", "--policy", "vllm-m", "--trace", "t.csv", "--gpus-per-node", "1"]
+    let files = ["--requests-out", "r.csv", "--db", "a.db", "--json"]
+    let limited = try Program.run(run + files, in: folder)
+    let requests = try JSON(parsing: limited.output)["requests"]
+    #expect(requests?["completed"] == 3 && requests?["cut_at_context"] == 2 && requests?["rejected"] == 1)
+    #expect(try JSON(parsing: limited.output)["rejected_by_reason"]?["exceeds-context"] == 1)
+    #expect(try JSON(parsing: limited.output)["tokens"]?["output"] == 193)
+    #expect(limited.errors.contains("--max-model-len"), "\(limited.errors)")
+    let rows = try String(contentsOfFile: folder + "/r.csv", encoding: .utf8).split(separator: "\n")
+      .dropFirst()
+    #expect(
+      rows.map { row in ["cut-at-context", "exceeds-context", "completed"].first { row.contains($0) } } == [
+        "cut-at-context", "exceeds-context", "completed", "cut-at-context",
+      ])
+    let store = try ResultStore.open(folder + "/a.db")
+    #expect(
+      try store.requests(run: 1).map(\.outcome) == [
+        .cutAtContext, .rejected(.exceedsContext), .completed, .cutAtContext,
+      ])
+    let stretched = try Program.run(run + ["--max-model-len", "10000", "--json"], in: folder)
+    #expect(try JSON(parsing: stretched.output)["requests"]?["completed"] == 4)
+    #expect(!stretched.errors.contains("--max-model-len"))
+    for wrong in ["0", "1", "-5", "huge", "nan", ""] {
+      let outcome = try Program.run(run + ["--max-model-len", wrong], in: folder)
+      #expect(outcome.status == 64 && outcome.output.isEmpty && outcome.errors.contains("--max-model-len"))
+    }
   }
 
   @Test func `timing is one JSON line on stderr and stdout stays the result`() throws {

@@ -23,7 +23,8 @@ import Workloads
   private static let header = "arrival_s,input_tokens,output_tokens\n"
 
   private func plan(_ arguments: String...) throws -> RunPlan {
-    let options = try RunOptions.parse(["--trace", "t.csv", "--kv-blocks", "100"] + arguments)
+    let options = try RunOptions.parse(
+      ["--trace", "t.csv", "--kv-blocks", "100", "--max-model-len", "100000"] + arguments)
     return try RunPlan.make(
       policy: "vllm-m-fit", options: options, pairs: OptionPairs(options.optionArguments), scope: .itself)
   }
@@ -86,7 +87,10 @@ import Workloads
   @Test func `the program chooses, says so everywhere, and the same manifest gives the same bytes`() throws {
     defer { cleanUp() }
     try write(Self.header + (0..<20).map { "\($0),\(200 + 10 * $0),30\n" }.joined() + "20,1557,29\n")
-    let small = ["--trace", "t.csv", "--gpus-per-node", "4", "--kv-blocks", "100", "--quiet"]
+    let small = [
+      "--trace", "t.csv", "--gpus-per-node", "4", "--kv-blocks", "100", "--quiet", "--max-model-len",
+      "100000",
+    ]
     let run = ["run", "--policy", "vllm-m-fit", "--json"] + small
     let first = try Program.run(run, in: folder)
     let json = try JSON(parsing: first.output)
@@ -147,7 +151,7 @@ import Workloads
     try write(Self.header + (0..<80).map { "\($0),\(200 + 10 * $0),30\n" }.joined() + "80,1557,29\n")
     func sweep(_ options: String, _ expect: String) throws -> Program.Outcome {
       try write(
-        "study: s\nseeds: 2\noptions: {kv-blocks: 100, gpus-per-node: 4, \(options)}\ncontenders: [vllm-m, vllm-m-fit]\n"
+        "study: s\nseeds: 2\noptions: {kv-blocks: 100, gpus-per-node: 4, max-model-len: 100000, \(options)}\ncontenders: [vllm-m, vllm-m-fit]\n"
           + "expect:\n  - \(expect)\n", to: "s.yaml")
       return try Program.run(["sweep", "s.yaml", "--db", "a.db", "--quiet"], in: folder)
     }

@@ -25,6 +25,15 @@ import Testing
     #expect(try plan("vllm-s", ["--tp", "2", "--instances", "4"], scope: .vllmM).layout == "TP8 × PP1 × 1")
   }
 
+  @Test func `the context that is served changes neither token budget nor memory`() throws {
+    let plain = try plan("vllm-m")
+    for limit in ["100", "model", "1000000"] {
+      let limited = try plan("vllm-m", ["--max-model-len", limit])
+      #expect(limited.maxNumBatchedTokens == plain.maxNumBatchedTokens, "\(limit)")
+      #expect(limited.blocksPerInstance == plain.blocksPerInstance && limited.maxNumSeqs == plain.maxNumSeqs)
+    }
+  }
+
   @Test func `vllm-s refuses a TP that cannot be and more than one instance`() {
     #expect(throws: ClusterError.illegalTP(tp: 3, model: "llama2-7b", legal: [1, 2, 4, 8])) {
       _ = try plan("vllm-s", ["--tp", "3"])

@@ -27,7 +27,7 @@ import Testing
   private static let study = """
     study: small
     seeds: 3
-    options: {gpus-per-node: 4, kv-blocks: 300, max-num-seqs: 16}
+    options: {gpus-per-node: 4, kv-blocks: 300, max-num-seqs: 16, max-model-len: 100000}
     axes:
       trace: [t.csv, g.yaml]
       rate-scale: [1, 4]
@@ -243,7 +243,7 @@ import Testing
       "s.yaml",
       """
       study: s
-      options: {gpus-per-node: 1, kv-blocks: 10000000}
+      options: {gpus-per-node: 1, kv-blocks: 10000000, max-model-len: 1000000000}
       axes: {trace: [t.csv, long.csv]}
       contenders: [vllm-m]
       """)
@@ -370,6 +370,7 @@ import Testing
     defer { cleanUp() }
     let base = [
       "capacity", "--policy", "vllm-m", "--trace", "paper:1,requests=100", "--kv-blocks", "3000", "--quiet",
+      "--max-model-len", "100000",
     ]
     func capacity(_ arguments: String...) throws -> Program.Outcome {
       try Program.run(base + arguments, in: folder)

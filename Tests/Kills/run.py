@@ -31,7 +31,7 @@ from rows import connect, differences, doubled, integrity, rows
 STUDY = """\
 study: kills
 seeds: 2
-options: {gpus-per-node: 4, kv-blocks: 300, max-num-seqs: 16, trace: t.csv}
+options: {max-model-len: 10000000, gpus-per-node: 4, kv-blocks: 300, max-num-seqs: 16, trace: t.csv}
 grids:
   - grid: many
     rows: requests

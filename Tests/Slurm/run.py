@@ -30,7 +30,7 @@ STUDY = """\
 study: slurm
 seeds: 2
 rows: requests
-options: {gpus-per-node: 4, kv-blocks: 300, max-num-seqs: 16, trace: t.csv}
+options: {max-model-len: 10000000, gpus-per-node: 4, kv-blocks: 300, max-num-seqs: 16, trace: t.csv}
 axes:
   rate-scale: [1, 2, 4, 8]
   lending: [passive, proactive]

@@ -86,7 +86,7 @@ private final class BoundObserver: RunObserver {
   init(_ bound: ThroughputBound) { self.bound = bound }
 
   func requestEnded(_ record: RequestRecord) {
-    guard case .completed = record.outcome else { return }
+    guard record.outcome.isServed else { return }
     lastEnd = max(lastEnd, record.ended.picoseconds)
     bound.completed(
       arrival: record.arrival.picoseconds, prompt: record.prompt, output: record.output,

@@ -82,6 +82,9 @@ extension LawSuite {
           return []
         }
       } + [
+        LawSuite("context/\(engine.rawValue)", policies: ["debtor-creditor", "vllm-m"]) {
+          try ContextLaw.check(engine: engine, seed: $0)
+        },
         LawSuite("one-instance/\(engine.rawValue)", policies: ["debtor-creditor", "vllm-s"]) {
           try Equivalence.oneInstance(engine: engine, seed: $0)
           return []

@@ -128,7 +128,7 @@ private struct Backlog: CustomStringConvertible {
     final class Ends: RunObserver {
       var run = Run()
       func requestEnded(_ record: RequestRecord) {
-        if record.outcome == .completed { run.completed.insert(record.id.index) }
+        if record.outcome.isServed { run.completed.insert(record.id.index) }
         run.makespan = max(run.makespan, record.ended.picoseconds)
         run.preemptions += record.preemptions
         run.borrowers += record.borrowedBlocksPeak > 0 ? 1 : 0

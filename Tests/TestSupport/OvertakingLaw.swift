@@ -244,7 +244,7 @@ private final class GiantWatch: RunObserver {
     guard heads[first.home].request == first.request, isGiant(length(of: first.request, snapshot)) else {
       return nil
     }
-    if (progress.chains[first.request]?.length ?? 0) >= ProgressLaw.longestChain - 1,
+    if (progress.chains[first.request]?.length ?? 0) >= Progress.longestChain - 1,
       snapshot.placements.contains(where: { $0.request.index < first.request })
     {
       seen.turn = true
@@ -278,7 +278,7 @@ private final class GiantWatch: RunObserver {
 
   /// Its blocks and those for its first new tokens, as far as the cluster has so many.
   private func need(_ length: Int) -> Int {
-    max(blocks(length), min(blocks(length + ProgressLaw.leastTokens), (usable - watermark) * queues.count))
+    max(blocks(length), min(blocks(length + Progress.leastTokens), (usable - watermark) * queues.count))
   }
 
   // MARK: - Whether it could start

@@ -5,9 +5,8 @@ import Torture
 /// Nobody is preempted over and over without getting on, where instances lend. It is judged from the event log, and by no rule
 /// of the engine or the oracle.
 public enum ProgressLaw {
-  /// New tokens that a request makes between two preemptions, and the most preemptions in a row with fewer.
-  public static let leastTokens = 16
-  public static let longestChain = 3
+  private static let leastTokens = Progress.leastTokens
+  private static let longestChain = Progress.longestChain
 
   /// Returns what the scenario of `seed` went through.
   /// - Throws: `LawViolation`.
@@ -32,11 +31,6 @@ public enum ProgressLaw {
       Sight("preempt three times so", floor: 1, (longest?.value.longest ?? 0) > 2),
     ]
   }
-}
-
-extension LendingMode {
-  /// Whether an instance that is full borrows.
-  var borrows: Bool { self == .passive || self == .proactive }
 }
 
 /// Counts the tokens that requests make between preemptions.
@@ -82,7 +76,7 @@ final class ProgressLog: RunObserver {
   func decided(_ decision: DecisionRecord) {
     guard decision.kind == .preempt else { return }
     var chain = chains[decision.request.index] ?? Chain()
-    chain.length = chain.tokens < ProgressLaw.leastTokens ? chain.length + 1 : 1
+    chain.length = chain.tokens < Progress.leastTokens ? chain.length + 1 : 1
     if chain.length > chain.longest {
       chain.longest = chain.length
       chain.lastAt = decision.time.picoseconds

@@ -64,6 +64,12 @@ package struct RunOptions: ParsableArguments, Sendable {
   package var maxNumSeqs: Int?
   @Option(help: "Token budget of a step. (default: the model's context, at least 2048; chunked: 2048)")
   package var maxNumBatchedTokens: Int?
+  @Option(
+    help: ArgumentHelp(
+      "Longest context that is served: a prompt of so many tokens or more is rejected, an output that would go beyond it is "
+        + "cut. \"model\" is what the model was made for; a number may stretch or shorten it.",
+      valueName: "model|tokens"))
+  package var maxModelLen = ContextLimit.model
   @Option(help: "KV blocks of an instance, instead of what its memory holds.")
   package var kvBlocks: Int?
   @Option(

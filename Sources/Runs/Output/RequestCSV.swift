@@ -55,10 +55,7 @@ package final class RequestCSV: RunObserver {
     number(record.firstToken?.picoseconds)
     number(record.ended.picoseconds)
     file.write(",")
-    switch record.outcome {
-    case .completed: file.write("completed")
-    case .rejected(let reason): file.write(reason.rawValue)
-    }
+    file.write(record.outcome.text)
     number(Int64(record.preemptions))
     number(Int64(record.borrowedBlocksPeak))
     file.endLine()

@@ -25,7 +25,7 @@ package final class BoundCollector: RunObserver {
   }
 
   package func requestEnded(_ record: RequestRecord) {
-    guard case .completed = record.outcome else { return }
+    guard record.outcome.isServed else { return }
     if waiting.capacity == 0 { waiting.reserveCapacity(Self.blockSize) }
     waiting.append(
       Completed(

@@ -24,6 +24,7 @@ struct InstanceMemory {
     engine.maxNumBatchedTokens =
       options.maxNumBatchedTokens
       ?? (options.engine == .vllmV0 ? max(machine.model.maxPosition, 2048) : 2048)
+    engine.maxModelLen = options.maxModelLen.tokens(for: machine.model)
     engine.maxNumSeqs =
       maxNumSeqs ?? options.maxNumSeqs.map(ofGiven.together) ?? multiple.together(EngineOptions().maxNumSeqs)
     if engine.kind == .chunked, engine.maxNumSeqs >= engine.maxNumBatchedTokens {

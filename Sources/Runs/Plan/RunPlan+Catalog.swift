@@ -33,7 +33,9 @@ extension RunPlan {
     if PolicyCatalog[policy]?.sizedByLongest == true {
       // It chooses its layout itself: the options can only describe the small instance.
       scope = .vllmM
-      let tokens = try Self.longest(policy, options, longest)
+      // What is beyond the context is rejected or cut.
+      let tokens = min(
+        try Self.longest(policy, options, longest), options.maxModelLen.tokens(for: machine.model))
       request.longest = LongestRequest(tokens: tokens) { shape, multiple in
         var warnings: [String] = []
         do {

@@ -28,6 +28,8 @@ struct RequestState {
   var fillsHost = false
   /// Its prompt's tokens are shared out over home and hosts as they are computed; else the first are at home.
   var isBalanced = false
+  /// Its output was cut where the model's context ends.
+  var isCut = false
   /// Why it lost its blocks, until they are computed again.
   var lostTo: RecomputeCause?
   /// Index of its first loan, −1 if all its blocks are at home.

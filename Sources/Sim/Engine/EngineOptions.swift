@@ -39,6 +39,9 @@ public struct EngineOptions: Hashable, Sendable {
   public var maxNumSeqs = 256
   /// Token budget of one step.
   public var maxNumBatchedTokens = 4096
+  /// Tokens of the longest context that is served: a prompt of so many or more is rejected, and an output that would go
+  /// beyond it is cut. The token budget does not follow it.
+  public var maxModelLen = Int.max
   /// Tokens in a KV block.
   public var blockSize = 16
   /// Percent of the blocks that admissions leave free under `vllm-v0`; growth may use them.

@@ -96,6 +96,7 @@ extension SimulationConfiguration {
     try require(
       engine.maxNumBatchedTokens >= 1 && engine.maxNumBatchedTokens <= 1 << 30, "max-num-batched-tokens",
       engine.maxNumBatchedTokens, "1 to 2^30")
+    try require(engine.maxModelLen >= 2, "max-model-len", engine.maxModelLen, "2 tokens or more")
     try require(
       engine.kind == .vllmV0 || engine.maxNumSeqs < engine.maxNumBatchedTokens, "max-num-seqs",
       engine.maxNumSeqs,

@@ -2,18 +2,26 @@
 extension SimulationState {
   // MARK: - Arrival and queue
 
-  mutating func arrive(_ request: TraceRequest, prefix: ContiguousArray<UInt64>) {
+  mutating func arrive(_ asked: TraceRequest, prefix: ContiguousArray<UInt64>) {
+    var request = asked
+    let room = options.maxModelLen - asked.prompt
+    if room > 0 { request.output = min(asked.output, room) }
     let slot = requests.make(
       RequestState(
         id: nextID, phase: .queued, arrival: now, prompt: request.prompt, output: request.output,
         queuedSince: now))
     nextID += 1
+    requests[slot].isCut = request.output < asked.output
     if prefixUnit > 0 {
       while prefixes.count <= slot { prefixes.append(Prefix()) }
       prefixes[slot] = Prefix(hashes: ContiguousArray(prefix.prefix(request.prompt / prefixUnit)))
     }
     metrics.arrived(request, at: now)
     if metrics.wantsEmitted { metrics.noteEmitted(emittedSoFar(), at: now) }
+    guard room > 0 else {
+      reject(slot, .exceedsContext)
+      return
+    }
     guard blocks(for: request.prompt + 1) <= admissibleBlocks else {
       reject(slot, .exceedsCapacity)
       return
@@ -253,7 +261,8 @@ extension SimulationState {
     metrics.completed(
       prompt: requests[slot].prompt, output: requests[slot].output, arrival: requests[slot].arrival,
       firstToken: requests[slot].firstToken, at: now)
-    finish(slot, .completed)
+    if requests[slot].isCut { metrics.cutAtContext += 1 }
+    finish(slot, requests[slot].isCut ? .cutAtContext : .completed)
   }
 
   mutating func reject(_ slot: Int, _ reason: RejectionReason) {

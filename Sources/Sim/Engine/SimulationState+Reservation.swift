@@ -48,6 +48,8 @@ extension SimulationState {
     let i = requests[slot].home
     guard lending.reserveGiants != .none, isGiant(slot) else { return }
     refusedGiant = requests[slot].id
+    // Said when it begins, not at every try.
+    guard instances[i].blockedGiant != refusedGiant else { return }
     decided(.reserve, slot, from: i, to: i, blocks: 0) { "larger than an instance, waiting for memory" }
   }
 

@@ -25,6 +25,7 @@ struct MetricsCollector: ~Copyable {
   var emitted = 0
   var preemptions = 0
   var longestChain = 0
+  var cutAtContext = 0
   var faults = FaultSummary()
   /// When the last request ended.
   private var lastEnd: Int64 = 0
@@ -182,6 +183,7 @@ struct MetricsCollector: ~Copyable {
     s.unfinished = arrivedCount - s.completed - s.rejected
     s.preemptions = preemptions
     s.longestChain = longestChain
+    s.cutAtContext = cutAtContext
     s.promptTokens = promptTokens
     s.outputTokens = outputTokens
     s.wastedTokens = wastedTokens
@@ -241,7 +243,7 @@ struct MetricsCollector: ~Copyable {
     s.borrowedBlocksPeak = borrowedPeak
     s.movedBlocks = movedBlocks
     s.managers = managers
-    s.maxContextTokens = state.admissibleBlocks * state.blockSize
+    s.maxContextTokens = min(state.admissibleBlocks * state.blockSize, state.options.maxModelLen)
     s.giantReserveSeconds = Double(held) * 1e-12
     s.instanceSecondsBusy = Double(busy) * 1e-12
     return s

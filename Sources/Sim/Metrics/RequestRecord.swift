@@ -1,5 +1,7 @@
 /// Why a request was refused or given up.
 public enum RejectionReason: String, Sendable, CaseIterable {
+  /// Its prompt fills the context that the model serves, `EngineOptions.maxModelLen` (tested at arrival).
+  case exceedsContext = "exceeds-context"
   /// Prompt + 1 token does not fit an empty cluster under this policy (tested at arrival).
   case exceedsCapacity = "exceeds-capacity"
   /// It grew, alone on its instance, until no block could be had, even by borrowing.
@@ -13,7 +15,26 @@ public enum RejectionReason: String, Sendable, CaseIterable {
 /// How a request's life ended.
 public enum RequestOutcome: Hashable, Sendable {
   case completed
+  /// Completed, with fewer output tokens than the trace has: prompt + output reached `EngineOptions.maxModelLen`.
+  case cutAtContext
   case rejected(RejectionReason)
+
+  /// Whether it got its whole answer, or as much of it as the context allows.
+  public var isServed: Bool {
+    switch self {
+    case .completed, .cutAtContext: true
+    case .rejected: false
+    }
+  }
+
+  /// As files and tables spell it: `completed`, `cut-at-context` or the reason of the rejection.
+  public var text: String {
+    switch self {
+    case .completed: "completed"
+    case .cutAtContext: "cut-at-context"
+    case .rejected(let reason): reason.rawValue
+    }
+  }
 }
 
 /// What became of one request. Times are `nil` where the request never got that far.
@@ -21,8 +42,9 @@ public struct RequestRecord: Hashable, Sendable {
   public var id: RequestID
   public var arrival: SimTime
   public var prompt: Int
+  /// Tokens that it is to emit: those of the trace, or as many as the context allows.
   public var output: Int
-  /// Tokens emitted: equal to `output` for a completed request.
+  /// Tokens emitted: equal to `output` for a served request.
   public var generated: Int
   /// The instance it last belonged to.
   public var home: InstanceID

@@ -108,6 +108,8 @@ public struct RunSummary: Sendable {
   public var policy = ""
 
   public var arrived = 0, completed = 0, rejected = 0, unfinished = 0, preemptions = 0
+  /// Of the completed requests, those whose output was cut where the model's context ends.
+  public var cutAtContext = 0
   public var rejectedByReason: [RejectionReason: Int] = [:]
   /// Numbers of the rejected requests in order of arrival, from 0, ascending.
   public var rejectedIDs: [Int] = []

@@ -8,6 +8,9 @@ public enum LendingMode: String, Sendable, CaseIterable {
   case proactive
   /// Only the planner moves blocks.
   case plannerOnly = "planner-only"
+
+  /// Whether an instance that is full borrows.
+  public var borrows: Bool { self == .passive || self == .proactive }
 }
 
 /// How a host pays for the blocks it holds for others (semantics.md 16, 17).

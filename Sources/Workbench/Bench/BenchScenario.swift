@@ -82,10 +82,10 @@ package struct BenchScenario {
   private static let small: [BenchScenario] = [
     BenchScenario(
       name: "small-chat", summary: "2,000 chats on four instances", trace: .recipe("small-chat"),
-      arguments: ["--policy", "vllm-m", "--gpus-per-node", "4"]),
+      arguments: ["--policy", "vllm-m", "--gpus-per-node", "4"] + stretched),
     BenchScenario(
       name: "small-chunked", summary: "the same with chunked prefill", trace: .recipe("small-chat"),
-      arguments: ["--policy", "vllm-m", "--gpus-per-node", "4", "--engine", "chunked"]),
+      arguments: ["--policy", "vllm-m", "--gpus-per-node", "4", "--engine", "chunked"] + stretched),
     BenchScenario(
       name: "small-lending", summary: "1,000 requests on eight instances that lend",
       trace: .recipe("small-lending"), arguments: lendingArguments),
@@ -98,10 +98,15 @@ package struct BenchScenario {
     "--kv-blocks", "7424", "--max-num-seqs", "128", "--max-num-batched-tokens", "4096",
   ]
 
-  private static let lendingArguments = [
-    "--policy", "debtor-creditor", "--model", "llama2-7b", "--hardware", "a100-40gb", "--gpus-per-node", "8",
-    "--router", "least-loaded", "--option", "period=0.5", "--option", "prefill-attention=distributed",
-  ]
+  private static let lendingArguments =
+    [
+      "--policy", "debtor-creditor", "--model", "llama2-7b", "--hardware", "a100-40gb", "--gpus-per-node",
+      "8",
+      "--router", "least-loaded", "--option", "period=0.5", "--option", "prefill-attention=distributed",
+    ] + stretched
+
+  /// Llama 2 was made for 4,096 tokens, and these requests are longer.
+  private static let stretched = ["--max-model-len", "10000000"]
 
   private static let outputs: [BenchScenario] = ["vllm-m", "vllm-s", "debtor-creditor"].flatMap { policy in
     [1, 10, 100].map { outputs(policy, times: $0) }
@@ -111,7 +116,7 @@ package struct BenchScenario {
   private static func outputs(_ policy: String, times: Int) -> BenchScenario {
     var scenario = BenchScenario(
       name: "outputs-\(times)-\(policy)", summary: "outputs × \(times), arrivals stretched × \(times)",
-      trace: .recipe("outputs-\(times)"), arguments: ["--policy", policy])
+      trace: .recipe("outputs-\(times)"), arguments: ["--policy", policy] + stretched)
     // vllm-s is one instance over all GPUs: it gets the memory of eight and, so that decoding is what it does at every k, an
     // eighth of the rate.
     scenario.arguments +=

@@ -105,7 +105,7 @@ private final class LatencyCollector: RunObserver {
   init(_ slo: CapacitySLO) { self.slo = slo }
 
   func requestEnded(_ record: RequestRecord) {
-    guard record.outcome == .completed else { return }
+    guard record.outcome.isServed else { return }
     if slo.ttft != nil, let ttft = record.ttft { self.ttft.append(ttft.seconds) }
     if slo.tpot != nil, let seconds = record.tpotSeconds { tpot.append(seconds) }
     if slo.normalised != nil {

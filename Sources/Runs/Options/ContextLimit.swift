@@ -1,0 +1,49 @@
+import ArgumentParser
+import Formatting
+import Sim
+
+/// What `--max-model-len` says: the longest context that is served.
+package enum ContextLimit: Hashable, Sendable, ExpressibleByArgument, CustomStringConvertible {
+  /// That of the model, `ModelSpec.maxPosition`.
+  case model
+  case tokens(Int)
+
+  package init?(argument: String) {
+    if argument == "model" {
+      self = .model
+    } else if let tokens = Int(argument), (2...Self.most).contains(tokens) {
+      self = .tokens(tokens)
+    } else {
+      return nil
+    }
+  }
+
+  /// Beyond any trace: a request has at most 100,000,000 tokens of each kind.
+  private static let most = 1 << 30
+
+  package var description: String {
+    switch self {
+    case .model: "model"
+    case .tokens(let tokens): "\(tokens)"
+    }
+  }
+
+  /// The longest context of a run of `model`, tokens.
+  package func tokens(for model: ModelSpec) -> Int {
+    switch self {
+    case .model: model.maxPosition
+    case .tokens(let tokens): tokens
+    }
+  }
+}
+
+extension RunSummary {
+  /// What a reader should know if the context of the model decided what was served; `nil` if it did not.
+  package var contextNote: String? {
+    let rejected = rejectedByReason[.exceedsContext, default: 0]
+    guard rejected + cutAtContext > 0 else { return nil }
+    return
+      "the model's context is shorter than the trace: \(grouped(rejected)) prompts were rejected (exceeds-context), "
+      + "\(grouped(cutAtContext)) outputs were cut; --max-model-len TOKENS serves longer ones"
+  }
+}
