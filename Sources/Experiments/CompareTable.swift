@@ -53,7 +53,7 @@ struct CompareTable {
       row("recomputed tokens") {
         grouped($0.summary.recomputedTokens) + ($0.summary.isThrashing ? " (more than served)" : "")
       },
-      row("some request larger than an instance waited for memory, s") { figure($0.summary.giantReserveSeconds) },
+      row("a giant waited for memory, s") { figure($0.summary.giantReserveSeconds) },
       row("requests per instance") { run, plan in
         figure(Double(run.summary.arrived) / Double(max(1, plan.instances)))
       },
