@@ -96,7 +96,7 @@ extension Target {
         switch error {
         case .malformed(_, let line, _, _, _): return line > 1 ? .content : .header
         case .tooManySkipped, .invalidOption: return .content
-        case .missing, .notAFile, .unreadable, .changed, .unwritable: return .header
+        case .missing, .notAFile, .unreadable, .changed: return .header
         }
       }
     }

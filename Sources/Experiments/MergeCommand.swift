@@ -26,10 +26,10 @@ struct MergeCommand: ParsableCommand {
   func run() throws {
     var files = FileRoles()
     for shard in shards { files.addInput("SHARD", shard) }
-    files.addOutput("OUT", out)
+    files.addDatabase("OUT", out)
     outcome.add(to: &files)
     try files.requireDistinct()
-    let outcome = try outcome.open()
+    let outcome = try outcome.open(files)
     let opened = try Shards(shards)
     let store = try ResultStore.open(out)
     let merged = try Self.merge(opened, into: store)

@@ -80,7 +80,7 @@ package struct Machine {
   }
 
   /// Whether `--hardware` is the path of a file and no name of the catalogue.
-  static func isPath(hardware name: String) -> Bool {
+  package static func isPath(hardware name: String) -> Bool {
     HardwareCatalog.named(name) == nil
       && (name.contains("/") || name.hasSuffix(".yaml") || name.hasSuffix(".yml"))
   }
