@@ -45,7 +45,7 @@ let package = Package(
     .target(
       name: "Storage",
       dependencies: [
-        "Results", "Sim", .product(name: "GRDB", package: "GRDB.swift"),
+        "Output", "Results", "Sim", .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "GRDBSQLite", package: "GRDB.swift"),
       ],
       swiftSettings: strict),

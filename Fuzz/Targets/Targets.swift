@@ -162,7 +162,7 @@ extension Target {
     ]
   ) { bytes in
     do {
-      _ = try FaultYAML.parse(text(bytes), path: "f.yaml", instances: 8)
+      _ = try FaultYAML.parse(text(bytes), path: "f.yaml", instances: 8, nodes: 2)
       return .content
     } catch let error as StudyError {
       _ = error.description

@@ -26,6 +26,12 @@ public struct OutputFile: Sendable {
     case descriptor(Int32)
   }
 
+  /// What stdout is called in messages.
+  static let standardOutput = "stdout"
+
+  /// In messages.
+  var name: String { destination == .descriptor(STDOUT_FILENO) ? Self.standardOutput : path }
+
   /// Makes sure, before anything is computed, that the output can be made; changes nothing. `option` is what named the path.
   public init(_ path: String, option: String? = nil) throws(OutputError) {
     self.path = path

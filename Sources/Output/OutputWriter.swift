@@ -46,18 +46,18 @@ public final class OutputWriter {
       let code = errno
       Leftovers.forget(partial)
       // Left by a process that was killed, or by one of another machine.
-      guard code == EEXIST else { throw .system(partial, code: code) }
+      guard code == EEXIST else { throw .system(path, code: code) }
     }
     preconditionFailure("there are more numbers than files")
   }
 
+  private static var temporary: String { FileManager.default.temporaryDirectory.path }
+
   /// Opens a file without a name among the temporary ones: it is gone when the process is.
   private static func openNameless() throws(OutputError) -> Int32 {
-    var name = Array((FileManager.default.temporaryDirectory.path + "/infinite-sim-XXXXXX").utf8CString)
+    var name = Array("\(temporary)/infinite-sim-XXXXXX".utf8CString)
     let descriptor = mkstemp(&name)
-    guard descriptor >= 0 else {
-      throw .system(String(decoding: name.dropLast().map(UInt8.init), as: UTF8.self))
-    }
+    guard descriptor >= 0 else { throw .system(temporary) }
     unlink(name)
     _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
     return descriptor
@@ -119,7 +119,8 @@ public final class OutputWriter {
     if failure == nil {
       do throws(OutputError) {
         try writeAll(
-          UnsafeBufferPointer(rebasing: buffer[..<count]), to: descriptor, called: partial ?? file.path)
+          UnsafeBufferPointer(rebasing: buffer[..<count]), to: descriptor,
+          called: partial == nil ? Self.temporary : file.name)
       } catch { failure = error }
     }
     count = 0
@@ -138,7 +139,7 @@ public final class OutputWriter {
     flush()
     if let failure { throw failure }
     // Some file systems find out here that they are full.
-    guard fsync(descriptor) == 0 || errno == EINVAL else { throw .system(file.path) }
+    guard fsync(descriptor) == 0 || errno == EINVAL else { throw .system(file.name) }
   }
 
   /// To what is no file of ours.
@@ -149,22 +150,22 @@ public final class OutputWriter {
     case .descriptor(let descriptor): target = dup(descriptor)
     case .opened: target = open(file.path, O_WRONLY | O_TRUNC | O_NOCTTY | O_CLOEXEC)
     }
-    guard target >= 0 else { throw .system(file.path) }
+    guard target >= 0 else { throw .system(file.name) }
     defer { close(target) }
     lseek(descriptor, 0, SEEK_SET)
     while true {
       let bytes = read(descriptor, buffer.baseAddress, buffer.count)
       if bytes < 0, errno == EINTR { continue }
-      guard bytes >= 0 else { throw .system(file.path) }
+      guard bytes >= 0 else { throw .system(file.name) }
       if bytes == 0 { break }
-      try writeAll(UnsafeBufferPointer(rebasing: buffer[..<bytes]), to: target, called: file.path)
+      try writeAll(UnsafeBufferPointer(rebasing: buffer[..<bytes]), to: target, called: file.name)
     }
-    if file.destination == .opened { Leftovers.written(file.path) }
+    if file.destination == .opened { Leftovers.written(file.name) }
   }
 
   private func rename() throws(OutputError) {
     guard case .replaced(let path, _) = file.destination, let partial else { return }
-    guard Leftovers.rename(partial, to: path, called: file.path) else { throw .system(file.path) }
+    guard Leftovers.rename(partial, to: path, called: file.name) else { throw .system(file.name) }
   }
 }
 
@@ -177,10 +178,11 @@ func writeAll(_ bytes: UnsafeBufferPointer<UInt8>, to descriptor: Int32, called 
     let done = write(descriptor, rest.baseAddress, rest.count)
     if done < 0, errno == EINTR { continue }
     guard done >= 0 else {
-      if errno == EPIPE, OutputFile.isStandardOutput(path) {
+      let code = errno
+      if code == EPIPE, path == OutputFile.standardOutput {
         throw OutputError(.unread, "nobody reads stdout")
       }
-      throw .system(path)
+      throw .system(path, code: code)
     }
     rest = UnsafeBufferPointer(rebasing: rest.dropFirst(done))
   }
