@@ -173,18 +173,24 @@ def to_name_of_input(lab, name, output, folder):
     lab.expect(output.command("name"), folder, 64, "is the file of")
 
 
+# Devices are named by a link: the fault that is looked for would destroy them.
+
+
 def to_full_disk(lab, name, output, folder):
-    lab.expect(output.command("/dev/full"), folder, 1, "/dev/full: cannot be written: No space left", changed=output.keeps)
+    (folder / "full").symlink_to("/dev/full")
+    lab.expect(output.command("full"), folder, 1, "full: cannot be written: No space left", changed=output.keeps)
 
 
 def to_null(lab, name, output, folder):
-    """By a link, so that the fault which this looks for does not destroy the device."""
     (folder / "null").symlink_to("/dev/null")
     lab.expect(output.command("null"), folder, 0, changed=output.keeps)
 
 
 def to_device(lab, name, output, folder):
-    os.mknod(folder / "device", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    try:
+        os.mknod(folder / "device", stat.S_IFCHR | 0o666, os.makedev(1, 3))  # /dev/null's
+    except PermissionError:
+        return  # only root may, and not everywhere
     lab.expect(output.command("device"), folder, 0, changed=output.keeps)
 
 
@@ -275,14 +281,13 @@ def to_file_size_limit(lab, name, output, folder):
 
 PLACES = [
     to_folder, to_missing_folder, to_below_a_file, to_input, to_link_to_input, to_name_of_input, to_full_disk, to_null, to_link,
-    to_dangling_link, to_hard_link, to_fifo, to_stdout, to_nobody, to_read_only_folder, to_read_only_file, to_file_size_limit,
+    to_device, to_dangling_link, to_hard_link, to_fifo, to_stdout, to_nobody, to_read_only_folder, to_read_only_file, to_file_size_limit,
 ]
 
 
 def output_cases(lab):
-    places = PLACES + ([to_device] if os.geteuid() == 0 else [])
     for name, output in OUTPUTS.items():
-        for place in places:
+        for place in PLACES:
             def case(name=name, output=output, place=place):
                 folder = lab.make({})
                 try:
