@@ -17,6 +17,12 @@ def study(grid, top=""):
     return f"study: s\n{top}options: {{gpus-per-node: 1, trace: t.csv}}\ngrids:\n  - grid: g\n    contenders: [vllm-m]\n{grid}"
 
 
+# Stands for 9^9 values.
+ALIASES = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
+    f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi"))
+
+HUNDRED = list(range(1, 101))
+
 # In the folder of every case.
 COMMON = {
     "t.csv": HEAD + "0,100,10\n1,200,20\n2,50,5\n",
@@ -161,13 +167,14 @@ for name, path, code in [
 for name, content, code in [
     ("nothing", "", 65), ("a list", "- 1\n", 65), ("a text", "fast\n", 65), ("an unknown key", "speed: 1\n", 65),
     ("no YAML", "a: [1\n", 65), ("a key twice", "name: a\nname: b\n", 65), ("tabs", "name:\n\t- 1\n", 65),
-    ("aliases without end", "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
-        f"{chr(98 + i)}: &{chr(98 + i)} [{', '.join([f'*{chr(97 + i)}'] * 9)}]\n" for i in range(9)), 65),
-    ("an alias of nothing", "a: *b\n", 65), ("NUL bytes", b"\0" * 100, 65), ("UTF-16", "name: x\n".encode("utf-16"), 65),
+    ("aliases without end", ALIASES, 65), ("an alias of nothing", "a: *b\n", 65), ("NUL bytes", b"\0" * 100, 65),
+    ("UTF-16", "name: x\n".encode("utf-16"), 65),
 ]:
     add("hardware", name, [*RUN, "--hardware", "h.yaml"], {"h.yaml": content}, code, "h.yaml")
 for name, path, code in [
-    ("nothing there", "none.yaml", 66), ("a folder", "./data", 66), ("a device", "/dev/zero", 66), ("an unknown name", "abacus", 64)]:
+    ("nothing there", "none.yaml", 66), ("a folder", "./data", 66), ("a device", "/dev/zero", 66),
+    ("an unknown name", "abacus", 64),
+]:
     add("hardware", name, [*RUN, "--hardware", path], {}, code)
 
 # Generators
@@ -176,18 +183,22 @@ GENERATOR = COMMON["g.yaml"]
 for name, content in [
     ("nothing", ""), ("a list", "- 1\n"), ("no YAML", "a: [1\n"), ("an unknown key", GENERATOR + "speed: 1\n"),
     ("a key twice", GENERATOR + "requests: 5\n"), ("no requests", GENERATOR.replace("20", "0")),
-    ("negative requests", GENERATOR.replace("20", "-5")), ("too many requests", GENERATOR.replace("20", "99999999999999999999")),
+    ("negative requests", GENERATOR.replace("20", "-5")),
+    ("too many requests", GENERATOR.replace("20", "99999999999999999999")),
     ("requests that are no number", GENERATOR.replace("20", ".nan")), ("no rate", GENERATOR.replace("rate: 2", "rate: 0")),
-    ("a negative rate", GENERATOR.replace("rate: 2", "rate: -2")), ("a rate without end", GENERATOR.replace("rate: 2", "rate: .inf")),
+    ("a negative rate", GENERATOR.replace("rate: 2", "rate: -2")),
+    ("a rate without end", GENERATOR.replace("rate: 2", "rate: .inf")),
     ("a rate that is no number", GENERATOR.replace("rate: 2", "rate: .nan")),
     ("a prompt below nothing", GENERATOR.replace("prompt: 100", "prompt: -1")),
     ("a prompt beyond all", GENERATOR.replace("prompt: 100", "prompt: 1e30")),
     ("an unknown distribution", GENERATOR.replace("uniform", "even")),
     ("a range the wrong way", GENERATOR.replace("max: 50", "max: 0")),
     ("no spread", GENERATOR.replace("{kind: uniform, min: 1, max: 50}", "{kind: lognormal, median: 10, sigma: -1}")),
-    ("an own trace that is broken", GENERATOR.replace("prompt: 100", "prompt: {kind: empirical, path: data/nvlink.csv, field: prompt}")),
+    ("an own trace that is broken", GENERATOR.replace(
+        "prompt: 100", "prompt: {kind: empirical, path: data/nvlink.csv, field: prompt}")),
     ("a process that is unknown", GENERATOR.replace("rate: 2", "process: magic, rate: 2")),
-    ("no arrivals", "requests: 5\nprompt: 1\noutput: 1\n"),
+    ("no arrivals", "requests: 5\nprompt: 1\noutput: 1\n"), ("aliases without end", ALIASES),
+    ("lists without end", "a: " + "[" * 20_000 + "\n"), ("UTF-16", GENERATOR.encode("utf-16")), ("NUL bytes", b"\0" * 100),
 ]:
     add("generator", name, ["trace", "generate", "bad.yaml", "--out", "out.csv"], {"bad.yaml": content}, 65)
     add("run of a generator", name, [*RUN, "--trace", "bad.yaml"], {"bad.yaml": content}, 65)
@@ -201,7 +212,8 @@ for name, content, code, says in [
     ("no name", "grids: []\n", 65, "bad.yaml"), ("no grids", "study: s\n", 65, "bad.yaml"),
     ("an unknown key", study("", "speed: 1\n"), 65, "bad.yaml:2"), ("a key twice", study("", "study: t\n"), 65, "bad.yaml"),
     ("no seeds", study("", "seeds: 0\n"), 65, "bad.yaml:2"), ("negative seeds", study("", "seeds: -1\n"), 65, "bad.yaml:2"),
-    ("a seed twice", study("", "seeds: [1, 1]\n"), 65, "bad.yaml:2"), ("seeds in words", study("", "seeds: few\n"), 65, "bad.yaml:2"),
+    ("a seed twice", study("", "seeds: [1, 1]\n"), 65, "bad.yaml:2"),
+    ("seeds in words", study("", "seeds: few\n"), 65, "bad.yaml:2"),
     ("an unknown contender", study("").replace("[vllm-m]", "[abacus]"), 65, "abacus"),
     ("no contenders", study("").replace("[vllm-m]", "[]"), 65, "bad.yaml"),
     ("a contender twice", study("").replace("[vllm-m]", "[vllm-m, vllm-m]"), 65, "bad.yaml"),
@@ -219,9 +231,14 @@ for name, content, code, says in [
     ("a grid twice", study("") + "  - grid: g\n    contenders: [vllm-m]\n", 65, "bad.yaml"),
     ("an illegal TP", study("    axes: {tp: [3]}\n"), 65, "TP"),
     ("UTF-16", study("").encode("utf-16"), 65, "bad.yaml"), ("NUL bytes", b"\0" * 100, 65, "bad.yaml"),
-    ("rows of another kind", study("", "rows: most\n"), 65, "bad.yaml:2"),
+    ("rows of another kind", study("", "rows: most\n"), 65, "bad.yaml:2"), ("aliases without end", ALIASES, 65, "bad.yaml"),
+    ("lists without end", "study: " + "[" * 20_000 + "\n", 65, "bad.yaml"),
+    ("too many seeds", study("", "seeds: 10000000\n"), 65, "bad.yaml:2"),
+    ("too many points", study(f"    axes: {{limit: {HUNDRED}, rate-scale: {HUNDRED}, kv-blocks: {HUNDRED}}}\n"), 65, "bad.yaml"),
+    ("a faults file that is broken", study("    options: {faults: t.csv}\n"), 65, "t.csv"),
 ]:
-    add("study", name, ["sweep", "bad.yaml", "--db", "new.db"], {"bad.yaml": content, "s.yaml.csv": HEAD + "0,0,0\n"}, code, says)
+    add("study", name, ["sweep", "bad.yaml", "--db", "new.db"], {"bad.yaml": content, "s.yaml.csv": HEAD + "0,0,0\n"}, code,
+        says)
 for name, path, code in [("nothing there", "none.yaml", 66), ("a folder", "data", 66), ("a device", "/dev/zero", 66)]:
     add("study", name, ["sweep", path, "--db", "new.db"], {}, code)
 
@@ -231,20 +248,27 @@ RANDOM = "random:\n  - {%s}\n"
 TIMED = "faults:\n  - {%s}\n"
 for name, content, says in [
     ("a list", "- 1\n", ""), ("no YAML", "a: [1\n", ""), ("an unknown key", "speed: 1\n", ":1"),
+    ("aliases without end", ALIASES, ""),
     ("a key twice", "seed: 1\nseed: 2\n", ""), ("a negative seed", "seed: -1\n", ":1"),
     ("no fault", TIMED % "at-s: 1", ":2"), ("two faults", TIMED % "crash: 0, node-loss: 0, at-s: 1", ":2"),
     ("an unknown fault", TIMED % "flood: 0, at-s: 1", ":2"),
-    ("an instance that is not there", TIMED % "crash: 9, at-s: 1", ":2:13: "), ("a negative instance", TIMED % "crash: -1, at-s: 1", ":2"),
+    ("an instance that is not there", TIMED % "crash: 9, at-s: 1", ":2:13: "),
+    ("a negative instance", TIMED % "crash: -1, at-s: 1", ":2"),
     ("a node that is not there", TIMED % "node-loss: 9, at-s: 1", ":2"),
     ("a link to nowhere", TIMED % "link-loss: 0, to: 9, at-s: 1", ":2"),
     ("no time", TIMED % "crash: 0", ":2"), ("a negative time", TIMED % "crash: 0, at-s: -1", ":2"),
-    ("a time that is no number", TIMED % "crash: 0, at-s: .nan", ":2"), ("a time without end", TIMED % "crash: 0, at-s: .inf", ":2"),
-    ("no length", TIMED % "crash: 0, at-s: 1, for-s: 0", ":2"), ("a negative length", TIMED % "crash: 0, at-s: 1, for-s: -1", ":2"),
+    ("a time that is no number", TIMED % "crash: 0, at-s: .nan", ":2"),
+    ("a time without end", TIMED % "crash: 0, at-s: .inf", ":2"),
+    ("no length", TIMED % "crash: 0, at-s: 1, for-s: 0", ":2"),
+    ("a negative length", TIMED % "crash: 0, at-s: 1, for-s: -1", ":2"),
     ("a factor below one", TIMED % "straggler: 0, factor: 0.5, at-s: 1", ":2"),
-    ("no factor", TIMED % "straggler: 0, at-s: 1", ":2"), ("a factor that is no number", TIMED % "straggler: 0, factor: nan, at-s: 1", ":2"),
-    ("no blocks", TIMED % "memory-shrink: 0, at-s: 1", ":2"), ("negative blocks", TIMED % "memory-shrink: 0, blocks: -1, at-s: 1", ":2"),
+    ("no factor", TIMED % "straggler: 0, at-s: 1", ":2"),
+    ("a factor that is no number", TIMED % "straggler: 0, factor: nan, at-s: 1", ":2"),
+    ("no blocks", TIMED % "memory-shrink: 0, at-s: 1", ":2"),
+    ("negative blocks", TIMED % "memory-shrink: 0, blocks: -1, at-s: 1", ":2"),
     ("a manager that does not crash", TIMED % "manager-crash: false, at-s: 1", ":2"),
-    ("no mean", RANDOM % "crash: 0, mean-repair-s: 1", ":2"), ("a mean of nothing", RANDOM % "crash: 0, mean-between-s: 0, mean-repair-s: 1", ":2"),
+    ("no mean", RANDOM % "crash: 0, mean-repair-s: 1", ":2"),
+    ("a mean of nothing", RANDOM % "crash: 0, mean-between-s: 0, mean-repair-s: 1", ":2"),
     ("a repair of nothing", RANDOM % "crash: 0, mean-between-s: 1, mean-repair-s: 0", ":2"),
     ("a mean below a nanosecond", RANDOM % "crash: 0, mean-between-s: 1e-10, mean-repair-s: 1", ":2"),
     ("a negative mean", RANDOM % "crash: 0, mean-between-s: -1, mean-repair-s: 1", ":2"),
@@ -253,7 +277,8 @@ for name, content, says in [
 ]:
     add("faults", name, [*RUN, "--faults", "f.yaml"], {"f.yaml": content}, 65, "f.yaml" + says)
 add("faults", "without end", [*RUN, "--faults", "f.yaml"],
-    {"f.yaml": RANDOM % "straggler: 0, factor: 2, mean-between-s: 1e-9, mean-repair-s: 1e-9"}, 65, "straggler (instance 0) has begun")
+    {"f.yaml": RANDOM % "straggler: 0, factor: 2, mean-between-s: 1e-9, mean-repair-s: 1e-9"}, 65,
+    "straggler (instance 0) has begun")
 for name, path in [("nothing there", "none.yaml"), ("a folder", "data"), ("a device", "/dev/zero")]:
     add("faults", name, [*RUN, "--faults", path], {}, 66)
 
@@ -279,7 +304,8 @@ for name, files, path, code, says in [
     ("zeros", {"x.db": b"\0" * 8192}, "x.db", 65, "x.db: "),
     ("a header and nonsense", {"x.db": b"SQLite format 3\0" + b"\xff" * 8192}, "x.db", 65, "x.db: "),
     ("half", {"x.db": half}, "x.db", 65, "x.db: "),
-    ("another program's", {"x.db": lambda path: database(path, application=1)}, "x.db", 65, "x.db: this SQLite database belongs"),
+    ("another program's", {"x.db": lambda path: database(path, application=1)}, "x.db", 65,
+     "x.db: this SQLite database belongs"),
     ("no program's", {"x.db": lambda path: database(path, application=0)}, "x.db", 65, "x.db: this SQLite database belongs"),
     ("a newer program's", {"x.db": database}, "x.db", 65, "x.db: the database has schema version 999"),
     ("a folder", {}, "data", 64, "is a folder"), ("a FIFO", {"fifo": os.mkfifo}, "fifo", 65, "fifo: "),
@@ -290,7 +316,8 @@ for name, files, path, code, says in [
     if code == 65:
         add("database read", name, ["report", "--db", path, "--out", "new"], files, code, says)
 for name, arguments in [
-    ("report of nothing", ["report", "--db", "none.db", "--out", "report"]), ("diff with nothing", ["diff", "none.db", "none.db"]),
+    ("report of nothing", ["report", "--db", "none.db", "--out", "report"]),
+    ("diff with nothing", ["diff", "none.db", "none.db"]),
     ("merge of nothing", ["merge", "out.db", "none.db"]), ("show of nothing", ["show", "request", "1", "--db", "none.db"]),
 ]:
     add("database", name, arguments, {}, 66, "none.db")
@@ -310,9 +337,11 @@ for arguments in [
     ["--option", "x"], ["--option", "x=1"], ["--option", "=1"], ["--option", "block-size=0"], ["--option", "block-size=-16"],
     ["--option", "block-size=nan"], ["--option", "steal=maybe"], ["--option", "steal=true", "--option", "steal=false"],
     ["--policy", "magic"], ["--policy", ""], ["--longest", "1"], ["--format", "magic"], ["--lenient", "--max-skipped", "2"],
-    ["--lenient", "--max-skipped", "-1"], ["--lenient", "--max-skipped", "nan"], ["--arrivals", "poisson:0"], ["--arrivals", "poisson:nan"],
+    ["--lenient", "--max-skipped", "-1"], ["--lenient", "--max-skipped", "nan"], ["--arrivals", "poisson:0"],
+    ["--arrivals", "poisson:nan"],
     ["--arrivals", "magic"], ["--jitter", "-1"], ["--jitter", "nan"], ["--trace-seed", "-1"], ["--pool-span", "2:1"],
-    ["--magic"], ["--nodes"], ["more"], ["--requests-out", "-", "--timeline", "-"], ["--requests-out", "a", "--timeline", "./a"],
+    ["--magic"], ["--nodes"], ["more"], ["--requests-out", "-", "--timeline", "-"],
+    ["--requests-out", "a", "--timeline", "./a"],
     ["--db", "new.db", "--requests-out", "new.db-wal"], ["--trace", "paper:9"], ["--trace", "paper:1,requests=0"],
     ["--trace", "paper:1,speed=1"], ["--trace", "paper:1,rate=nan"], ["--trace", "paper:"],
 ]:
@@ -333,23 +362,27 @@ for arguments in [
     ["trace", "generate", "g.yaml", "--requests", "0", "--out", "new.csv"],
     ["trace", "generate", "g.yaml", "--requests", "-5", "--out", "new.csv"],
     ["trace", "generate", "g.yaml", "--to", "magic", "--out", "new.csv"],
-    ["trace", "convert", "t.csv", "--to", "magic", "--out", "new.csv"], ["trace", "convert", "t.csv", "--drop", "magic", "--out", "new"],
+    ["trace", "convert", "t.csv", "--to", "magic", "--out", "new.csv"],
+    ["trace", "convert", "t.csv", "--drop", "magic", "--out", "new"],
     ["trace", "convert", "t.csv", "--sample-sessions", "0", "--out", "new"],
     ["trace", "convert", "t.csv", "--sample-sessions", "nan", "--out", "new"],
     ["trace", "convert", "t.csv", "--limit", "0", "--out", "new"], ["trace", "fit", "many.csv"],
     ["trace", "fit", "many.csv", "--seed", "-1", "--json"],
-    ["sweep", "s.yaml"], ["sweep", "s.yaml", "--db", "new.db", "--jobs", "0"], ["sweep", "s.yaml", "--db", "new.db", "--shard", "0/2"],
+    ["sweep", "s.yaml"], ["sweep", "s.yaml", "--db", "new.db", "--jobs", "0"],
+    ["sweep", "s.yaml", "--db", "new.db", "--shard", "0/2"],
     ["sweep", "s.yaml", "--db", "new.db", "--shard", "3/2"], ["sweep", "s.yaml", "--db", "new.db", "--shard", "x"],
     ["sweep", "s.yaml", "--db", "new.db", "--shard", "1/2", "--junit", "new.xml"], ["sweep", "s.yaml", "--db", "s.yaml"],
     ["sweep", "s.yaml", "--db", "-"], ["sweep", "s.yaml", "--db", "new.db", "--junit", "new", "--summary", "new"],
-    ["sweep", "s.yaml", "--db", "new.db", "--junit", "-", "--summary", "-"], ["sweep", "s.yaml", "--db", "new.db", "--chunks", "0"],
+    ["sweep", "s.yaml", "--db", "new.db", "--junit", "-", "--summary", "-"],
+    ["sweep", "s.yaml", "--db", "new.db", "--chunks", "0"],
     ["sweep", "s.yaml", "--db", "new.db", "--junit", "t.csv"], ["merge", "x.db", "x.db"], ["merge", "x.db"],
     ["report", "--db", "x.db"], ["report", "--db", "x.db", "--out", "-"], ["report", "--db", "x.db", "--out", "t.csv"],
     ["report", "--db", "report.md", "--out", "."], ["report", "--db", "x.db", "--template", "report.md", "--out", "."],
     ["calibrate", "--data", "data", "--output", "new.yaml", "--scale", "0"],
     ["calibrate", "--data", "data", "--output", "new.yaml", "--noise", "nan"],
     ["calibrate", "--data", "data", "--output", "data/nvlink.csv", "--synthesize"],
-    ["calibrate", "--data", "data", "--output", "data", "--synthesize"], ["calibrate", "--data", "data", "--output", "-", "--synthesize"],
+    ["calibrate", "--data", "data", "--output", "data", "--synthesize"],
+    ["calibrate", "--data", "data", "--output", "-", "--synthesize"],
     ["validate", "costs", "--data", "data", "--report", "-"], ["validate", "costs", "--data", "data", "--report", "t.csv"],
     ["validate", "kernel", "--context", "0"], ["validate", "gpu", "--limit", "nan"], ["validate", "gpu", "--shapes", "0"],
     ["cost", "iteration", "--batch", "-1"], ["cost", "iteration", "--context", "nan"], ["torture", "--seeds", "0"],

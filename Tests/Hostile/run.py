@@ -3,9 +3,10 @@
 
     Tests/Hostile/run.py [--program PATH] [--jobs N] [--only WORD]
 
-Every case is a command in a folder of its own, with its exact exit code and, where it matters, a piece of its sentence. A command that
-fails prints nothing on stdout, says something on stderr and leaves its folder as it was, to the mode and the number of links; one that
-succeeds changes what the case says and nothing else. Nothing is left among the temporary files, and nothing beside the folder changes.
+Every case is a command in a folder of its own, with its exact exit code and, where it matters, a piece of its sentence. A
+command that fails prints nothing on stdout, says something on stderr and leaves its folder as it was, to the mode and the
+number of links; one that succeeds changes what the case says and nothing else. Nothing is left among the temporary files, and
+nothing beside the folder changes.
 """
 
 import argparse
@@ -281,7 +282,8 @@ def to_file_size_limit(lab, name, output, folder):
 
 PLACES = [
     to_folder, to_missing_folder, to_below_a_file, to_input, to_link_to_input, to_name_of_input, to_full_disk, to_null, to_link,
-    to_device, to_dangling_link, to_hard_link, to_fifo, to_stdout, to_nobody, to_read_only_folder, to_read_only_file, to_file_size_limit,
+    to_device, to_dangling_link, to_hard_link, to_fifo, to_stdout, to_nobody, to_read_only_folder, to_read_only_file,
+    to_file_size_limit,
 ]
 
 
@@ -339,13 +341,28 @@ def stopped_sweep(lab):
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=LIMIT)
     check(process.returncode == 143 and not out, f"exit code {process.returncode}, {out}")
-    check(b"complete runs are kept in long.db" in err and b"the same command goes on from there" in err, f"says {err}")
+    check(b"complete runs are kept in long.db" in err and b"command goes on from there" in err, f"says {err}")
     check(not (folder / "summary.md").exists(), "a summary of half a sweep")
     before = kept()
     check(before >= 2, "what was complete is lost")
     command.remove("--quiet")
     _, err = lab.expect(command, folder, 0, changed={"long.db", "summary.md"})
     check(f"{before} taken from long.db" in err, f"the sweep began again: {err}")
+
+
+def database_by_a_link(lab):
+    folder = lab.make({"link.db": lambda path: path.symlink_to("new.db")})
+    lab.expect([*RUN, "--db", "link.db"], folder, 0, changed={"new.db"})
+    lab.expect([*RUN, "--db", "new.db", "--requests-out", "link.db"], folder, 64, "is the file of --db")
+
+
+def faults_without_end(lab):
+    """The point fails, and says why; the sweep goes on."""
+    faults = "random:\n  - {straggler: 0, factor: 2, mean-between-s: 1e-9, mean-repair-s: 1e-9}\n"
+    study = COMMON["s.yaml"].replace("axes: {rate-scale: [1, 2]}", "axes: {faults: [bad.yaml, good.yaml]}")
+    folder = lab.make({"bad.yaml": faults, "good.yaml": faults.replace("1e-9", "1e3"), "f.yaml": study})
+    code, _, err = lab.run(["sweep", "f.yaml", "--db", "new.db", "--quiet"], folder)
+    check(code == 1 and "1 points failed" in err and "straggler (instance 0) has begun 1000001 times" in err, f"{code}: {err}")
 
 
 def no_stdout(lab):
@@ -364,6 +381,8 @@ def stream_cases(lab):
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)):
         yield f"stopped by {number.name}", lambda n=number, c=code: stopped(lab, n, c)
     yield "a sweep that is stopped goes on", lambda: stopped_sweep(lab)
+    yield "a database by a link", lambda: database_by_a_link(lab)
+    yield "faults without end in a sweep", lambda: faults_without_end(lab)
     yield "stdout and stderr that are closed or full", lambda: no_stdout(lab)
 
 
