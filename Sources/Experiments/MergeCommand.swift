@@ -34,6 +34,8 @@ struct MergeCommand: ParsableCommand {
     let store = try ResultStore.open(out)
     let merged = try Self.merge(opened, into: store)
     try store.close()
+    let out = out
+    Interruption.keeps { "the shards are merged into \(out)" }
     if !quiet {
       writeToStandardError(
         "note: \(grouped(merged.count.runs)) runs and \(grouped(merged.count.points)) points added to \(out)\n"

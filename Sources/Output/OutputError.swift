@@ -19,8 +19,13 @@ public struct OutputError: Error, Hashable, Sendable, CustomStringConvertible {
     self.description = description
   }
 
-  /// With the system's own word for what went wrong just now.
+  /// With the system's own word for `code`, by default for what went wrong just now.
   static func system(_ path: String, code: Int32 = errno) -> OutputError {
     OutputError(.refused, "\(path): cannot be written: \(String(cString: strerror(code)))")
+  }
+
+  /// The folder of an output cannot be written.
+  static func folder(_ folder: String, _ label: String, code: Int32) -> OutputError {
+    system("\(label): the folder \(folder)", code: code)
   }
 }

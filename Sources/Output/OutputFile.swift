@@ -43,14 +43,12 @@ public struct OutputFile: Sendable {
     guard let target = Self.target(of: path) else { throw .system(label, code: ELOOP) }
     let folder = Self.folder(of: target)
     guard let found = FileStatus(path) else {
-      guard [ENOENT, ENOTDIR].contains(errno), !path.isEmpty else { throw .system(label) }
+      let code = errno
+      guard code == ENOENT || code == ENOTDIR, !path.isEmpty else { throw .system(label, code: code) }
       guard FileStatus(folder)?.kind == S_IFDIR else {
         throw OutputError(.usage, "\(label): there is no folder \(folder)")
       }
-      guard access(folder, W_OK | X_OK) == 0 else {
-        throw OutputError(
-          .refused, "\(label): the folder \(folder) cannot be written: \(String(cString: strerror(errno)))")
-      }
+      guard access(folder, W_OK | X_OK) == 0 else { throw .folder(folder, label, code: errno) }
       destination = .replaced(path: target, mode: nil)
       return
     }

@@ -14,11 +14,7 @@ public struct OutputFolder: Sendable {
     guard FileStatus(there)?.kind == S_IFDIR else {
       throw OutputError(.usage, "\(option) \(path): \(there) is not a folder")
     }
-    guard access(there, W_OK | X_OK) == 0 else {
-      throw OutputError(
-        .refused,
-        "\(option) \(path): the folder \(there) cannot be written: \(String(cString: strerror(errno)))")
-    }
+    guard access(there, W_OK | X_OK) == 0 else { throw .folder(there, "\(option) \(path)", code: errno) }
   }
 
   /// The path of a file in it.

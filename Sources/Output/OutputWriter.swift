@@ -139,7 +139,7 @@ public final class OutputWriter {
     flush()
     if let failure { throw failure }
     // Some file systems find out here that they are full.
-    guard fsync(descriptor) == 0 || errno == EINVAL else { throw .system(file.name) }
+    guard partial == nil || fsync(descriptor) == 0 || errno == EINVAL else { throw .system(file.name) }
   }
 
   /// To what is no file of ours.

@@ -14,6 +14,7 @@ struct InfiniteSim: ParsableCommand {
     commandName: "infinite-sim",
     abstract: "Simulate GPU clusters that serve large language models.",
     discussion: """
+      An output whose path is - goes to stdout, and what is printed otherwise to stderr.
       Exit codes: 0 done, 1 run failed, 64 usage, 65 bad input data, 66 missing input, 128 + n stopped by signal n.
       Shell completions: infinite-sim --generate-completion-script bash (or zsh, fish).
       """,
