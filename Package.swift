@@ -34,17 +34,18 @@ let package = Package(
       swiftSettings: strict),
     .target(name: "Policies", dependencies: ["Sim"], swiftSettings: strict),
     .target(name: "Torture", dependencies: ["Sim", "Policies"], swiftSettings: strict),
+    .target(name: "Output", swiftSettings: strict),
     .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
     .target(
       name: "Workloads",
-      dependencies: ["Sim", "CZlib", "CZstd", .product(name: "Yams", package: "Yams")],
+      dependencies: ["Output", "Sim", "CZlib", "CZstd", .product(name: "Yams", package: "Yams")],
       swiftSettings: strict),
     .target(name: "Results", dependencies: ["Sim"], swiftSettings: strict),
     .target(
       name: "Storage",
       dependencies: [
-        "Results", "Sim", .product(name: "GRDB", package: "GRDB.swift"),
+        "Output", "Results", "Sim", .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "GRDBSQLite", package: "GRDB.swift"),
       ],
       swiftSettings: strict),
@@ -52,7 +53,8 @@ let package = Package(
     .target(
       name: "Reporting",
       dependencies: [
-        "Formatting", "Results", "Sim", "Storage", "Studies", .product(name: "GRDB", package: "GRDB.swift"),
+        "Formatting", "Output", "Results", "Sim", "Storage", "Studies",
+        .product(name: "GRDB", package: "GRDB.swift"),
       ],
       swiftSettings: strict),
     .target(name: "CDistAttention", path: "Sources/Reference/CPUKernel"),
@@ -76,30 +78,31 @@ let package = Package(
     .target(
       name: "Runs",
       dependencies: [
-        "Calibration", "Formatting", "Policies", "Results", "Sim", "Studies", "Workloads",
+        "Calibration", "Formatting", "Output", "Policies", "Results", "Sim", "Studies", "Workloads",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
     .target(
       name: "Workbench",
       dependencies: [
-        "Calibration", "Formatting", "Policies", "Reference", "ReferenceCUDA", "Results", "Runs", "Sim",
-        "Studies",
-        "Torture", "Workloads", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Calibration", "Formatting", "Output", "Policies", "Reference", "ReferenceCUDA", "Results", "Runs",
+        "Sim", "Studies", "Torture", "Workloads",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
     .target(
       name: "Experiments",
       dependencies: [
-        "Formatting", "Reporting", "Results", "Runs", "Sim", "Storage", "Studies",
+        "Formatting", "Output", "Reporting", "Results", "Runs", "Sim", "Storage", "Studies",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "infinite-sim",
       dependencies: [
-        "Calibration", "Experiments", "Policies", "Reporting", "Results", "Runs", "Sim", "Storage", "Studies",
-        "Workbench", "Workloads", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Calibration", "Experiments", "Output", "Policies", "Reporting", "Results", "Runs", "Sim", "Storage",
+        "Studies", "Workbench", "Workloads",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
     .target(name: "PTXInterpreter", path: "Tests/PTX", swiftSettings: strict),
@@ -122,7 +125,8 @@ let package = Package(
       name: "PoliciesTests", dependencies: ["Policies", "TestSupport", "Torture", "Workloads"],
       swiftSettings: strict),
     .testTarget(
-      name: "WorkloadsTests", dependencies: ["Workloads", "Sim", "CZlib", "CZstd"], swiftSettings: strict),
+      name: "WorkloadsTests", dependencies: ["Workloads", "Output", "Sim", "CZlib", "CZstd"],
+      swiftSettings: strict),
     .target(
       name: "FuzzTargets", dependencies: ["Calibration", "Results", "Storage", "Studies", "Workloads"],
       path: "Fuzz/Targets", swiftSettings: strict),
@@ -131,9 +135,8 @@ let package = Package(
     .testTarget(
       name: "ReportingTests",
       dependencies: [
-        .product(name: "GRDB", package: "GRDB.swift"), "Formatting", "Policies", "Reporting", "Results",
-        "Sim", "Storage", "Studies",
-        "TestSupport", "Torture",
+        .product(name: "GRDB", package: "GRDB.swift"), "Formatting", "Output", "Policies", "Reporting",
+        "Results", "Sim", "Storage", "Studies", "TestSupport", "Torture",
       ],
       swiftSettings: strict),
     .testTarget(
@@ -148,8 +151,9 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "infinite-sim", "Calibration", "Experiments", "Policies", "Reference", "Reporting", "Results", "Runs",
-        "Sim", "Storage", "Studies", "Torture", "Workbench", "Workloads",
+        "infinite-sim", "Calibration", "Experiments", "Output", "Policies", "Reference", "Reporting",
+        "Results",
+        "Runs", "Sim", "Storage", "Studies", "Torture", "Workbench", "Workloads",
       ],
       swiftSettings: strict),
     .testTarget(name: "StudiesTests", dependencies: ["Studies", "Results"], swiftSettings: strict),

@@ -96,7 +96,7 @@ extension Target {
         switch error {
         case .malformed(_, let line, _, _, _): return line > 1 ? .content : .header
         case .tooManySkipped, .invalidOption: return .content
-        case .missing, .notAFile, .unreadable, .changed, .unwritable: return .header
+        case .missing, .notAFile, .unreadable, .changed: return .header
         }
       }
     }
@@ -162,7 +162,7 @@ extension Target {
     ]
   ) { bytes in
     do {
-      _ = try FaultYAML.parse(text(bytes), path: "f.yaml", instances: 8)
+      _ = try FaultYAML.parse(text(bytes), path: "f.yaml", instances: 8, nodes: 2)
       return .content
     } catch let error as StudyError {
       _ = error.description

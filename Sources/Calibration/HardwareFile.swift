@@ -15,9 +15,11 @@ public struct HardwareFile: Sendable {
 
   /// Reads the file at `path`. Throws `HardwareFileError`.
   public init(path: String) throws(HardwareFileError) {
-    let text: String
-    do { text = try String(contentsOfFile: path, encoding: .utf8) } catch {
+    guard let data = FileManager.default.contents(atPath: path) else {
       throw HardwareFileError(file: path, line: nil, problem: .unreadable)
+    }
+    guard let text = String(data: data, encoding: .utf8) else {
+      throw HardwareFileError(file: path, line: nil, problem: .syntax("it is no UTF-8 text"))
     }
     try self.init(yaml: text, file: path)
   }
@@ -108,7 +110,7 @@ public struct HardwareFileError: Error, Hashable, CustomStringConvertible {
   public var description: String {
     let place = line.map { "\(file):\($0)" } ?? file
     return switch problem {
-    case .unreadable: "\(place): cannot be read as text"
+    case .unreadable: "\(place): cannot be read"
     case .syntax(let message): "\(place): not a hardware file: \(message)"
     case .unknownKey(let key): "\(place): unknown key \(key)"
     case .missingKey(let key): "\(place): the key \(key) is missing"

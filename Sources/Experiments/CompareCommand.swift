@@ -1,5 +1,6 @@
 import Runs
 import ArgumentParser
+import Output
 import Results
 import Sim
 import Storage
@@ -61,8 +62,9 @@ struct CompareCommand: ParsableCommand {
       }
     }
     let first = try loaded ?? Workload.load(options, seed: options.seed)
-    let reportFile = try report.map { try AtomicFile($0, option: "--report") }
+    let reportFile = try report.map { try OutputFile($0, option: "--report") }
     let store = try options.db.map { try ResultStore.open($0) }
+    if let db = options.db { Interruption.keeps { "complete runs are kept in \(db)" } }
 
     let executor = RunExecutor(
       store: store, force: options.runsAgain, progress: ProgressLine(quiet: options.quiet))
@@ -95,7 +97,7 @@ struct CompareCommand: ParsableCommand {
       }
     }
     try reportFile?.write(comparison.text)
-    try writeToStandardOutput(options.json ? comparison.json.prettyText : comparison.text)
+    try files.writeSummary(options.json ? comparison.json.prettyText : comparison.text)
     if options.timing { writeToStandardError(executor.timing.json.text + "\n") }
   }
 }

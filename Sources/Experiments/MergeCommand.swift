@@ -26,14 +26,16 @@ struct MergeCommand: ParsableCommand {
   func run() throws {
     var files = FileRoles()
     for shard in shards { files.addInput("SHARD", shard) }
-    files.addOutput("OUT", out)
+    files.addDatabase("OUT", out)
     outcome.add(to: &files)
     try files.requireDistinct()
-    let outcome = try outcome.open()
+    let outcome = try outcome.open(files)
     let opened = try Shards(shards)
     let store = try ResultStore.open(out)
     let merged = try Self.merge(opened, into: store)
     try store.close()
+    let out = out
+    Interruption.keeps { "the shards are merged into \(out)" }
     if !quiet {
       writeToStandardError(
         "note: \(grouped(merged.count.runs)) runs and \(grouped(merged.count.points)) points added to \(out)\n"

@@ -1,6 +1,7 @@
 import Runs
 import ArgumentParser
 import Foundation
+import Output
 import Reporting
 import Results
 import Storage
@@ -42,14 +43,23 @@ struct ReportCommand: ParsableCommand {
       }
       return (text: text, file: path)
     }
+    let folder = try out.map { try OutputFolder($0, option: "--out") }
+    if let folder {
+      var files = FileRoles()
+      files.addInput("--db", db)
+      if let template { files.addInput("--template", template) }
+      for name in Report.texts { files.addOutput("--out", folder.path(of: name)) }
+      try files.requireDistinct()
+    }
     let source = try ReportSource(ResultStore.openExisting(db), sweep: sweep)
     if let figure {
       try writeToStandardOutput(try source.figure(figure))
       return
     }
+    guard let folder else { return }
     let report = try source.report(template: text)
-    let folder = try report.write(to: out ?? ".")
+    try report.write(to: folder)
     writeToStandardError(
-      "note: \(folder)/report.md, report.html and \(report.figureCount) figures are written\n")
+      "note: \(folder.path)/report.md, report.html and \(report.figureCount) figures are written\n")
   }
 }

@@ -1,5 +1,6 @@
 import Runs
 import ArgumentParser
+import Output
 import Reporting
 import Results
 import Sim
@@ -31,20 +32,20 @@ struct RunCommand: ParsableCommand {
       return loaded?.longest
     }
     let workload = try loaded ?? Workload.load(options, seed: options.seed)
-    let requestsFile = try requestsOut.map { try AtomicFile($0, option: "--requests-out") }
+    let requestsFile = try requestsOut.map { try OutputFile($0, option: "--requests-out") }
+    let timelineFile = try timeline.map { try OutputFile($0, option: "--timeline") }
     let store = try options.db.map { try ResultStore.open($0) }
     let executor = RunExecutor(
       store: store, force: options.runsAgain, progress: ProgressLine(quiet: options.quiet))
     let requests = try requestsFile.map { try RequestCSV($0) }
-    let timelineWriter = try timeline.map { path in
-      try TimelineWriter(
-        path: AtomicFile(path, option: "--timeline").path, instances: plan.instances,
-        about: plan.timelineTitle(workload))
+    let timelineWriter = try timelineFile.map {
+      try TimelineWriter($0, instances: plan.instances, about: plan.timelineTitle(workload))
     }
     let executed = try executor.execute(plan, on: workload, observer: requests, watcher: timelineWriter)
+    if let db = options.db { Interruption.keeps { "the run is kept in \(db)" } }
 
-    try timelineWriter?.finish()
-    try requests?.commit()
+    timelineWriter?.end()
+    try OutputWriter.publish([timelineWriter?.file, requests?.file].compactMap(\.self))
     if !options.quiet {
       let notes =
         plan.extrapolations(executed.longest) + [executed.result.summary.contextNote].compactMap(\.self)
@@ -56,7 +57,7 @@ struct RunCommand: ParsableCommand {
     if executed.isReused, let id = executed.storedRun, let db = options.db, !options.quiet {
       writeToStandardError("note: shown from run \(id) of \(db); --force runs it again\n")
     }
-    try writeToStandardOutput(
+    try files.writeSummary(
       options.json
         ? JSON(executed.result).prettyText
         : TextReport(plan: plan, workload: workload, result: executed.result).text)

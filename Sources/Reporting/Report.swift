@@ -1,5 +1,6 @@
 import Formatting
 import Foundation
+import Output
 
 /// A finished report: Markdown with marks for its tables and figures.
 public struct Report {
@@ -19,10 +20,13 @@ public struct Report {
     blocks.compactMap { if case .figure(let figure) = $0 { figure } else { nil } }
   }
 
+  /// The names of its files that are no figures.
+  public static let texts = ["report.md", "report.html"]
+
   /// The files: report.md, report.html, and an SVG and its rows as CSV for each figure.
   /// - Throws: `ReportError` if cmark-gfm is missing.
   public func files() throws -> [(name: String, text: String)] {
-    var files = [("report.md", fullMarkdown), ("report.html", try Page(self).html)]
+    var files = Array(zip(Self.texts, [fullMarkdown, try Page(self).html])) as [(name: String, text: String)]
     for figure in figures {
       files.append(("figures/\(figure.name).svg", standalone(figure.svg)))
       files.append(("figures/\(figure.name).csv", figure.rows.csv))
@@ -30,25 +34,19 @@ public struct Report {
     return files
   }
 
-  /// Writes all files into `folder`, which is made if it is not there; figures of an earlier report are removed.
-  /// - Returns: the folder.
-  public func write(to folder: String) throws -> String {
+  /// Writes all files into `folder`; then figures of an earlier report are removed.
+  public func write(to folder: OutputFolder) throws {
     let files = try files()
-    let manager = FileManager.default
-    do {
-      try manager.createDirectory(atPath: "\(folder)/figures", withIntermediateDirectories: true)
-      for name in try manager.contentsOfDirectory(atPath: "\(folder)/figures")
-      where name.wholeMatch(of: /figure-\d+-[a-z-]+\.(svg|csv)/) != nil {
-        try manager.removeItem(atPath: "\(folder)/figures/\(name)")
-      }
-      for (name, text) in files {
-        try Data(text.utf8).write(to: URL(fileURLWithPath: "\(folder)/\(name)"), options: .atomic)
-      }
-      if figures.isEmpty { try manager.removeItem(atPath: "\(folder)/figures") }
-    } catch {
-      throw ReportError.unwritable(path: folder, reason: error.localizedDescription)
+    try folder.write(files)
+    let figures = folder.path(of: "figures")
+    for name in (try? FileManager.default.contentsOfDirectory(atPath: figures)) ?? []
+    where name.wholeMatch(of: /figure-\d+-[a-z-]+\.(svg|csv)/) != nil
+      && !files.contains(where: { $0.name == "figures/\(name)" })
+    {
+      unlink("\(figures)/\(name)")
     }
-    return folder
+    // If nothing is left in it.
+    rmdir(figures)
   }
 
   private func standalone(_ svg: String) -> String { "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n\(svg)" }

@@ -1,3 +1,4 @@
+import Output
 import Results
 import Sim
 
@@ -12,7 +13,8 @@ import Sim
 /// Events go to the file as they happen: memory follows the live requests. Times are whole nanoseconds, rounded down, so
 /// that slices which touch do not overlap.
 public final class TimelineWriter: RunObserver {
-  private let file: StreamedFile
+  /// Complete after `end`; then to be published.
+  public let file: OutputWriter
   private var isFirst = true
   private var tracks: [Track] = []
   private var phases: [RequestID: Phase] = [:]
@@ -44,11 +46,11 @@ public final class TimelineWriter: RunObserver {
   private enum Thread: Int { case steps = 1, blocks }
 
   /// - Parameters:
-  ///   - path: appears when `finish` is called, whole.
+  ///   - target: where it goes.
   ///   - nodeOfInstance: the node of each instance, for the names of tracks.
   ///   - about: shown as the trace's metadata.
-  public init(path: String, instances: Int, about: JSON) throws {
-    file = try StreamedFile(path)
+  public init(_ target: OutputFile, instances: Int, about: JSON) throws(OutputError) {
+    file = try OutputWriter(target)
     tracks = Array(repeating: Track(), count: instances)
     file.write("{\"displayTimeUnit\":\"ms\",\"otherData\":\(about.text),\"traceEvents\":[")
     for i in 0..<instances {
@@ -59,12 +61,10 @@ public final class TimelineWriter: RunObserver {
     }
   }
 
-  /// Writes what is pending and puts the file in its place.
-  /// - Throws: the first error of writing.
-  public func finish() throws {
+  /// Writes what is pending, and the end. Every request must have ended.
+  public func end() {
     for i in tracks.indices { flush(i) }
     file.write("\n]}\n")
-    try file.finish()
   }
 
   // MARK: - Work

@@ -4,6 +4,8 @@ package enum FailureStatus: Int32 {
   case usage = 64
   case badData = 65
   case missingInput = 66
+  /// 128 + SIGPIPE, as the shell says of a program whose output nobody reads any more.
+  case brokenPipe = 141
 }
 
 /// An error that a command reports in its own words.

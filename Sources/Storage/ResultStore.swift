@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import Output
 import Results
 import Sim
 
@@ -134,9 +135,14 @@ public final class ResultStore: StoredStudies, Sendable {
     guard !FileManager.default.fileExists(atPath: backup) else {
       throw StoreError.backupExists(path: path, backup: backup)
     }
+    // Half a copy must not stand in the way of the next try.
+    let partial = "\(backup).partial-\(getpid())"
+    Leftovers.add(partial)
+    defer { Leftovers.remove(partial) }
     try queue.writeWithoutTransaction { db in
-      try db.execute(sql: "VACUUM INTO ?", arguments: [backup])
+      try db.execute(sql: "VACUUM INTO ?", arguments: [partial])
     }
+    try FileManager.default.moveItem(atPath: partial, toPath: backup)
   }
 
   private static func migrate(_ queue: DatabaseQueue, steps: [SchemaStep]) throws {

@@ -12,13 +12,13 @@ import Yams
 ///     random:
 ///       - {crash: all, mean-between-s: 600, mean-repair-s: 30, last-s: 3600}
 public enum FaultYAML {
-  /// Reads the file at `path` for a cluster of so many instances. Throws `StudyMissing` or `StudyError`.
-  public static func read(path: String, instances: Int) throws -> FaultPlan {
-    try parse(try StudyYAML.text(path: path), path: path, instances: instances)
+  /// Reads the file at `path` for a cluster of so many instances and nodes. Throws `StudyMissing` or `StudyError`.
+  public static func read(path: String, instances: Int, nodes: Int) throws -> FaultPlan {
+    try parse(try StudyYAML.text(path: path), path: path, instances: instances, nodes: nodes)
   }
 
   /// Reads `text`, which is called `path` in errors.
-  public static func parse(_ text: String, path: String, instances: Int) throws -> FaultPlan {
+  public static func parse(_ text: String, path: String, instances: Int, nodes: Int) throws -> FaultPlan {
     let reader = StudyReader(path: path)
     let top = try reader.mapping(
       try StudyYAML.compose(text, path: path, expected: "a fault plan"), "the fault plan")
@@ -30,8 +30,13 @@ public enum FaultYAML {
         let map = try reader.mapping(node, "a fault")
         try map.require(only: FaultEntry.keys + ["at-s", "for-s"])
         let start = try map.time("at-s")
-        let end = try map["for-s"].map { start + SimDuration(picoseconds: try reader.picoseconds($0)) }
-        for fault in try FaultEntry(map).faults(instances: instances) {
+        let length = map["for-s"] == nil ? nil : try map.duration("for-s")
+        // Beyond the clock's range it has no end.
+        let end = length.flatMap { length -> SimTime? in
+          let (end, isBeyond) = start.picoseconds.addingReportingOverflow(length.picoseconds)
+          return isBeyond ? nil : SimTime(picoseconds: end)
+        }
+        for fault in try FaultEntry(map).faults(instances: instances, nodes: nodes) {
           plan.timed.append(TimedFault(fault, start: start, end: end))
         }
       }
@@ -41,7 +46,7 @@ public enum FaultYAML {
         let map = try reader.mapping(node, "a random fault")
         try map.require(only: FaultEntry.keys + ["mean-between-s", "mean-repair-s", "last-s"])
         let last = map["last-s"] == nil ? nil : try map.time("last-s")
-        for fault in try FaultEntry(map).faults(instances: instances) {
+        for fault in try FaultEntry(map).faults(instances: instances, nodes: nodes) {
           plan.random.append(
             RandomFault(
               fault, meanBetween: try map.duration("mean-between-s"),
@@ -83,14 +88,14 @@ private struct FaultEntry {
   }
 
   /// The fault, or one for every instance.
-  func faults(instances: Int) throws -> [Fault] {
+  func faults(instances: Int, nodes: Int) throws -> [Fault] {
     let reader = map.reader
     let node = map[kind]!
     switch kind {
     case "crash": return try targets(instances).map { .crash($0) }
-    case "node-loss": return [.nodeLoss(try reader.integer(node, 0...65_535))]
-    case "link-loss": return [.linkLoss(try ends())]
-    case "link-slowdown": return [.linkSlowdown(try ends(), permille: try factor())]
+    case "node-loss": return [.nodeLoss(try reader.integer(node, 0...(nodes - 1)))]
+    case "link-loss": return [.linkLoss(try ends(nodes))]
+    case "link-slowdown": return [.linkSlowdown(try ends(nodes), permille: try factor())]
     case "manager-crash":
       guard try reader.text(node) == "true" else {
         throw reader.fault(node, quoted(try reader.text(node)), "true")
@@ -112,7 +117,7 @@ private struct FaultEntry {
     return [InstanceID(try map.reader.integer(node, 0...(instances - 1)))]
   }
 
-  private func ends() throws -> LinkEnds {
+  private func ends(_ nodes: Int) throws -> LinkEnds {
     let reader = map.reader
     var isOneWay = false
     if let node = map["one-way"] {
@@ -122,8 +127,8 @@ private struct FaultEntry {
       isOneWay = value
     }
     return LinkEnds(
-      from: try reader.integer(map[kind]!, 0...65_535),
-      to: try map["to"].map { try reader.integer($0, 0...65_535) },
+      from: try reader.integer(map[kind]!, 0...(nodes - 1)),
+      to: try map["to"].map { try reader.integer($0, 0...(nodes - 1)) },
       isOneWay: isOneWay)
   }
 
@@ -147,9 +152,9 @@ extension StudyReader {
     return value
   }
 
-  fileprivate func picoseconds(_ node: Node) throws -> Int64 {
-    guard let seconds = Double(try text(node)), (0...8_640_000).contains(seconds) else {
-      throw fault(node, quoted(try text(node)), "seconds from 0 to 8,640,000")
+  fileprivate func picoseconds(_ node: Node, from least: Double = 0) throws -> Int64 {
+    guard let seconds = Double(try text(node)), (least...8_640_000).contains(seconds) else {
+      throw fault(node, quoted(try text(node)), "seconds from \(least == 0 ? "0" : "\(least)") to 8,640,000")
     }
     // Whole nanoseconds: a decimal fraction of a second is one.
     return Int64((seconds * 1e9).rounded()) * 1_000
@@ -164,6 +169,6 @@ extension StudyReader.Mapping {
 
   fileprivate func duration(_ key: String) throws -> SimDuration {
     guard let node = self[key] else { throw reader.fault(self.node, "no key \(key)", "seconds for \(key)") }
-    return SimDuration(picoseconds: try reader.picoseconds(node))
+    return SimDuration(picoseconds: try reader.picoseconds(node, from: 1e-9))
   }
 }

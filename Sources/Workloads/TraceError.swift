@@ -1,8 +1,8 @@
-/// What can be wrong with a trace, its options or its destination, with what is needed to put it right.
+/// What can be wrong with a trace or its options, with what is needed to put it right.
 ///
 /// Suggested exit codes: 66 for `missing`, `notAFile` and `unreadable`; 65 for `malformed`, `tooManySkipped` and
 /// `changed`;
-/// 64 for `invalidOption`; 1 for `unwritable`.
+/// 64 for `invalidOption`.
 public indirect enum TraceError: Error, Hashable, Sendable {
   /// Nothing exists at `path`.
   case missing(path: String)
@@ -20,8 +20,6 @@ public indirect enum TraceError: Error, Hashable, Sendable {
   /// An option's value makes no sense for this trace; `name` is spelled as on the command line, without
   /// dashes.
   case invalidOption(name: String, found: String, expected: String)
-  /// The trace could not be written; `path` is left as it was.
-  case unwritable(path: String, reason: String)
 }
 
 extension TraceError: CustomStringConvertible {
@@ -43,8 +41,6 @@ extension TraceError: CustomStringConvertible {
       "\(path): the file changed while it was being replayed"
     case .invalidOption(let name, let found, let expected):
       "\(name): found \(found), expected \(expected)"
-    case .unwritable(let path, let reason):
-      "\(path): cannot be written: \(reason)"
     }
   }
 }

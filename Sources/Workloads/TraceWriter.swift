@@ -1,22 +1,15 @@
-import Foundation
+import Output
 import Sim
 
 /// Writes traces: in the plain format `arrival_s,input_tokens,output_tokens`, LF, exact decimal seconds without
 /// trailing zeros, or in any other that can be written. One text per trace, so equal requests give equal bytes;
 /// reading it back gives them again (times relative to the first arrival, as in every trace).
 public enum TraceWriter {
-  /// Writes all that is left of `source` to `path`, replacing a file there in one step: a reader sees the old
-  /// file or the whole new one. Throws `unwritable`, or what the source throws; then nothing is changed.
+  /// Writes all that is left of `source` to `path`, in one step: a reader sees what was there before or the whole new
+  /// trace. Throws `OutputError`, or what the source throws; then nothing is changed.
   public static func write(_ source: some RequestSource, to path: String) throws {
     var source = source
-    let layout = RowLayout(format: .plain, given: [])
-    try replace(path) { sink throws in
-      sink.text += layout.header
-      while let request = try source.next() {
-        layout.append(TraceRecord(request), to: &sink.text)
-        try sink.flush(above: 65_536)
-      }
-    }
+    try write(to: path, format: .plain, given: []) { try source.next().map { TraceRecord($0) } }
   }
 
   /// Writes records, which `next` gives until `nil`, in `format` to `path`; `given` are the details that the
@@ -26,54 +19,16 @@ public enum TraceWriter {
     next: () throws -> TraceRecord?
   ) throws {
     var layout = RowLayout(format: format, given: given)
-    try replace(path) { sink throws in
-      sink.text += layout.header
-      while let record = try next() {
-        layout.number(record)
-        layout.append(record, to: &sink.text)
-        try sink.flush(above: 65_536)
-      }
-    }
-  }
-
-  /// Bytes on their way to a file.
-  struct Sink {
-    let descriptor: Int32
-    let path: String
-    var text: [UInt8] = []
-
-    mutating func flush(above size: Int = 0) throws(TraceError) {
-      guard text.count > size else { return }
-      var start = 0
-      while start < text.count {
-        let written = text.withUnsafeBytes {
-          Foundation.write(descriptor, $0.baseAddress! + start, $0.count - start)
-        }
-        if written < 0, errno == EINTR { continue }
-        guard written > 0 else { throw .unwritable(path: path, reason: systemReason()) }
-        start += written
-      }
+    let output = try OutputWriter(OutputFile(path))
+    var text = layout.header
+    while let record = try next() {
+      layout.number(record)
+      layout.append(record, to: &text)
+      output.write(text)
       text.removeAll(keepingCapacity: true)
     }
-  }
-
-  private static func replace(_ path: String, _ body: (inout Sink) throws -> Void) throws {
-    let temporary = "\(path).\(getpid()).tmp"
-    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-    guard descriptor >= 0 else { throw TraceError.unwritable(path: path, reason: systemReason()) }
-    do {
-      var sink = Sink(descriptor: descriptor, path: path)
-      try body(&sink)
-      try sink.flush()
-      guard fsync(descriptor) == 0, rename(temporary, path) == 0 else {
-        throw TraceError.unwritable(path: path, reason: systemReason())
-      }
-      close(descriptor)
-    } catch {
-      close(descriptor)
-      unlink(temporary)
-      throw error
-    }
+    output.write(text)
+    try OutputWriter.publish([output])
   }
 }
 

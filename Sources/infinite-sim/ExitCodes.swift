@@ -1,4 +1,5 @@
 import Calibration
+import Output
 import Policies
 import Reporting
 import Results
@@ -19,7 +20,6 @@ extension FailureStatus {
         case .missing, .notAFile, .unreadable: .missingInput
         case .malformed, .changed, .tooManySkipped: .badData
         case .invalidOption: .usage
-        case .unwritable: .runFailed
         }
     case is LossyConversion: self = .usage
     case is StudyMissing: self = .missingInput
@@ -40,7 +40,7 @@ extension FailureStatus {
         switch error {
         case .empty, .template: .badData
         case .noSuchRun, .ambiguousRun, .whichSweep, .noSuchRequest, .noSuchMove: .usage
-        case .unwritable, .noGnuplot, .gnuplot, .noCommonMark, .commonMark: .runFailed
+        case .noGnuplot, .gnuplot, .noCommonMark, .commonMark: .runFailed
         }
     case let error as StoreError:
       self =
@@ -51,6 +51,14 @@ extension FailureStatus {
         case .notWritable, .backupExists, .busy, .other: .runFailed
         }
     case is MergeError: self = .badData
+    case SimulationError.tooManyFaults: self = .badData
+    case let error as OutputError:
+      self =
+        switch error.kind {
+        case .usage: .usage
+        case .refused: .runFailed
+        case .unread: .brokenPipe
+        }
     default: self = .runFailed
     }
   }

@@ -1,5 +1,6 @@
 import Runs
 import ArgumentParser
+import Output
 import Results
 import Sim
 import Storage
@@ -114,6 +115,8 @@ import Workloads
       (StoreError.newerSchema(path: "d", found: 2, supported: 1), .badData),
       (StoreError.notWritable(path: "d", reason: "r"), .runFailed),
       (CommandFailure(.missingInput, ""), .missingInput),
+      (OutputError(.usage, ""), .usage), (OutputError(.refused, ""), .runFailed),
+      (OutputError(.unread, ""), .brokenPipe),
       (CancellationError(), .runFailed),
     ]
     for (error, status) in cases { #expect(FailureStatus(error) == status, "\(error)") }

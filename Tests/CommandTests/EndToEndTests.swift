@@ -129,7 +129,7 @@ import Testing
     ]
     for command in commands {
       let outcome = try Program.run(command, in: folder, output: "/dev/full")
-      #expect(outcome.status == 1 && outcome.errors.hasPrefix("error: stdout cannot be written"))
+      #expect(outcome.status == 1 && outcome.errors.hasPrefix("error: stdout: cannot be written"))
       #expect(outcome.errors.split(separator: "\n").count == 1)
     }
   }

@@ -2,6 +2,7 @@ import Experiments
 import Runs
 import Formatting
 import Foundation
+import Output
 import Reporting
 import Results
 import Sim
@@ -134,9 +135,9 @@ import Testing
 
   @Test func `a report in a folder that does not exist is refused before anything runs`() throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
-    #expect(throws: CommandFailure.self) { _ = try AtomicFile(folder + "/no/r.md", option: "--report") }
-    #expect(throws: CommandFailure.self) { _ = try AtomicFile(folder, option: "--report") }
-    let file = try AtomicFile(folder + "/r.md", option: "--report")
+    #expect(throws: OutputError.self) { _ = try OutputFile(folder + "/no/r.md", option: "--report") }
+    #expect(throws: OutputError.self) { _ = try OutputFile(folder, option: "--report") }
+    let file = try OutputFile(folder + "/r.md", option: "--report")
     #expect(!FileManager.default.fileExists(atPath: file.path))
     try file.write("text\n")
     #expect(try String(contentsOfFile: file.path, encoding: .utf8) == "text\n")
@@ -145,7 +146,7 @@ import Testing
   @Test func `requests are written in order of arrival`() throws {
     let path = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString).path
     defer { try? FileManager.default.removeItem(atPath: path) }
-    let csv = try RequestCSV(AtomicFile(path, option: "--requests-out"))
+    let csv = try RequestCSV(OutputFile(path))
     for id in [1, 0] {
       csv.requestEnded(
         RequestRecord(
@@ -153,7 +154,7 @@ import Testing
           home: InstanceID(0), admitted: nil, firstToken: nil, ended: SimTime(picoseconds: 9),
           outcome: .rejected(.overBudget), preemptions: 0, borrowedBlocksPeak: 0))
     }
-    try csv.commit()
+    try OutputWriter.publish([csv.file])
     let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
     #expect(lines[1] == "0,5,3,2,0,0,,,9,over-budget,0,0" && lines[2].hasPrefix("1,"))
     #expect(lines.allSatisfy { $0.split(separator: ",", omittingEmptySubsequences: false).count == 12 })

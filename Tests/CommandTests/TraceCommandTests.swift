@@ -180,10 +180,3 @@ import Testing
     #expect(together.status == 0 && spread.status == 0 && together.output != spread.output)
   }
 }
-
-@Suite struct AtomicFileTests {
-  @Test(arguments: ["x", "./x", "xy"])
-  func `a destination of any length has a folder`(path: String) throws {
-    #expect(try AtomicFile(path, option: "--out").path == path)
-  }
-}

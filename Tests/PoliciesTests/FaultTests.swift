@@ -40,4 +40,24 @@ import Torture
     #expect(alone.count > 4)
     #expect(try crashes([other, crash]) == alone)
   }
+
+  @Test func `random faults that come too often end the run with an error that names them`() throws {
+    let (rare, often) = (SimDuration.seconds(1), SimDuration(picoseconds: 1_000))
+    var configuration = ScenarioGenerator(engine: .vllmV0, lending: false).scenario(seed: 1).configuration
+    configuration.faults = FaultPlan(random: [
+      RandomFault(.crash(InstanceID(0)), meanBetween: rare, meanRepair: rare),
+      RandomFault(.straggler(InstanceID(0), permille: 2_000), meanBetween: often, meanRepair: often),
+    ])
+    let last = SimTime(picoseconds: 1_000_000_000_000_000)
+    let requests = [SimTime.zero, last].map { TraceRequest(arrival: $0, prompt: 4, output: 2) }
+    let simulation = try Simulation(configuration, policy: VLLMMultiple(router: .leastLoaded))
+    let error = #expect(throws: SimulationError.self) { _ = try simulation.run(ArraySource(requests)) }
+    guard case .tooManyFaults(let most, let begins, let time) = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(most.fault == .straggler(InstanceID(0), permille: 2_000))
+    #expect(begins == FaultPlan.mostRandomFaults + 1 && time < last)
+    #expect(error?.description.contains("straggler (instance 0)") == true)
+  }
 }

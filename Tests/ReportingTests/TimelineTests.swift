@@ -1,4 +1,5 @@
 import Foundation
+import Output
 import Policies
 import Reporting
 import Results
@@ -24,12 +25,13 @@ struct TimelineTests {
     var configuration = scenario.configuration
     configuration.engine.stepByStep = stepByStep
     let timeline = try TimelineWriter(
-      path: folder.file("t.json"), instances: configuration.topology.count,
+      OutputFile(folder.file("t.json")), instances: configuration.topology.count,
       about: ["policy": "a \"quoted\" name"])
     _ = try Simulation(configuration, policy: scenario.makePolicy(), observer: timeline)
       .run(SharingSource(scenario.requests, scenario.sharing))
     #expect(!FileManager.default.fileExists(atPath: folder.file("t.json")))
-    try timeline.finish()
+    timeline.end()
+    try OutputWriter.publish([timeline.file])
     let data = try Data(contentsOf: URL(fileURLWithPath: folder.file("t.json")))
     let trace = try #require(JSONSerialization.jsonObject(with: data) as? [String: Any])
     #expect((trace["otherData"] as? [String: Any])?["policy"] as? String == "a \"quoted\" name")

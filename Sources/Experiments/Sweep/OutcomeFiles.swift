@@ -1,5 +1,6 @@
 import Runs
 import ArgumentParser
+import Output
 import Studies
 
 /// Where the outcome of a study goes besides stdout.
@@ -17,25 +18,30 @@ struct OutcomeFiles: ParsableArguments {
   }
 
   /// Makes sure that the files can be made, before anything is computed.
-  func open() throws -> StudyOutcome {
+  func open(_ files: FileRoles) throws -> StudyOutcome {
     StudyOutcome(
-      junit: try junit.map { try AtomicFile($0, option: "--junit") },
-      summary: try summary.map { try AtomicFile($0, option: "--summary") })
+      files: files,
+      junit: try junit.map { try OutputFile($0, option: "--junit") },
+      summary: try summary.map { try OutputFile($0, option: "--summary") })
   }
 }
 
 /// Tells what a study found, and fails if it is not what it expects.
 struct StudyOutcome {
-  var junit: AtomicFile?
-  var summary: AtomicFile?
+  var files: FileRoles
+  var junit: OutputFile?
+  var summary: OutputFile?
 
   /// Throws if a point failed or is missing or an expectation does not hold, with all that did, when all is written.
   func report(_ results: StudyResults) throws {
     let outcomes = results.checkAll()
     let report = SweepSummary(results: results, outcomes: outcomes)
-    try summary?.write(report.text)
-    try junit?.write(JUnit(results: results, outcomes: outcomes).text)
-    try writeToStandardOutput(report.text)
+    try OutputFile.write(
+      [
+        summary.map { ($0, report.text) },
+        junit.map { ($0, JUnit(results: results, outcomes: outcomes).text) },
+      ].compactMap(\.self))
+    try files.writeSummary(report.text)
 
     let failed = results.failedPoints.map { "point \($0.key.text): \($0.error)" }
     let missing = results.missingPoints.map { "point \($0.text): is missing" }

@@ -67,7 +67,7 @@ struct SweepCommand: ParsableCommand {
   func run() throws {
     var files = FileRoles()
     files.addInput("STUDY", study)
-    files.addOutput("--db", db)
+    files.addDatabase("--db", db)
     outcome.add(to: &files)
     try files.requireDistinct()
     // On Slurm only the tasks' jobs are for all cores.
@@ -77,17 +77,19 @@ struct SweepCommand: ParsableCommand {
     guard !dryRun, let db else { return try writeToStandardOutput(Self.list(plan)) }
     for options in plan.fileOptions { files.addInputs(of: options) }
     try files.requireDistinct()
-    let outcome = try outcome.open()
+    let outcome = try outcome.open(files)
     let store = try ResultStore.open(db)
     if engine == .slurm {
+      Interruption.keeps { "tasks that are queued at Slurm go on" }
       let quiet = quiet
       try SlurmSweep(
         plan: plan, study: study, store: store, chunks: chunks, jobs: jobs, tries: tries,
         sbatchOptions: sbatch, log: { if !quiet { writeToStandardError("slurm: \($0)\n") } }
       ).run()
     }
-    let runner = try SweepRunner(
-      plan, store: store, jobs: jobs, force: force, progress: SweepProgress(quiet: quiet))
+    let progress = SweepProgress(quiet: quiet)
+    Interruption.keeps { "complete runs are kept in \(db), \(progress.text) since the start" }
+    let runner = try SweepRunner(plan, store: store, jobs: jobs, force: force, progress: progress)
     try runner.run()
     try store.close()
 

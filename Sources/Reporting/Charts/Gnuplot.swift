@@ -1,4 +1,5 @@
 import Foundation
+import Output
 
 /// Runs gnuplot. Nothing from a database reaches it but numbers: names go through `Labels`.
 struct Gnuplot {
@@ -105,8 +106,9 @@ package func runProgram(_ path: String, _ arguments: [String], input: String) th
   // Files, not pipes: nobody need read while it runs.
   let folder = FileManager.default.temporaryDirectory
     .appendingPathComponent("infinite-sim-\(UUID().uuidString)")
+  Leftovers.add(folder.path)
+  defer { Leftovers.remove(folder.path) }
   try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
-  defer { try? FileManager.default.removeItem(at: folder) }
   let files = ["in", "out", "err"].map { folder.appendingPathComponent($0) }
   for file in files { try Data().write(to: file) }
   try Data(input.utf8).write(to: files[0])
@@ -119,8 +121,9 @@ package func runProgram(_ path: String, _ arguments: [String], input: String) th
   process.standardInput = try FileHandle(forReadingFrom: files[0])
   process.standardOutput = try FileHandle(forWritingTo: files[1])
   process.standardError = try FileHandle(forWritingTo: files[2])
-  try process.run()
+  try Leftovers.start(process)
   process.waitUntilExit()
+  Leftovers.ended(process)
   return (
     process.terminationStatus, try String(contentsOf: files[1], encoding: .utf8),
     try String(contentsOf: files[2], encoding: .utf8)

@@ -1,26 +1,41 @@
 import Foundation
+import Output
 import Workloads
 
-/// The files that the options name: none that is written may be another one.
+/// The files that the options of a command name: none that is written may be another one. `-` is stdout.
 package struct FileRoles {
   private var inputs: [(option: String, path: String)] = []
   private var outputs: [(option: String, path: String)] = []
+  private var databases: [(option: String, path: String)] = []
 
   package init() {}
 
   package init(_ options: RunOptions) {
     addInputs(of: options)
-    addOutput("--db", options.db)
+    addDatabase("--db", options.db)
   }
 
   /// Adds the files that a run reads.
   package mutating func addInputs(of options: RunOptions) {
-    if !GeneratedTrace.isRecipe(options.trace) || GeneratedTrace.isFile(options.trace) {
-      inputs.append(("--trace", options.trace))
+    addTrace("--trace", options.trace)
+    if Machine.isPath(model: options.model) {
+      inputs += [options.model, options.model + "/config.json"].map { ("--model", $0) }
     }
-    if Machine.isPath(model: options.model) { inputs.append(("--model", options.model)) }
     if Machine.isPath(hardware: options.hardware) { inputs.append(("--hardware", options.hardware)) }
     if let faults = options.faults { inputs.append(("--faults", faults)) }
+  }
+
+  /// Adds what is read for a trace: a file, a folder or a generator.
+  package mutating func addTrace(_ option: String, _ path: String) {
+    if GeneratedTrace.isFile(path) { return addGenerator(option, path) }
+    if GeneratedTrace.isRecipe(path) { return }
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    inputs += ([path] + names.map { "\(path)/\($0)" }).map { (option, $0) }
+  }
+
+  /// Adds a generator with the traces that it takes lengths from.
+  package mutating func addGenerator(_ option: String, _ path: String) {
+    inputs += ([path] + GeneratorYAML.inputs(path: path)).map { (option, $0) }
   }
 
   /// Adds a file that is read.
@@ -31,27 +46,35 @@ package struct FileRoles {
     if let path { outputs.append((option, path)) }
   }
 
+  /// Adds a database that is written, if the option is given.
+  package mutating func addDatabase(_ option: String, _ path: String?) {
+    guard let path else { return }
+    databases.append((option, path))
+    // What SQLite keeps beside it is it as well (sqlite.org/tempfiles.html, 2).
+    outputs += ["", "-wal", "-shm", "-journal"].map { (option, path + $0) }
+  }
+
   /// Throws if writing one of the outputs would destroy an input or another output.
   package func requireDistinct() throws(CommandFailure) {
+    for database in databases where database.path == "-" {
+      throw CommandFailure(
+        .usage, "\(database.option) -: a database does not go to stdout; give the path of a file")
+    }
     for (index, output) in outputs.enumerated() {
-      let identity = Self.identity(output.path)
-      for other in inputs + outputs[..<index] where Self.identity(other.path) == identity {
+      guard let identity = OutputFile.identity(output.path) else { continue }
+      for other in inputs + outputs[..<index] where OutputFile.identity(other.path) == identity {
         throw CommandFailure(
           .usage, "\(output.option) \(output.path) is the file of \(other.option) \(other.path)")
       }
     }
   }
 
-  /// The same for two paths exactly if they are one file, by symbolic and by hard links as well.
-  private static func identity(_ path: String) -> String {
-    let resolved = URL(fileURLWithPath: path).resolvingSymlinksInPath()
-    if let found = try? FileManager.default.attributesOfItem(atPath: resolved.path),
-      let volume = found[.systemNumber] as? Int, let file = found[.systemFileNumber] as? Int
-    {
-      return "\(volume):\(file)"
+  /// Prints what a command says in the end: on stdout, unless that is one of its outputs; then on stderr.
+  package func writeSummary(_ text: String) throws(OutputError) {
+    if outputs.contains(where: { OutputFile.isStandardOutput($0.path) }) {
+      writeToStandardError(text)
+    } else {
+      try writeToStandardOutput(text)
     }
-    // Not there yet: its folder may be, under another name.
-    let folder = resolved.deletingLastPathComponent().resolvingSymlinksInPath()
-    return folder.appendingPathComponent(resolved.lastPathComponent).path
   }
 }

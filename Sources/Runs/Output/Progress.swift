@@ -1,5 +1,6 @@
 import Formatting
 import Foundation
+import Output
 import Results
 import Sim
 
@@ -84,8 +85,4 @@ package func writeToStandardError(_ text: String) {
 }
 
 /// Writes to stdout at once.
-package func writeToStandardOutput(_ text: String) throws(CommandFailure) {
-  do { try FileHandle.standardOutput.write(contentsOf: Data(text.utf8)) } catch {
-    throw CommandFailure(.runFailed, "stdout cannot be written: \(error.localizedDescription)")
-  }
-}
+package func writeToStandardOutput(_ text: String) throws(OutputError) { try StandardOutput.write(text) }

@@ -1,3 +1,4 @@
+import Output
 import Sim
 
 /// The requests of a run as CSV, in order of arrival, written as they end: one that ends before an older one waits for
@@ -5,13 +6,14 @@ import Sim
 ///
 /// Times are exact: picoseconds since the first arrival; empty where the request never got that far.
 package final class RequestCSV: RunObserver {
-  private let file: AtomicFileStream
+  /// Complete when every request has ended; then to be published.
+  package let file: OutputWriter
   /// The number of the next request to write, and those after it that have ended, by number modulo the ring's size.
   private var next = 0
   private var ring: [RequestRecord?] = Array(repeating: nil, count: 1_024)
 
-  package init(_ target: AtomicFile) throws(CommandFailure) {
-    file = try AtomicFileStream(target)
+  package init(_ target: OutputFile) throws(OutputError) {
+    file = try OutputWriter(target)
     file.write(
       """
       request,arrival_ps,prompt_tokens,output_tokens,generated_tokens,home,admitted_ps,first_token_ps,ended_ps,outcome,\
@@ -34,9 +36,6 @@ package final class RequestCSV: RunObserver {
       next += 1
     }
   }
-
-  /// The file appears. Every request must have ended.
-  package func commit() throws(CommandFailure) { try file.commit() }
 
   private func growRing() {
     var larger: [RequestRecord?] = Array(repeating: nil, count: 2 * ring.count)

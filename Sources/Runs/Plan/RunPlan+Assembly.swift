@@ -80,7 +80,7 @@ package struct Machine {
   }
 
   /// Whether `--hardware` is the path of a file and no name of the catalogue.
-  static func isPath(hardware name: String) -> Bool {
+  package static func isPath(hardware name: String) -> Bool {
     HardwareCatalog.named(name) == nil
       && (name.contains("/") || name.hasSuffix(".yaml") || name.hasSuffix(".yml"))
   }
@@ -144,7 +144,10 @@ extension RunPlan {
     if layout.idleGPUs > 0 { warnings.append("\(layout.idleGPUs) GPUs of the cluster are in no instance") }
 
     let spans = layout.instances.map { layout.nodes(of: $0).first!...layout.nodes(of: $0).last! }
-    let faults = try options.faults.map { try FaultYAML.read(path: $0, instances: layout.count) }
+    let nodes = (spans.map(\.upperBound).max() ?? 0) + 1
+    let faults = try options.faults.map {
+      try FaultYAML.read(path: $0, instances: layout.count, nodes: nodes)
+    }
     var costs = try InstanceCosts(
       model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape,
       wiring: Self.slowestWiring(layout), engine: machine.engine)

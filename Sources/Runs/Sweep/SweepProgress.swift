@@ -42,6 +42,9 @@ package final class SweepProgress: Sendable {
     }
   }
 
+  /// "12 of 40", the runs that were made of those that were missing.
+  package var text: String { state.withLock { "\(grouped($0.done)) of \(grouped($0.total))" } }
+
   /// "12 of 40 runs (30 %), 14 s left".
   static func text(done: Int, total: Int, elapsed: Double) -> String {
     let left = Double(total - done) * elapsed / Double(max(done, 1))

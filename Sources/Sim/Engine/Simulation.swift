@@ -29,7 +29,7 @@ public struct Simulation {
   }
 
   /// Replays `source` to its end.
-  /// - Throws: what reading the source throws, `SimulationError` if a time leaves the clock's range, and `PolicyError` if
+  /// - Throws: what reading the source throws, `SimulationError` if a time leaves the clock's range or faults are too many, and `PolicyError` if
   ///   the policy returns what could never have been right.
   public func run<Source: RequestSource>(
     _ source: Source, onProgress: ((RunProgress) -> Void)? = nil
@@ -54,11 +54,17 @@ public struct Simulation {
 public enum SimulationError: Error, Hashable, Sendable, CustomStringConvertible {
   /// A step or the whole run takes longer than the clock of picoseconds can count (106 days; 13 for one step).
   case beyondRange(after: SimTime)
+  /// Random faults have begun more often than `FaultPlan.mostRandomFaults`, and this one the most often.
+  case tooManyFaults(most: RandomFault, begins: Int, before: SimTime)
 
   public var description: String {
     switch self {
     case .beyondRange(let time):
       "after \(time.seconds) simulated seconds a step would end beyond the clock's range of 106 days"
+    case .tooManyFaults(let most, let begins, let time):
+      "faults: random: \(most.fault.name) (\(most.fault.place)) has begun \(begins) times in \(time.seconds) simulated seconds, "
+        + "with mean-between-s \(most.meanBetween.seconds) and mean-repair-s \(most.meanRepair.seconds); random faults may "
+        + "begin \(FaultPlan.mostRandomFaults) times in a run: give longer means, or an end with last-s"
     }
   }
 }

@@ -9,6 +9,11 @@ extension SimulationState {
       metrics.events += 1
       let (fault, begins) = faults.takeNext()
       if begins { metrics.faults.faults += 1 }
+      if faults.randomBegins > FaultPlan.mostRandomFaults, let most = faults.mostFrequent {
+        fail(
+          SimulationError.tooManyFaults(
+            most: most.fault, begins: most.begins, before: SimTime(picoseconds: now)))
+      }
       observer.faulted(FaultRecord(time: SimTime(picoseconds: now), fault: fault, begins: begins))
       switch fault {
       case .crash(let instance): refreshIsUp(instance.index)

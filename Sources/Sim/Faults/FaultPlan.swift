@@ -16,6 +16,10 @@ public struct FaultPlan: Hashable, Sendable {
     self.seed = seed
   }
 
+  /// How often the random faults of a plan may begin in a run, all together. With a mean of nanoseconds a run would have no
+  /// end.
+  public static let mostRandomFaults = 1_000_000
+
   public var isEmpty: Bool { timed.isEmpty && random.isEmpty }
 }
 
@@ -46,6 +50,18 @@ public enum Fault: Hashable, Sendable {
     case .managerCrash: "manager-crash"
     case .straggler: "straggler"
     case .memoryShrink: "memory-shrink"
+    }
+  }
+
+  /// What it befalls, in words.
+  var place: String {
+    switch self {
+    case .crash(let instance), .straggler(let instance, _), .memoryShrink(let instance, _):
+      "instance \(instance.index)"
+    case .nodeLoss(let node): "node \(node)"
+    case .linkLoss(let ends), .linkSlowdown(let ends, _):
+      "from node \(ends.from) to " + (ends.to.map { "node \($0)" } ?? "all others")
+    case .managerCrash: "the gManager"
     }
   }
 }

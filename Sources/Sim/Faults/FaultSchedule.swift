@@ -15,6 +15,8 @@ struct FaultSchedule: ~Copyable {
   private var entries: ContiguousArray<Entry> = []
   private var due: WinnerTree
   private let seed: UInt64
+  /// How often random faults have begun.
+  private(set) var randomBegins = 0
   /// Faults that last now.
   private(set) var activeCount = 0
   /// Of these, the losses and slow-downs of links, in thousandths; 0 for a loss.
@@ -46,6 +48,7 @@ struct FaultSchedule: ~Copyable {
     let time = entries[index].next
     entries[index].ordinal += 1
     if entries[index].random != nil {
+      if begins { randomBegins += 1 }
       entries[index].next = next(entries[index], after: time)
     } else {
       entries[index].next = begins ? entries[index].end : .max
@@ -57,6 +60,12 @@ struct FaultSchedule: ~Copyable {
     default: break
     }
     return (fault, begins)
+  }
+
+  /// The random fault that has begun most often, and how often.
+  var mostFrequent: (fault: RandomFault, begins: Int)? {
+    entries.compactMap { entry in entry.random.map { (fault: $0, begins: (entry.ordinal + 1) / 2) } }
+      .max { $0.begins < $1.begins }
   }
 
   private func next(_ entry: Entry, after time: Int64) -> Int64 {

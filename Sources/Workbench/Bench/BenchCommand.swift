@@ -2,6 +2,7 @@ import Runs
 import Formatting
 import ArgumentParser
 import Foundation
+import Output
 import Results
 
 /// `infinite-sim bench`: how fast this program is.
@@ -63,8 +64,9 @@ struct BenchRun: ParsableCommand {
 
   func run() throws {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("bench-\(UUID().uuidString)")
+    Leftovers.add(folder.path)
+    defer { Leftovers.remove(folder.path) }
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
     let found = data ?? ProcessInfo.processInfo.environment["INFINITE_SIM_DATA"] ?? "../shared/data"
     let runner = BenchRunner(
       traces: BenchTrace(data: found, recipes: recipes, folder: folder),

@@ -1,5 +1,6 @@
 import Runs
 import Foundation
+import Output
 import Results
 import Synchronization
 
@@ -30,11 +31,12 @@ struct BenchProcess {
       signal.signal()
     }
     let begin = ContinuousClock.now
-    do { try process.run() } catch {
+    do { try Leftovers.start(process) } catch {
       throw CommandFailure(
         .missingInput, "\(program.path) could not be started: \(error.localizedDescription)")
     }
     signal.wait()
+    Leftovers.ended(process)
     seconds = ((ended.withLock(\.self) ?? .now) - begin).inSeconds
     output = try String(contentsOf: files[0], encoding: .utf8)
     let errors = try String(contentsOf: files[1], encoding: .utf8)

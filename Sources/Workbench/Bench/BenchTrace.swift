@@ -1,5 +1,6 @@
 import Runs
 import Foundation
+import Output
 import Workloads
 
 /// Finds or generates the trace of a scenario.
@@ -35,7 +36,7 @@ package struct BenchTrace {
   /// Writes the requests that `spec` describes, piece by piece: each of a million goes on where the one before ended,
   /// with the next seed.
   private static func generate(_ spec: WorkloadSpec, to path: String) throws {
-    let file = try AtomicFileStream(AtomicFile(path, option: "bench"))
+    let file = try OutputWriter(OutputFile(path))
     file.write("arrival_s,input_tokens,output_tokens")
     file.endLine()
     guard let wanted = spec.requests else {
@@ -64,6 +65,6 @@ package struct BenchTrace {
       begin = last + 1
       seed &+= 1
     }
-    try file.commit()
+    try OutputWriter.publish([file])
   }
 }

@@ -2,6 +2,7 @@ import Runs
 import Formatting
 import ArgumentParser
 import Foundation
+import Output
 import Results
 import Workloads
 
@@ -100,16 +101,16 @@ struct TraceConvert: ParsableCommand {
     let conversion = try TraceConversion(
       to: format, dropping: dropped, sessionShare: sampleSessions, seed: UInt64(max(reading.traceSeed, 0)))
     var files = FileRoles()
-    files.addInput("PATH", path)
+    files.addTrace("PATH", path)
     files.addOutput("--out", out)
     try files.requireDistinct()
-    _ = try AtomicFile(out, option: "--out")
+    _ = try OutputFile(out, option: "--out")
     var options = try reading.apply(
       to: TraceOptions(rateScale: rateScale, limit: limit, clipTotal: clipTotal))
     options.keepsDetails = true
     let trace = try TraceFile.open(path: path, options: options)
     let rows = try conversion.run(trace, to: out)
-    try writeToStandardOutput(
+    try files.writeSummary(
       "\(trace.format.name): \(trace.count.text)\n\(format.name): \(grouped(rows)) requests written to \(out)\n"
     )
   }
@@ -152,10 +153,10 @@ struct TraceGenerate: ParsableCommand {
       throw OptionError.unknownName(option: "--to", found: to, valid: TraceFormat.all.map(\.name))
     }
     var files = FileRoles()
-    if let spec { files.addInput("SPEC", spec) }
+    if let spec { files.addGenerator("SPEC", spec) }
     files.addOutput("--out", out)
     try files.requireDistinct()
-    _ = try AtomicFile(out, option: "--out")
+    _ = try OutputFile(out, option: "--out")
     var workload: WorkloadSpec
     if let spec {
       workload = try GeneratorYAML.read(path: spec)
@@ -175,6 +176,6 @@ struct TraceGenerate: ParsableCommand {
         .compactMap { name, bound in bound.map { "\(name) ≤ \(figure($0)) s" } }
       if !bounds.isEmpty { text += "class \(kind.name): \(bounds.joined(separator: ", "))\n" }
     }
-    try writeToStandardOutput(text)
+    try files.writeSummary(text)
   }
 }

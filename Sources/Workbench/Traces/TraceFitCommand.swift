@@ -1,6 +1,7 @@
 import Runs
 import Formatting
 import ArgumentParser
+import Output
 import Results
 import Sim
 import Workloads
@@ -32,16 +33,16 @@ struct TraceFitCommand: ParsableCommand {
 
   func run() throws {
     var files = FileRoles()
-    files.addInput("PATH", path)
+    files.addTrace("PATH", path)
     files.addOutput("--out", out)
     try files.requireDistinct()
-    let file = try out.map { try AtomicFile($0, option: "--out") }
+    let file = try out.map { try OutputFile($0, option: "--out") }
     let requests = try TraceFile.open(path: path, options: try reading.apply(to: .unchanged)).all()
     let spec = try TraceFit.fit(requests, seed: UInt64(seed))
     let score = try HoldOut(requests)
     try file?.write(
       "# Fitted to \(requests.count) requests by `infinite-sim trace fit`.\n" + GeneratorYAML.text(spec))
-    try writeToStandardOutput(json ? Self.json(score).prettyText : Self.text(score))
+    try files.writeSummary(json ? Self.json(score).prettyText : Self.text(score))
     if holdout, !score.isGood {
       throw CommandFailure(.runFailed, "\(path): the fit does not hold on the second half")
     }

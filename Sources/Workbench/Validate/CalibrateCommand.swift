@@ -2,6 +2,7 @@ import Runs
 import ArgumentParser
 import Calibration
 import Foundation
+import Output
 import Sim
 
 /// `infinite-sim calibrate`: a hardware file from measurements of one's own.
@@ -37,30 +38,35 @@ struct CalibrateCommand: ParsableCommand {
       throw CommandFailure(
         .badData, "\(data): no file has a known format; see `infinite-sim validate costs --help`")
     }
-    if synthesize { return try writeSynthetic(folder, spec) }
-    let file = try AtomicFile(output, option: "--output")
+    var files = FileRoles()
+    for file in folder.files where file.format != nil { files.addInput("--data", file.path) }
+    if Machine.isPath(hardware: base) { files.addInput("--base", base) }
+    if let truth { files.addInput("--truth", truth) }
+    if synthesize { return try writeSynthetic(folder, spec, &files) }
+    files.addOutput("--output", output)
+    try files.requireDistinct()
+    let file = try OutputFile(output, option: "--output")
     let known = try truth.map { try HardwareFile(path: $0).spec }
     let stem = ((output as NSString).lastPathComponent as NSString).deletingPathExtension
     let calibration = Calibration(folder.measurements, base: spec, name: name ?? stem)
     try file.write(HardwareFile(spec: calibration.hardware).yaml)
-    try writeToStandardOutput(calibration.text(truth: known))
+    try files.writeSummary(calibration.text(truth: known))
   }
 
-  private func writeSynthetic(_ folder: MeasurementFolder, _ spec: HardwareSpec) throws {
+  private func writeSynthetic(_ folder: MeasurementFolder, _ spec: HardwareSpec, _ files: inout FileRoles)
+    throws
+  {
     let hardware = SyntheticData.scaled(spec, by: scale, name: "synthetic")
     let data = SyntheticData(hardware: hardware, noise: noise, seed: seed)
-    var isDirectory: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: output, isDirectory: &isDirectory), isDirectory.boolValue
-    else {
-      throw CommandFailure(.usage, "--output \(output): there is no such folder")
-    }
+    let target = try OutputFolder(output, option: "--output")
+    var texts = [(name: "truth.yaml", text: HardwareFile(spec: hardware).yaml)]
     for (ordinal, measured) in folder.files.enumerated()
     where measured.measurements.contains(where: { !$0.cells.isEmpty }) {
-      let name = (measured.path as NSString).lastPathComponent
-      let target = try AtomicFile((output as NSString).appendingPathComponent(name), option: "--output")
-      try target.write(try data.text(of: measured, ordinal: ordinal))
+      texts.append(
+        ((measured.path as NSString).lastPathComponent, try data.text(of: measured, ordinal: ordinal)))
     }
-    let truth = (output as NSString).appendingPathComponent("truth.yaml")
-    try AtomicFile(truth, option: "--output").write(HardwareFile(spec: hardware).yaml)
+    for text in texts { files.addOutput("--output", target.path(of: text.name)) }
+    try files.requireDistinct()
+    try target.write(texts)
   }
 }

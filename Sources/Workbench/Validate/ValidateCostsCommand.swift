@@ -2,6 +2,7 @@ import Runs
 import ArgumentParser
 import Calibration
 import Foundation
+import Output
 import Sim
 
 /// `infinite-sim validate costs`: how far the cost forms are from measured kernels.
@@ -25,8 +26,17 @@ struct ValidateCosts: ParsableCommand {
   func run() throws {
     let spec = try Machine.hardware(hardware)
     let folder = try MeasurementFolder(path: data, hardware: spec)
+    let reportFolder = try report.map { try OutputFolder($0, option: "--report") }
+    let names = ["README.md", "accuracy.json"]
+    if let reportFolder {
+      var files = FileRoles()
+      for file in folder.files where file.format != nil { files.addInput("--data", file.path) }
+      if Machine.isPath(hardware: hardware) { files.addInput("--hardware", hardware) }
+      for name in names { files.addOutput("--report", reportFolder.path(of: name)) }
+      try files.requireDistinct()
+    }
     let validation = try CostValidation(folder, hardware: spec, folds: !quick)
-    if let report { try write(validation.markdown, validation.json, to: report) }
+    try reportFolder?.write(Array(zip(names, [validation.markdown, validation.json])))
     try writeToStandardOutput(json ? validation.json : validation.text)
     let missed = validation.targets.filter {
       !$0.judgements.allSatisfy(\.isAsKnown) && !allow.contains($0.target.name)
@@ -35,11 +45,5 @@ struct ValidateCosts: ParsableCommand {
       let names = missed.map(\.target.name).joined(separator: "; ")
       throw CommandFailure(.runFailed, missed.isEmpty ? "no target has data" : "targets missed: \(names)")
     }
-  }
-
-  private func write(_ markdown: String, _ json: String, to folder: String) throws {
-    let path = folder as NSString
-    try AtomicFile(path.appendingPathComponent("README.md"), option: "--report").write(markdown)
-    try AtomicFile(path.appendingPathComponent("accuracy.json"), option: "--report").write(json)
   }
 }

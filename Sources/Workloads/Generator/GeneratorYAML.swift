@@ -8,6 +8,10 @@ public enum GeneratorYAML {
   /// Reads the file at `path`; paths in it are relative to its folder. Throws `missing`, `unreadable` or
   /// `malformed`.
   public static func read(path: String) throws(TraceError) -> WorkloadSpec {
+    try parse(try text(path: path), path: path)
+  }
+
+  private static func text(path: String) throws(TraceError) -> String {
     guard FileManager.default.fileExists(atPath: path) else { throw .missing(path: path) }
     guard let data = FileManager.default.contents(atPath: path) else {
       throw .unreadable(path: path, reason: "it is no file that can be read")
@@ -16,7 +20,26 @@ public enum GeneratorYAML {
       throw .malformed(
         path: path, line: 1, column: nil, found: "no UTF-8 text of at most 16 MB", expected: "YAML")
     }
-    return try parse(text, path: path)
+    return text
+  }
+
+  /// The other files that the generator at `path` reads, as far as it can be read itself.
+  package static func inputs(path: String) -> [String] {
+    guard let text = try? text(path: path), let top = try? Yams.compose(yaml: text) else { return [] }
+    // A file whose aliases stand for more than this is refused when it is read.
+    var (nodes, left, found) = ([top], 10_000, [] as [String])
+    while left > 0, let node = nodes.popLast() {
+      left -= 1
+      nodes += node.mapping.map { Array($0.values) } ?? node.sequence.map { Array($0) } ?? []
+      if let file = node.mapping?["path"]?.string { found.append(whole(file, beside: path)) }
+    }
+    return found
+  }
+
+  /// The path of a file that the generator at `path` names.
+  static func whole(_ file: String, beside path: String) -> String {
+    let folder = path.lastIndex(of: "/").map { path[...$0] } ?? ""
+    return file.hasPrefix("/") ? file : folder + file
   }
 
   /// Reads `text`, which is called `path` in errors.
@@ -442,11 +465,9 @@ private struct YAMLReader {
       throw fault(map.values["field"]!, join(map.name, "field"), quoted(field.utf8), "prompt or output")
     }
     let file = try word(map, "path")
-    let folder = path.lastIndex(of: "/").map { path[...$0] } ?? ""
-    let whole = file.hasPrefix("/") ? file : folder + file
     var options = TraceOptions.unchanged
     if map.values["format"] != nil { options.format = try word(map, "format") }
-    let trace = try TraceFile.open(path: whole, options: options)
+    let trace = try TraceFile.open(path: GeneratorYAML.whole(file, beside: path), options: options)
     var counts = LengthCounts()
     while let request = try trace.next() { counts.add(field == "prompt" ? request.prompt : request.output) }
     return .quantiles(counts.steps)

@@ -1,4 +1,5 @@
 import Foundation
+import Output
 
 /// NVIDIA's compute-sanitizer, which runs this program once more and looks at every access of its kernels.
 struct MemoryChecker {
@@ -29,8 +30,9 @@ struct MemoryChecker {
     let files = ["log", "errors"].map {
       FileManager.default.temporaryDirectory.appendingPathComponent("\(tool)-\(getpid()).\($0)")
     }
+    for file in files { Leftovers.add(file.path) }
+    defer { for file in files { Leftovers.remove(file.path) } }
     for file in files { try Data().write(to: file) }
-    defer { for file in files { try? FileManager.default.removeItem(at: file) } }
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments =
@@ -42,8 +44,9 @@ struct MemoryChecker {
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = FileHandle.nullDevice
     process.standardError = try FileHandle(forWritingTo: files[1])
-    try process.run()
+    try Leftovers.start(process)
     process.waitUntilExit()
+    Leftovers.ended(process)
 
     let lines = files.map { file in
       ((try? String(contentsOf: file, encoding: .utf8)) ?? "").split(separator: "\n")

@@ -1,6 +1,7 @@
 import Runs
 import ArgumentParser
 import Foundation
+import Output
 
 extension GPUCheck.Part: ExpressibleByArgument {}
 
@@ -58,24 +59,13 @@ struct ValidateGPUCommand: ParsableCommand {
       if publish { try requirePublishable(report, show) }
       return try writeToStandardOutput(report.text)
     }
-    let files = try out.map { folder in
-      do {
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-      } catch {
-        throw CommandFailure(.runFailed, "--out \(folder): cannot be made: \(error.localizedDescription)")
-      }
-      return (
-        json: try AtomicFile("\(folder)/gpu-check.json", option: "--out"),
-        text: try AtomicFile("\(folder)/gpu-check.md", option: "--out")
-      )
-    }
+    let folder = try out.map { try OutputFolder($0, option: "--out") }
     let check = try GPUCheck(
       GPUCheck.Options(
         parts: only.isEmpty ? GPUCheck.Part.allCases : only, shapes: shapes ?? (quick ? 12 : 300), seed: seed,
         isQuick: quick, limit: limit
       ) { report in
-        try files?.json.write(report.json())
-        try files?.text.write(report.text)
+        try folder?.write([("gpu-check.json", report.json()), ("gpu-check.md", report.text)])
       }, program: ThisProgram.version, commit: commit, date: date)
     let report = try check.run()
     try writeToStandardOutput(report.text)

@@ -1,0 +1,29 @@
+"""The outputs of all commands: how one is asked for, a file that the command reads, and what it keeps besides."""
+
+import dataclasses
+import typing
+
+RUN = ["run", "--trace", "t.csv", "--policy", "vllm-m", "--gpus-per-node", "1", "--quiet"]
+SWEEP = ["sweep", "s.yaml", "--db", "s.db", "--quiet"]
+
+
+@dataclasses.dataclass
+class Output:
+    command: typing.Callable[[str], list]
+    input: str = "t.csv"
+    keeps: tuple = ()
+
+
+OUTPUTS = {
+    "run --requests-out": Output(lambda path: [*RUN, "--requests-out", path]),
+    "run --timeline": Output(lambda path: [*RUN, "--timeline", path]),
+    "compare --report": Output(lambda path: [
+        "compare", "--trace", "t.csv", "--policies", "vllm-m", "--gpus-per-node", "1", "--quiet", "--report", path]),
+    "trace convert --out": Output(lambda path: ["trace", "convert", "t.csv", "--out", path]),
+    "trace generate --out": Output(lambda path: ["trace", "generate", "g.yaml", "--out", path], input="g.yaml"),
+    "trace fit --out": Output(lambda path: ["trace", "fit", "many.csv", "--out", path], input="many.csv"),
+    "calibrate --output": Output(
+        lambda path: ["calibrate", "--data", "data", "--name", "mine", "--output", path], input="data/nvlink.csv"),
+    "sweep --summary": Output(lambda path: [*SWEEP, "--summary", path], input="s.yaml", keeps=("s.db",)),
+    "sweep --junit": Output(lambda path: [*SWEEP, "--junit", path], input="s.yaml", keeps=("s.db",)),
+}
