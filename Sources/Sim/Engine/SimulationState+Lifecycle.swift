@@ -5,8 +5,7 @@ extension SimulationState {
   mutating func arrive(_ request: TraceRequest, prefix: ContiguousArray<UInt64>) {
     let slot = requests.make(
       RequestState(
-        id: nextID, phase: .queued, arrival: now, prompt: request.prompt, output: request.output,
-        queuedSince: now))
+        id: nextID, phase: .queued, arrival: now, prompt: request.prompt, output: request.output))
     nextID += 1
     if prefixUnit > 0 {
       while prefixes.count <= slot { prefixes.append(Prefix()) }
@@ -18,6 +17,7 @@ extension SimulationState {
       reject(slot, .exceedsCapacity)
       return
     }
+    metrics.offered(requests[slot].work)
     guard faults.activeCount == 0 else {
       place(slot)
       return
@@ -43,7 +43,7 @@ extension SimulationState {
 
   mutating func enqueue(_ slot: Int) {
     requests[slot].phase = .queued
-    requests[slot].queuedSince = now
+    metrics.waits(requests[slot].work)
     requests.insert(slot, into: &instances[requests[slot].home].queue)
     noteHead(of: requests[slot].home)
     if steals { touchThieves(of: requests[slot].home) }
@@ -54,7 +54,7 @@ extension SimulationState {
     let i = requests[slot].home
     requests.remove(slot, from: &instances[i].queue)
     noteHead(of: i)
-    metrics.waited(from: requests[slot].queuedSince, to: now)
+    metrics.waits(-requests[slot].work)
     if instances[i].queue.isEmpty, lending.mode != .off { spaceFreed(at: i) }
     if steals {
       looksAgain = true
