@@ -133,24 +133,34 @@ struct LoadJudge {
       return (short(needed, "\(count) requests are too few"), nil)
     }
     let noise = noise(to: last)
-    let least = Double(last.arrivedWork) / Double(max(last.arrived, 1)) * Double(instances)
+    let request = Double(last.arrivedWork) / Double(max(last.arrived, 1))
+    let least = request * Double(instances)
     let end = Self.mean(samples.suffix(max(stride / 8, 1))) { Double($0.waitingWork) }
     if end > Self.overloadedAbove * max(noise, least) { return (LoadJudgement(.overloaded), nil) }
-    guard judged >= max(Double(Self.judgedLeast), Double(count) / 2),
+    func isSmall(_ waiting: Double, _ share: Double) -> Bool {
+      waiting < Self.stableBelow * max(noise * share.squareRoot(), least)
+    }
+    var waiting = Self.mean(samples) { Double($0.waitingWork) }
+    if judged >= max(Double(Self.judgedLeast), Double(count) / 2),
       let from = samples.firstIndex(where: { Double($0.arrived) >= warmUp }), from < stride - 1
-    else {
+    {
+      waiting = Self.mean(samples[from...]) { Double($0.waitingWork) }
+      if isSmall(waiting, judged / Double(count)) {
+        return (LoadJudgement(isBusy ? .saturated : .stable), from)
+      }
+    } else if isSmall(waiting, 1) {
       return (
-        short(
-          needed, "\(Int(live.rounded())) of \(count) requests are live in the mean, so most of it is warm-up"
-        ), nil
+        short(needed, "\(count) requests with \(Int(live.rounded())) live in the mean are too few"), nil
       )
     }
-    let waiting = Self.mean(samples[from...]) { Double($0.waitingWork) }
-    let noiseOfRest = noise * (judged / Double(count)).squareRoot()
-    guard waiting < Self.stableBelow * max(noiseOfRest, least) else {
-      return (LoadJudgement(.undecided, reason: "the backlog's drift is within its noise"), nil)
-    }
-    return (LoadJudgement(isBusy ? .saturated : .stable), from)
+    let waits = Int((waiting / max(request, 1)).rounded())
+    return (
+      LoadJudgement(
+        .undecided,
+        reason:
+          "the backlog, \(waits) requests in the mean, is neither small beside its noise nor clearly growing"),
+      nil
+    )
   }
 
   private func short(_ needed: Int, _ what: String) -> LoadJudgement {
