@@ -78,19 +78,22 @@ struct LoadSample {
 ///    the rate that is served is, after n requests, a random walk that is reflected at 0, and its end is
 ///    normal at most: 3 standard deviations are exceeded in 0.3 % of cases.
 /// 3. *Warm-up.* A cluster fills up before anybody waits: the first tenth of the requests, or five times as many as were
-///    live in the mean if that is more, are left out of what follows. At least half and at least 200 must be left.
-/// 4. *Stable:* the mean of the waiting work over the rest is below a tenth of the noise of the rest. A random walk
-///    without drift stays that close to 0 in less than 1 % of cases, one that drifts upwards less often still.
+///    live in the mean if that is more, are left out of what follows. At least three quarters and at least 200 must be left.
+/// 4. *Stable:* the mean of the waiting work over the rest is below a tenth of the noise of the rest, or below one mean
+///    request. A random walk without drift stays that close to 0 in less than 1 % of cases, one that drifts upwards less
+///    often still.
 /// 5. *Undecided* else.
 struct LoadJudge {
   static let samplesMost = 256
   static let parts = 16
   static let overloadedAbove = 3.0
   static let stableBelow = 0.1
-  /// Requests without which nothing is said; that must be left after the warm-up; live ones, in multiples, of the warm-up.
+  /// Requests without which nothing is said.
   static let requestsLeast = 50
-  static let judgedLeast = 200
+  /// The warm-up, in multiples of the live requests; what must be left after it, in requests and as a share of all.
   static let warmUpInLive = 5.0
+  static let judgedLeast = 200.0
+  static let shareLeast = 0.75
 
   private let count: Int
   private let stride: Int
@@ -125,8 +128,8 @@ struct LoadJudge {
     let judged = Double(count) - warmUp
     let needed = Int(
       max(
-        Double(Self.judgedLeast) / 0.9, Double(Self.judgedLeast) + Self.warmUpInLive * live,
-        2 * Self.warmUpInLive * live
+        Self.judgedLeast / 0.9, Self.judgedLeast + Self.warmUpInLive * live,
+        Self.warmUpInLive * live / (1 - Self.shareLeast)
       )
       .rounded(.up))
     guard count >= Self.requestsLeast else {
@@ -138,10 +141,10 @@ struct LoadJudge {
     let end = Self.mean(samples.suffix(max(stride / 8, 1))) { Double($0.waitingWork) }
     if end > Self.overloadedAbove * max(noise, least) { return (LoadJudgement(.overloaded), nil) }
     func isSmall(_ waiting: Double, _ share: Double) -> Bool {
-      waiting < Self.stableBelow * max(noise * share.squareRoot(), least)
+      waiting < max(Self.stableBelow * max(noise * share.squareRoot(), least), request)
     }
     var waiting = Self.mean(samples) { Double($0.waitingWork) }
-    if judged >= max(Double(Self.judgedLeast), Double(count) / 2),
+    if judged >= max(Self.judgedLeast, Self.shareLeast * Double(count)),
       let from = samples.firstIndex(where: { Double($0.arrived) >= warmUp }), from < stride - 1
     {
       waiting = Self.mean(samples[from...]) { Double($0.waitingWork) }

@@ -13,7 +13,7 @@ struct ValidateLoadCommand: ParsableCommand {
     discussion: """
       Poisson arrivals at one instance whose steps all take a millisecond, on the chunked engine: a request with n output \
       tokens takes n of them. M/M/1 and M/D/1 are one sequence slot and outputs that are exponential with a mean of 100 \
-      tokens, or always 100; the batches are eight slots. ρ is the work that arrives over what all slots can do. A \
+      tokens, or always 100; the batches are 8 or 32 slots. ρ is the work that arrives over what all slots can do. A \
       verdict is false if it is `overloaded` below ρ = 1 or `stable` or `saturated` above. Exit code 1 if, over all that \
       is asked for, false ones are more than 2 % of a cell at ρ ≤ 0.9 or ≥ 1.1, or undecided ones more than 10 % at \
       ρ ≤ 0.8 or ≥ 1.2 with 5,000 requests or more (docs/load.md).
@@ -136,6 +136,7 @@ struct KnownQueue: Hashable, Sendable {
     KnownQueue(name: "M/M/1", slots: 1, isRandom: true), KnownQueue(name: "M/D/1", slots: 1, isRandom: false),
     KnownQueue(name: "batch of 8, exponential", slots: 8, isRandom: true),
     KnownQueue(name: "batch of 8, constant", slots: 8, isRandom: false),
+    KnownQueue(name: "batch of 32, exponential", slots: 32, isRandom: true),
   ]
   static let loads = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1, 1.05, 1.1, 1.2, 1.3, 1.4, 1.5]
 
@@ -165,8 +166,8 @@ struct KnownQueue: Hashable, Sendable {
       costs: InstanceCosts(
         stages: 1, ranks: 1, layersPerStage: 1, hostBase: Self.step, hostPerSequence: 0, decodeFloor: 0,
         contextRate: 0, prefillFloor: 0, prefillTokenRate: 0, prefillPairRate: 0, linear: { _ in 0 }),
-      // Memory never limits: eight outputs, each of at most 37 means (2^-53), take 1,850 blocks.
-      blocksPerInstance: 4_096, engine: engine)
+      // Memory never limits: 32 outputs, each of at most 37 means (2^-53), take 7,400 blocks.
+      blocksPerInstance: 8_192, engine: engine)
     let summary = try Simulation(configuration, policy: VLLMMultiple(router: .roundRobin)).run(
       ArraySource(trace))
     guard let load = summary.load else { preconditionFailure("every request completes") }
