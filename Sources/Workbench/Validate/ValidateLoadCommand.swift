@@ -22,7 +22,7 @@ struct ValidateLoadCommand: ParsableCommand {
   @Option(help: "Seeds of each cell.")
   var seeds = 200
   @Option(parsing: .upToNextOption, help: "Requests of a run.")
-  var requests = [100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000]
+  var requests = [100, 200, 500, 1_000, 2_000, 5_000, 20_000]
   @Option(help: "Simulations at a time. (default: one per core)")
   var jobs: Int?
 
