@@ -148,7 +148,7 @@ let elapsed = seconds() - begin
 heap.look()
 print(
   """
-  {"fingerprint": "\(summary.fingerprint)", "load": "\(summary.load)", "requests": \(summary.arrived), \
+  {"fingerprint": "\(summary.fingerprint)", "load": "\(summary.load?.label.rawValue ?? "–")", "requests": \(summary.arrived), \
   "completed": \(summary.completed), "preemptions": \(summary.preemptions), "events": \(summary.events), \
   "decode_steps": \(summary.decodeSteps), \
   "mean_batch": \(Double(summary.outputTokens) / Double(max(summary.decodeSteps, 1))), "instances": \(summary.instances), \

@@ -1,5 +1,6 @@
 import Runs
 import Formatting
+import Reporting
 import Results
 import Sim
 
@@ -79,7 +80,7 @@ struct CompareTable {
   private var throughputRows: [[String]] {
     let base = plans[baseline].policy
     let rows = [
-      row("load") { $0.summary.load.rawValue },
+      row("load") { $0.summary.load?.label.rawValue ?? "–" },
       row("makespan, s") { figure($0.summary.makespanSeconds) },
       row("output tokens/s (makespan)") { figure($0.summary.outputTokensPerSecond) },
       ratioRow("ratio to \(base) (makespan)", \.outputTokensPerSecond),
@@ -94,10 +95,21 @@ struct CompareTable {
       },
       row("output tokens/s per GPU") { figure($0.summary.outputTokensPerSecondPerGPU) },
       row("all tokens/s") { figure($0.summary.totalTokensPerSecond) },
-      row("requests/s") { figure($0.summary.requestsPerSecond) },
+      row("requests/s (makespan)") { figure($0.summary.requestsPerSecond) },
+      steadyRow("requests/s (steady state)") { $0.requestsPerSecond },
+      steadyRow("output tokens/s (steady state)") { $0.outputTokensPerSecond },
     ]
-    guard heat.runs.contains(where: { $0.summary.goodputRequestsPerSecond != nil }) else { return rows }
-    return rows + [row("goodput, requests/s") { $0.summary.goodputRequestsPerSecond.map(figure) ?? "–" }]
+    guard heat.runs.contains(where: { $0.summary.steady?.goodputRequestsPerSecond != nil }) else {
+      return rows
+    }
+    return rows + [steadyRow("goodput, requests/s (steady state)") { $0.goodputRequestsPerSecond }]
+  }
+
+  private func steadyRow(_ name: String, _ value: (SteadyState) -> Double?) -> [String] {
+    row(name) { run in
+      guard let steady = run.summary.steady else { return Definitions.noSteadyState(run.summary) }
+      return value(steady).map(figure) ?? "–"
+    }
   }
 
   private var latencyRows: [[String]] {

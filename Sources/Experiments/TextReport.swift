@@ -89,16 +89,26 @@ struct TextReport {
 
   private var throughputRows: [[String]] {
     [
-      ["load", summary.load.rawValue],
+      ["load", summary.load?.text ?? "–"],
       ["makespan", "\(figure(summary.makespanSeconds)) s"],
       ["output tokens/s", figure(summary.outputTokensPerSecond)],
       ["bound on output tokens/s", boundText],
       ["output tokens/s per GPU", figure(summary.outputTokensPerSecondPerGPU)],
       ["output tokens/s in the window", figure(summary.windowOutputTokensPerSecond)],
       ["all tokens/s", figure(summary.totalTokensPerSecond)],
-      ["requests/s", figure(summary.requestsPerSecond)],
-      ["goodput, requests/s", summary.goodputRequestsPerSecond.map(figure) ?? "no SLO given"],
+      ["requests/s (makespan)", figure(summary.requestsPerSecond)],
+      ["requests/s (steady state)", steady { figure($0.requestsPerSecond) }],
+      [
+        "goodput, requests/s (steady state)",
+        steady { $0.goodputRequestsPerSecond.map(figure) ?? "no SLO given" },
+      ],
+      ["output tokens/s (steady state)", steady { figure($0.outputTokensPerSecond) }],
+      ["steady state", steady { "from \(figure($0.from)) s to \(figure($0.to)) s, the last arrival" }],
     ]
+  }
+
+  private func steady(_ text: (SteadyState) -> String) -> String {
+    summary.steady.map(text) ?? Definitions.noSteadyState(summary)
   }
 
   private var boundText: String {

@@ -181,8 +181,12 @@ func metricWords(_ name: String) -> String {
   let known = [
     "output_tokens_per_s": "output tokens/s (makespan)",
     "window_output_tokens_per_s": "output tokens/s (window)",
-    "total_tokens_per_s": "all tokens/s", "requests_per_s": "requests/s", "makespan_s": "makespan, s",
-    "max_context_tokens": "max context, tokens", "goodput_requests_per_s": "goodput, requests/s",
+    "total_tokens_per_s": "all tokens/s", "requests_per_s": "requests/s (steady state)",
+    "makespan_requests_per_s": "requests/s (makespan)",
+    "steady_output_tokens_per_s": "output tokens/s (steady state)",
+    "steady_total_tokens_per_s": "all tokens/s (steady state)", "makespan_s": "makespan, s",
+    "max_context_tokens": "max context, tokens",
+    "goodput_requests_per_s": "goodput, requests/s (steady state)",
     "worst_stall_s": "worst stall, s", "wasted_tokens": "wasted tokens",
   ]
   if let words = known[name] { return words }

@@ -74,12 +74,18 @@ extension JSON {
       "throughput": [
         "output_tokens_per_s": .double(s.outputTokensPerSecond),
         "total_tokens_per_s": .double(s.totalTokensPerSecond),
-        "requests_per_s": .double(s.requestsPerSecond),
+        "requests_per_s": .optional(s.steady?.requestsPerSecond),
+        "makespan_requests_per_s": .double(s.requestsPerSecond),
+        "steady_output_tokens_per_s": .optional(s.steady?.outputTokensPerSecond),
+        "steady_total_tokens_per_s": .optional(s.steady?.totalTokensPerSecond),
+        "steady_from_s": .optional(s.steady?.from), "steady_to_s": .optional(s.steady?.to),
         "per_gpu_output_tokens_per_s": .double(s.outputTokensPerSecondPerGPU),
         "window_output_tokens_per_s": .double(s.windowOutputTokensPerSecond),
       ],
-      "load": .string(s.load.rawValue),
-      "goodput_requests_per_s": .optional(s.goodputRequestsPerSecond),
+      "load": s.load.map { .string($0.label.rawValue) } ?? .null,
+      "load_reason": s.load?.reason.map(JSON.string) ?? .null,
+      "load_requests_needed": .optional(s.load?.requestsNeeded),
+      "goodput_requests_per_s": .optional(s.steady?.goodputRequestsPerSecond),
       "wasted_tokens": .int(s.wastedTokens),
       "recomputed_tokens": .int(s.recomputedTokens),
       "faults": JSON(s.faults),
@@ -233,12 +239,13 @@ extension RunResult {
     let throughput = try top.inside("throughput")
     s.outputTokensPerSecond = try throughput.double("output_tokens_per_s")
     s.totalTokensPerSecond = try throughput.double("total_tokens_per_s")
-    s.requestsPerSecond = try throughput.double("requests_per_s")
+    // In older results `requests_per_s` was over the makespan.
+    let isOlder = throughput.json["makespan_requests_per_s"] == nil
+    s.requestsPerSecond = try throughput.double(isOlder ? "requests_per_s" : "makespan_requests_per_s")
+    if !isOlder { s.steady = try throughput.steady(goodput: top.optionalDouble("goodput_requests_per_s")) }
     s.outputTokensPerSecondPerGPU = try throughput.double("per_gpu_output_tokens_per_s")
     s.windowOutputTokensPerSecond = try throughput.double("window_output_tokens_per_s")
-    guard let load = LoadLabel(rawValue: try top.string("load")) else { throw SummaryError(key: "load") }
-    s.load = load
-    s.goodputRequestsPerSecond = try top.optionalDouble("goodput_requests_per_s")
+    s.load = try top.load()
     s.worstStallSeconds = try top.double("worst_stall_s")
 
     s.ttft = try top.distribution("ttft_s")
@@ -295,6 +302,21 @@ private struct SummaryReader {
   }
   func optionalDouble(_ key: String) throws(SummaryError) -> Double? {
     try value(key) == .null ? nil : try double(key)
+  }
+  /// Reasons are absent in older results.
+  func load() throws(SummaryError) -> LoadJudgement? {
+    if try value("load") == .null { return nil }
+    guard let label = LoadLabel(rawValue: try string("load")) else { throw SummaryError(key: path + "load") }
+    return LoadJudgement(
+      label, reason: json["load_reason"]?.string, requestsNeeded: json["load_requests_needed"]?.integer)
+  }
+  /// Of the object `throughput`.
+  func steady(goodput: Double?) throws(SummaryError) -> SteadyState? {
+    guard let rate = try optionalDouble("requests_per_s") else { return nil }
+    return SteadyState(
+      from: try double("steady_from_s"), to: try double("steady_to_s"), requestsPerSecond: rate,
+      goodputRequestsPerSecond: goodput, outputTokensPerSecond: try double("steady_output_tokens_per_s"),
+      totalTokensPerSecond: try double("steady_total_tokens_per_s"))
   }
   /// Absent in results made before there were faults: then what was computed again was so after preemptions.
   func faults(recomputedTokens: Int) throws(SummaryError) -> FaultSummary {

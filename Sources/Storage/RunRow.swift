@@ -41,7 +41,7 @@ enum RunRow {
         "arrived": s.arrived, "completed": s.completed, "rejected": s.rejected, "unfinished": s.unfinished,
         "preemptions": s.preemptions, "output": s.outputTokens, "wasted": s.wastedTokens,
         "makespan": s.makespanSeconds, "rate": s.outputTokensPerSecond,
-        "window": s.windowOutputTokensPerSecond, "load": s.load.rawValue,
+        "window": s.windowOutputTokensPerSecond, "load": s.load?.label.rawValue,
         "ttft50": s.ttft.p50, "ttft99": s.ttft.p99, "tpot50": s.tpot.p50, "tpot99": s.tpot.p99,
         "e2e50": s.e2e.p50, "e2e99": s.e2e.p99, "context": s.maxContextTokens,
         "kept": kept.rawValue, "ids": requests.map { JSON.array($0.rejected.map(JSON.int)).text },

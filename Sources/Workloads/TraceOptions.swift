@@ -7,7 +7,7 @@ public struct TraceOptions: Hashable, Sendable {
   /// The limit of 100 days holds before and after.
   public let rateScale: RateScale
   /// Only the first so many requests are taken; `nil` takes all. At least 1.
-  public let limit: Int?
+  public package(set) var limit: Int?
   /// Most tokens of prompt and output together; `nil` keeps all lengths. At least 2.
   public let clipTotal: Int?
 

@@ -368,26 +368,82 @@ import Testing
 
   @Test func `capacity brackets a rate, says where there is none, and does not depend on threads`() throws {
     defer { cleanUp() }
+    try writeLong("long.csv", 3_000)
     let base = [
-      "capacity", "--policy", "vllm-m", "--trace", "paper:1,requests=100", "--kv-blocks", "3000", "--quiet",
-      "--max-model-len", "100000",
+      "capacity", "--policy", "vllm-m", "--nodes", "1", "--gpus-per-node", "1", "--trace", "long.csv",
+      "--quiet",
+      "--scan", "2", "--precision", "0.05",
     ]
     func capacity(_ arguments: String...) throws -> Program.Outcome {
       try Program.run(base + arguments, in: folder)
     }
-    let one = try capacity("--slo-tpot", "0.02", "--jobs", "1", "--gpu-hour-price", "2")
-    let two = try capacity("--slo-tpot", "0.02", "--jobs", "2", "--gpu-hour-price", "2")
+    let one = try capacity("--slo-tpot", "0.05", "--jobs", "1", "--gpu-hour-price", "2")
+    let two = try capacity("--slo-tpot", "0.05", "--jobs", "2", "--gpu-hour-price", "2")
     #expect(one.status == 0 && one.output == two.output, "\(one.errors)")
-    #expect(
-      one.output.contains("Capacity: ") && one.output.contains("per million output tokens"), "\(one.output)")
+    for text in ["Capacity: ", "In the steady state there: ", "per million output tokens"] {
+      #expect(one.output.contains(text), "\(one.output)")
+    }
     #expect(try capacity("--slo-ttft", "1e-6").output.contains("Not sustained even at the lowest rate"))
     #expect(
       try capacity("--slo-normalised", "1e6", "--to", "0.2").output.contains("at the highest rate tried"))
-    let nodes = try capacity("--slo-ttft", "60", "--fewest-nodes", "3", "--rate-scale", "0.1")
+    let nodes = try capacity("--slo-ttft", "60", "--fewest-nodes", "2")
     #expect(nodes.output.contains("Fewest nodes: 1"), "\(nodes.output)")
     for bad in [["--seeds", "4", "--slo-ttft", "1"], [], ["--slo-ttft", "1", "--at-once"]] {
       #expect(try Program.run(base + bad, in: folder).status == 64)
     }
+  }
+
+  @Test func `a capacity from few requests is refused with the number it needs, or the trace is replayed`()
+    throws
+  {
+    defer { cleanUp() }
+    let rows = (0..<20).map { "\($0 / 2).\($0 % 2 * 5),100,10\n" }
+    try write("twenty.csv", "arrival_s,input_tokens,output_tokens\n" + rows.joined())
+    let base = [
+      "capacity", "--policy", "vllm-m", "--nodes", "1", "--gpus-per-node", "1", "--slo-ttft", "5", "--to",
+      "1",
+      "--scan", "2", "--quiet", "--json",
+    ]
+    for trace in ["twenty.csv", "paper:1,requests=100"] {
+      let refused = try Program.run(base + ["--trace", trace], in: folder)
+      #expect(refused.status == 65 && refused.output.isEmpty, "\(refused.output)")
+      #expect(refused.errors.contains("it needs 2,000"), "\(refused.errors)")
+    }
+    let replayed = try Program.run(base + ["--trace", "twenty.csv", "--repeat-trace"], in: folder)
+    let json = try JSON(parsing: replayed.output)
+    #expect(replayed.status == 0 && (json["trace_replays"]?.integer ?? 0) >= 100, "\(replayed.errors)")
+    let rate = try #require(json["steady_requests_per_s"]?.number)
+    let half = try #require(json["steady_requests_per_s_half_width"]?.number)
+    #expect(half <= 0.03 * rate && abs(rate / 2 - 1) < 0.05)
+  }
+
+  @Test func `cost and rates of a capacity do not depend on how long the trace is`() throws {
+    defer { cleanUp() }
+    func cost(_ requests: Int) throws -> (tokens: Double, rate: Double) {
+      try writeLong("long.csv", requests)
+      let outcome = try Program.run(
+        [
+          "capacity", "--policy", "vllm-m", "--nodes", "1", "--gpus-per-node", "1", "--trace", "long.csv",
+          "--slo-ttft", "60", "--from", "0.5", "--to", "1", "--scan", "2", "--gpu-hour-price", "2", "--quiet",
+          "--json",
+        ], in: folder)
+      #expect(outcome.status == 0, "\(outcome.errors)")
+      let json = try JSON(parsing: outcome.output)
+      return (
+        try #require(json["cost_per_million_tokens"]?.number),
+        try #require(json["steady_requests_per_s"]?.number)
+      )
+    }
+    let (short, long) = (try cost(3_000), try cost(9_000))
+    #expect(
+      abs(short.tokens / long.tokens - 1) < 0.02 && abs(short.rate / long.rate - 1) < 0.02, "\(short) \(long)"
+    )
+  }
+
+  /// Two requests a second on a cluster that can do ten times as many.
+  private func writeLong(_ name: String, _ requests: Int) throws {
+    let rows = (0..<requests).map { "\(Double($0) / 2),\(100 + $0 * 37 % 900),\(20 + $0 * 13 % 40)\n" }
+    try write(name, "arrival_s,input_tokens,output_tokens\n" + rows.joined())
   }
 }
 

@@ -66,8 +66,10 @@ extension RunResult {
     s.requestsPerSecond = value()
     s.outputTokensPerSecondPerGPU = value()
     s.windowOutputTokensPerSecond = value()
-    s.load = .saturated
-    s.goodputRequestsPerSecond = value()
+    s.load = LoadJudgement(.saturated)
+    s.steady = SteadyState(
+      from: value(), to: value(), requestsPerSecond: value(), goodputRequestsPerSecond: value(),
+      outputTokensPerSecond: value(), totalTokensPerSecond: value())
     s.worstStallSeconds = value()
     s.ttft = distribution()
     s.tpot = distribution()

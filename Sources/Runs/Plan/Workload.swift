@@ -35,15 +35,20 @@ package struct Workload {
     self.open = open
   }
 
-  /// The trace that `options` names, validated as a whole; `recipe` is what it stands for, if that is known already.
-  package static func load(_ options: RunOptions, seed: Int, recipe: WorkloadSpec? = nil) throws -> Workload {
+  /// The trace that `options` names, validated as a whole; `recipe` is what it stands for, if that is known already. With
+  /// `times` a file's requests come so many times, one time after another, and a recipe gives so many times as many.
+  package static func load(
+    _ options: RunOptions, seed: Int, recipe: WorkloadSpec? = nil, times: Int = 1
+  ) throws -> Workload {
     var reading = try options.traceOptions()
     let sessions = SessionTurns(closesLoop: options.closedLoop, sharesPrefixes: options.prefixCaching)
     let wantsDetails = sessions.closesLoop || sessions.sharesPrefixes
     reading.keepsDetails = wantsDetails
     if GeneratedTrace.isRecipe(options.trace) {
+      let spec = try recipe ?? GeneratedTrace.spec(options.trace)
+      reading.limit = reading.limit.map { $0 > .max / times ? .max : $0 * times }
       let trace = try GeneratedTrace(
-        options.trace, spec: try recipe ?? GeneratedTrace.spec(options.trace), redraw: seed, options: reading)
+        options.trace, spec: spec.lasting(times: times), redraw: seed, options: reading)
       let manifest = Self.manifest(trace.digest, reading, options)
       let longest = seed == 0 ? trace.longest : nil
       if wantsDetails {
@@ -69,6 +74,14 @@ package struct Workload {
       return Workload(
         name: name, seed: seed, manifest: manifest, longest: trace.longest,
         sessions: try sessions.source(of: trace))
+    }
+    if times > 1 {
+      guard let requests = Resampled.repeated(try trace.all(), times: times) else {
+        throw CommandFailure(.badData, "\(options.trace): repeated \(times) times it is longer than 100 days")
+      }
+      return Workload(
+        name: name, seed: seed, manifest: manifest, longest: trace.longest,
+        requests: Resampled.resample(requests, seed: UInt64(seed)), options)
     }
     if seed > 0 {
       let redrawn = try Resampled.requests(of: trace, seed: UInt64(seed))

@@ -14,6 +14,8 @@ package struct RunJob: Sendable {
   package var kept = KeptRows.summary
   /// What a generated trace stands for, so that it is worked out once.
   package var recipe: WorkloadSpec?
+  /// How often the trace is repeated (`Workload.load`).
+  package var times = 1
 
   package init(
     policy: String, options: RunOptions, seed: Int, kept: KeptRows = .summary, recipe: WorkloadSpec? = nil
@@ -31,7 +33,7 @@ package struct RunJob: Sendable {
 
   /// The requests; throws if none is left.
   package func workload() throws -> Workload {
-    let whole = try Workload.load(options, seed: seed, recipe: recipe)
+    let whole = try Workload.load(options, seed: seed, recipe: recipe, times: times)
     guard !dropped.isEmpty else { return whole }
     guard let rest = try whole.dropping(dropped) else {
       throw CommandFailure(.runFailed, "no request is left of the trace")

@@ -57,7 +57,6 @@ struct RequestState {
   var lastLanding: Int64 = -1
 
   var firstAdmission: Int64 = -1
-  var queuedSince: Int64 = 0
   var firstToken: Int64 = -1
   var lastToken: Int64 = -1
   var preemptions = 0
@@ -76,6 +75,8 @@ struct RequestState {
 
   /// Tokens to prefill: the prompt and, after a preemption, what was generated.
   var length: Int { prompt + generated }
+  /// What it adds to the backlog, tokens.
+  var work: Int { prompt + output }
   var isBorrower: Bool { hostedBlocks > 0 }
   /// While decoding: stored tokens less the clock of its instance, the same at every step (`LengthOrder`).
   var lengthKey: Int64 { Int64(stored) - joinClock }

@@ -137,7 +137,7 @@ extension SimulationState {
     let i = requests[slot].home
     requests.remove(slot, from: &instances[i].queue)
     noteHead(of: i)
-    metrics.waited(from: requests[slot].queuedSince, to: now)
+    metrics.waits(-requests[slot].work)
     place(slot)
   }
 
@@ -151,7 +151,7 @@ extension SimulationState {
       metrics.faults.restarts += 1
     }
     requests[slot].phase = .queued
-    requests[slot].queuedSince = now
+    metrics.waits(requests[slot].work)
     requests.insert(slot, into: &frontEnd)
     if phase != .fault { leaveFrontEnd(slot) }
   }
@@ -169,7 +169,7 @@ extension SimulationState {
     let home = neverFits(slot) ? nil : liveHome(for: slot)
     guard home != nil || neverFits(slot) || !faults.isRecoveryPending else { return }
     requests.remove(slot, from: &frontEnd)
-    metrics.waited(from: requests[slot].queuedSince, to: now)
+    metrics.waits(-requests[slot].work)
     guard let home else {
       reject(slot, neverFits(slot) ? .outgrewCapacity : .noLiveInstance)
       return

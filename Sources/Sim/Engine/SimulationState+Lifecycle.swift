@@ -8,8 +8,7 @@ extension SimulationState {
     if room > 0 { request.output = min(asked.output, room) }
     let slot = requests.make(
       RequestState(
-        id: nextID, phase: .queued, arrival: now, prompt: request.prompt, output: request.output,
-        queuedSince: now))
+        id: nextID, phase: .queued, arrival: now, prompt: request.prompt, output: request.output))
     nextID += 1
     requests[slot].isCut = request.output < asked.output
     if prefixUnit > 0 {
@@ -26,6 +25,7 @@ extension SimulationState {
       reject(slot, .exceedsCapacity)
       return
     }
+    metrics.offered(requests[slot].work)
     guard faults.activeCount == 0 else {
       place(slot)
       return
@@ -51,7 +51,7 @@ extension SimulationState {
 
   mutating func enqueue(_ slot: Int) {
     requests[slot].phase = .queued
-    requests[slot].queuedSince = now
+    metrics.waits(requests[slot].work)
     requests.insert(slot, into: &instances[requests[slot].home].queue)
     noteHead(of: requests[slot].home)
     if steals { touchThieves(of: requests[slot].home) }
@@ -62,7 +62,7 @@ extension SimulationState {
     let i = requests[slot].home
     requests.remove(slot, from: &instances[i].queue)
     noteHead(of: i)
-    metrics.waited(from: requests[slot].queuedSince, to: now)
+    metrics.waits(-requests[slot].work)
     if instances[i].queue.isEmpty, lending.mode != .off { spaceFreed(at: i) }
     if steals {
       looksAgain = true

@@ -9,9 +9,8 @@ struct MetricsCollector: ~Copyable {
   private let tpotBound: Int64
   /// The measurement window: from the arrival of the first tenth of the requests to the last arrival.
   private let windowStartIndex: Int
-  /// Of the arrival window.
-  private let third: Int64
   private var windowStart: Int64 = 0
+  private var windowEnd: Int64 = 0
   private var emittedAtWindowStart = 0
   private var emittedAtWindowEnd = 0
 
@@ -55,8 +54,10 @@ struct MetricsCollector: ~Copyable {
   private var borrowedPeak = 0
   private var byClass: Slab<ClassMetrics>
 
-  /// Request-picoseconds of waiting in each third of the arrival window.
-  private var waiting: (Int128, Int128, Int128) = (0, 0, 0)
+  /// Prompt and output tokens of the requests that were ever queued, and of those that wait in a queue now.
+  private var arrivedWork = 0
+  private var waitingWork = 0
+  private var judge: LoadJudge
   /// Sums over the samples inside the arrival window, for the load label.
   private var windowSamples = 0
   private var sampledUse = 0
@@ -73,7 +74,7 @@ struct MetricsCollector: ~Copyable {
     ttftBound = slo.ttftSeconds.map { Int64(min($0 * 1e12, 9e18)) } ?? .max
     tpotBound = slo.tpotSeconds.map { Int64(min($0 * 1e12, 9e18)) } ?? .max
     windowStartIndex = source.count / 10
-    third = source.lastArrival.picoseconds / 3
+    judge = LoadJudge(count: source.count)
     byClass = Slab(count: LengthClass.allCases.count) { ClassMetrics() }
     sampling = SampleClock(span: source.lastArrival.picoseconds)
   }
@@ -82,8 +83,23 @@ struct MetricsCollector: ~Copyable {
 
   mutating func arrived(_ request: TraceRequest, at now: Int64) {
     arrivedCount += 1
+    if arrivedCount == judge.next { sampleLoad(at: now) }
     byClass[LengthClass(totalTokens: request.prompt + request.output).rawValue].arrived += 1
   }
+
+  private mutating func sampleLoad(at now: Int64) {
+    judge.add(
+      LoadSample(
+        time: now, arrivedWork: arrivedWork, waitingWork: waitingWork, arrived: arrivedCount - 1,
+        ended: ended,
+        completed: completedCount, good: good, outputTokens: outputTokens, promptTokens: promptTokens))
+  }
+
+  /// A request of so much work, in tokens, is queued for the first time.
+  mutating func offered(_ work: Int) { arrivedWork += work }
+
+  /// A request of so much work joins a queue, or with a negative number leaves one.
+  mutating func waits(_ work: Int) { waitingWork += work }
 
   /// Whether the tokens emitted so far are wanted now: at the window's ends.
   var wantsEmitted: Bool { arrivedCount == windowStartIndex + 1 || arrivedCount == source.count }
@@ -93,7 +109,7 @@ struct MetricsCollector: ~Copyable {
       windowStart = now
       emittedAtWindowStart = tokens
     }
-    if arrivedCount == source.count { emittedAtWindowEnd = tokens }
+    if arrivedCount == source.count { (windowEnd, emittedAtWindowEnd) = (now, tokens) }
   }
 
   mutating func completed(prompt: Int, output: Int, arrival: Int64, firstToken: Int64, at now: Int64) {
@@ -152,16 +168,6 @@ struct MetricsCollector: ~Copyable {
     borrowedPeak = max(borrowedPeak, borrowedNow)
   }
 
-  /// A request waited from `start` to `end`.
-  mutating func waited(from start: Int64, to end: Int64) {
-    let span = source.lastArrival.picoseconds
-    guard start < end, start < span else { return }
-    func overlap(_ low: Int64, _ high: Int64) -> Int64 { max(0, min(end, high) - max(start, low)) }
-    waiting.0 += Int128(overlap(0, third))
-    waiting.1 += Int128(overlap(third, 2 * third))
-    waiting.2 += Int128(overlap(2 * third, 3 * third))
-  }
-
   mutating func sampledWindow(used: Int, running: Int) {
     windowSamples += 1
     sampledUse += used
@@ -200,18 +206,15 @@ struct MetricsCollector: ~Copyable {
       s.totalTokensPerSecond = Double(outputTokens + promptTokens) / makespan
       s.requestsPerSecond = Double(completedCount) / makespan
       s.outputTokensPerSecondPerGPU = s.outputTokensPerSecond / Double(state.configuration.topology.gpus)
-      if slo.ttftSeconds != nil || slo.tpotSeconds != nil {
-        s.goodputRequestsPerSecond = Double(good) / makespan
-      }
-    } else if slo.ttftSeconds != nil || slo.tpotSeconds != nil {
-      s.goodputRequestsPerSecond = 0
     }
-    let window = source.lastArrival.picoseconds - windowStart
+    let window = windowEnd - windowStart
     if window > 0 {
       s.windowOutputTokensPerSecond =
         Double(emittedAtWindowEnd - emittedAtWindowStart) / (Double(window) * 1e-12)
     }
-    s.load = loadLabel(of: state)
+    let (load, from) = judge.judge(instances: state.instanceCount, isBusy: isBusy(state))
+    if completedCount > 0 { s.load = load }
+    if let from { s.steady = steadyState(from: from) }
     s.worstStallSeconds = Double(worstStall) * 1e-12
     var ttft = LatencyHistogram()
     var tpot = LatencyHistogram()
@@ -259,20 +262,33 @@ struct MetricsCollector: ~Copyable {
     return s
   }
 
-  /// semantics.md 32: overloaded if the mean queue of the last third of the arrival window is at least 1.5 times
-  /// that of the middle third and at least one request per instance; else saturated if KV blocks or sequence
-  /// slots were at least 95 % busy over the window, or if everything arrived at once; else stable.
-  private func loadLabel(of state: borrowing SimulationState) -> LoadLabel {
-    let span = source.lastArrival.picoseconds
-    guard span > 0 else { return .saturated }
-    let perInstance = Int128(span / 3) * Int128(state.instanceCount)
-    if waiting.2 * 2 >= waiting.1 * 3, waiting.2 >= perInstance, perInstance > 0 { return .overloaded }
+  /// KV blocks or sequence slots were at least 95 % busy while requests arrived; not said of fewer than 64 samples of an
+  /// instance, a quarter of what a trace of more than 256 ms has.
+  private func isBusy(_ state: borrowing SimulationState) -> Bool {
     let slots = windowSamples * state.options.maxNumSeqs
     let blocks = windowSamples * state.usableBlocks
-    if windowSamples > 0, sampledUse * 100 >= blocks * 95 || sampledSequences * 100 >= slots * 95 {
-      return .saturated
-    }
-    return .stable
+    return windowSamples >= 64 * state.instanceCount
+      && (sampledUse * 100 >= blocks * 95 || sampledSequences * 100 >= slots * 95)
+  }
+
+  /// From the sample of that number to the last arrival; `nil` if no time passes or nothing completes in between.
+  private func steadyState(from first: Int) -> SteadyState? {
+    let (start, end) = (judge.samples[first], judge.samples[judge.samples.count - 1])
+    guard start.time < end.time, start.completed < end.completed else { return nil }
+    let seconds = Double(end.time - start.time) * 1e-12
+    let keepsBounds = slo.tpotSeconds == nil ? slo.ttftSeconds != nil : hasTPOT
+    let output = end.outputTokens - start.outputTokens
+    return SteadyState(
+      from: Double(start.time) * 1e-12, to: Double(end.time) * 1e-12,
+      requestsPerSecond: Double(end.completed - start.completed) / seconds,
+      goodputRequestsPerSecond: keepsBounds ? Double(end.good - start.good) / seconds : nil,
+      outputTokensPerSecond: Double(output) / seconds,
+      totalTokensPerSecond: Double(output + end.promptTokens - start.promptTokens) / seconds)
+  }
+
+  private var hasTPOT: Bool {
+    for index in 0..<byClass.count where byClass[index].tpot.count > 0 { return true }
+    return false
   }
 }
 

@@ -15,11 +15,6 @@ public struct Distribution: Hashable, Sendable {
   }
 }
 
-/// Whether the cluster kept up with the arrivals (semantics.md 28, 32).
-public enum LoadLabel: String, Sendable {
-  case stable, saturated, overloaded
-}
-
 /// Requests by prompt + output: short ≤ 2,048 < medium ≤ 32,768 < long (semantics.md 32).
 public enum LengthClass: Int, Sendable, CaseIterable {
   case short, medium, long
@@ -132,14 +127,17 @@ public struct RunSummary: Sendable {
 
   /// First arrival to last completion, seconds.
   public var makespanSeconds = 0.0
-  public var outputTokensPerSecond = 0.0, totalTokensPerSecond = 0.0, requestsPerSecond = 0.0
+  public var outputTokensPerSecond = 0.0, totalTokensPerSecond = 0.0
+  /// Over the makespan; a rate that can be kept up is that of `steady`.
+  public var requestsPerSecond = 0.0
   public var outputTokensPerSecondPerGPU = 0.0
   /// Output tokens emitted between the arrival of the first tenth of the requests and the last arrival, per
   /// second; 0 when all arrive at once.
   public var windowOutputTokensPerSecond = 0.0
-  public var load = LoadLabel.stable
-  /// Completed requests within every given SLO bound, per second; `nil` without an SLO.
-  public var goodputRequestsPerSecond: Double?
+  /// `nil` if nothing completed.
+  public var load: LoadJudgement?
+  /// `nil` unless the load is stable or saturated.
+  public var steady: SteadyState?
   public var worstStallSeconds = 0.0
 
   public var ttft = Distribution(), tpot = Distribution(), e2e = Distribution()

@@ -1,5 +1,6 @@
 import Runs
 import ArgumentParser
+import Formatting
 import Foundation
 import Results
 import Sim
@@ -14,8 +15,10 @@ struct CapacityCommand: ParsableCommand {
     abstract: "Find the highest rate that a policy sustains under an SLO, or the fewest nodes for a trace.",
     discussion: """
       A rate passes if every given bound (--slo-ttft, --slo-tpot, --slo-normalised) holds at the percentile in the mean \
-      over the seeds, no seed is overloaded, and all requests of all seeds are completed. Rates are multiples of the \
-      trace's own: the range is scanned, then the first interval where passing turns into failing is bisected.
+      over the seeds, every seed is stable or saturated (docs/load.md), and all requests of all seeds are completed. \
+      Rates are multiples of the trace's own: the range is scanned, then the first interval where passing turns into \
+      failing is bisected. What is printed holds in the steady state. A trace with fewer than 2,000 requests, or with \
+      too few for a 95 % interval of the rate within ± 3 %, is refused unless it may be repeated.
       """)
 
   @Option(help: "Policy; see `infinite-sim policies`.")
@@ -36,6 +39,11 @@ struct CapacityCommand: ParsableCommand {
   var precision = 0.02
   @Option(help: "Instead of the rate: the fewest nodes, from 1 to N, that sustain the trace at its own rate.")
   var fewestNodes: Int?
+  @Flag(
+    help:
+      "Where the trace has too few requests, replay it several times, one after another; a generated one gets more."
+  )
+  var repeatTrace = false
   @Option(help: "Price of a GPU for an hour, in any currency.")
   var gpuHourPrice: Double?
   @Option(help: "Simulations at a time. (default: one per core)")
@@ -87,11 +95,45 @@ struct CapacityCommand: ParsableCommand {
     if let note = plan.sizingNote { writeToStandardError("note: \(note)\n") }
     if !options.quiet { for warning in plan.warnings { writeToStandardError("warning: \(warning)\n") } }
     let recipe = try GeneratedTrace.isRecipe(options.trace) ? GeneratedTrace.spec(options.trace) : nil
-    let base = RunJob(policy: policy, options: options, seed: options.seed, recipe: recipe)
-    let report =
-      try fewestNodes.map { try nodes(upTo: $0, base, rate) } ?? rates(base, rate)
+    var base = RunJob(policy: policy, options: options, seed: options.seed, recipe: recipe)
+    var needed = CapacityTrial.fewestRequests
+    var report: CapacityReport?
+    while report == nil {
+      base.times = try times(for: needed, workload)
+      let found = try fewestNodes.map { try nodes(upTo: $0, base, rate) } ?? rates(base, rate)
+      if let more = found.requestsNeeded {
+        needed = max(more, workload.requests * base.times + 1)
+      } else {
+        report = found
+      }
+    }
+    guard var report else { return }
+    (report.requests, report.times) = (workload.requests, base.times)
     try writeToStandardOutput(options.json ? report.json.prettyText : report.text)
   }
+
+  /// How often the trace must be replayed to give so many requests.
+  private func times(for needed: Int, _ workload: Workload) throws -> Int {
+    let times = (needed + workload.requests - 1) / workload.requests
+    guard times > 1 else { return 1 }
+    let text =
+      "\(options.trace): \(grouped(workload.requests)) requests are too few for a capacity; it needs \(grouped(needed))"
+    guard repeatTrace else {
+      throw CommandFailure(
+        .badData, "\(text). Give a longer trace, or --repeat-trace to replay this one \(grouped(times)) times"
+      )
+    }
+    guard needed <= Self.mostRequests else {
+      throw CommandFailure(
+        .badData,
+        "\(text), more than the \(grouped(Self.mostRequests)) to which --repeat-trace repeats. Use more --seeds"
+      )
+    }
+    if !options.quiet { writeToStandardError("note: the trace is replayed \(grouped(times)) times\n") }
+    return times
+  }
+
+  private static let mostRequests = 2_000_000
 
   /// Requests per second of the trace as `options` change it.
   private static func rate(of workload: Workload) throws -> Double {

@@ -18,11 +18,29 @@ struct CapacityReport {
   var fewestNodes: Int?
   /// By multiple of the trace's rate, or by nodes, ascending.
   var trials: [(at: Double, trial: CapacityTrial)]
+  /// Of the trace, and how often it was replayed.
+  var requests = 0, times = 1
+
+  /// Requests that the trace needs before the answer can be trusted; `nil` if it can. The answer stands on the trial that
+  /// passes, and on the one that fails next to it, or on the lowest.
+  var requestsNeeded: Int? {
+    let decisive: [CapacityTrial]
+    switch outcome?.answer {
+    case .bracket(let passes, let fails):
+      decisive = trials.filter { $0.at == passes || $0.at == fails }.map(\.trial)
+    case .belowLowest: decisive = [trials[0].trial]
+    case .aboveHighest: decisive = [trials[trials.count - 1].trial]
+    case nil: decisive = trials.map(\.trial)
+    }
+    return decisive.compactMap(\.requestsNeeded).max()
+  }
 
   var text: String {
     let bounds = slo.bounds.map { "\($0.name) ≤ \(figure($0.seconds)) s" }.joined(separator: " and ")
     return "\(policy) on \(trace): \(bounds) at percentile \(figure(slo.percentile)), "
-      + "mean over \(trials[0].trial.runs.count) seeds\n\n" + table + "\n" + answer + cost
+      + "mean over \(trials[0].trial.runs.count) seeds"
+      + (times > 1 ? ", the trace replayed \(grouped(times)) times" : "") + "\n\n" + table + "\n" + answer
+      + cost
   }
 
   private var table: String {
@@ -92,12 +110,18 @@ struct CapacityReport {
     return trials.first { $0.at == at }?.trial
   }
 
-  /// GPU-hours of the trace, and what a million tokens cost, at the answer.
+  /// What the answer means in the steady state, and what it costs.
   private var cost: String {
-    guard let costs else { return "" }
-    var text = "\(grouped(costs.gpus)) GPUs, \(figure(costs.gpuHours)) GPU-hours for the trace "
-    text += "(\(figure(costs.hoursPerMillionOutput)) per million output tokens, "
-    text += "\(figure(costs.hoursPerMillion)) per million tokens in all)"
+    guard let trial = chosen, let rate = trial.rate, let costs else { return "" }
+    var text =
+      "In the steady state there: \(figure(rate.mean)) ± \(figure(rate.halfWidth)) requests/s completed"
+    if let good = trial.steady(\.goodputRequestsPerSecond) {
+      text += ", goodput \(figure(good.mean)) requests/s"
+    }
+    text += ", \(figure(costs.output)) output tokens/s (means over the seeds, ± for 95 %).\n"
+    text +=
+      "\(grouped(costs.gpus)) GPUs: \(figure(costs.hoursPerMillionOutput)) GPU-hours per million output tokens, "
+    text += "\(figure(costs.hoursPerMillion)) per million tokens in all"
     if let price {
       text +=
         "; at \(figure(price)) a GPU-hour: \(figure(price * costs.hoursPerMillionOutput)) per million output tokens, "
@@ -107,16 +131,19 @@ struct CapacityReport {
   }
 
   private typealias Costs = (
-    gpus: Int, gpuHours: Double, hoursPerMillionOutput: Double, hoursPerMillion: Double
+    gpus: Int, output: Double, hoursPerMillionOutput: Double, hoursPerMillion: Double, hoursOfTrace: Double
   )
 
+  /// Of the steady state, so that they do not depend on how long the trace is.
   private var costs: Costs? {
-    guard let trial = chosen else { return nil }
+    guard let trial = chosen, let rate = trial.rate, let output = trial.steady(\.outputTokensPerSecond),
+      let total = trial.steady(\.totalTokensPerSecond)
+    else { return nil }
     let gpus = trial.runs[0].gpus
-    let hours = trial.mean { Double(gpus) * $0.makespanSeconds / 3_600 }
+    let hours = Double(gpus) / 3_600
     return (
-      gpus, hours, hours / trial.mean { Double($0.outputTokens) } * 1e6,
-      hours / trial.mean { Double($0.totalTokens) } * 1e6
+      gpus, output.mean, hours / output.mean * 1e6, hours / total.mean * 1e6,
+      hours * Double(requests) / rate.mean
     )
   }
 
@@ -138,6 +165,7 @@ struct CapacityReport {
     case nil: break
     }
     let costs = costs
+    let steady = chosen?.rate
     return [
       "policy": .string(policy), "answer": .string(kind),
       "percentile": .double(slo.percentile),
@@ -148,7 +176,12 @@ struct CapacityReport {
       "fails_5_percent_above": outcome?.failsAbove.map(JSON.bool) ?? .null,
       "monotone": outcome.map { .bool($0.isMonotone) } ?? .null,
       "fewest_nodes": .optional(fewestNodes),
-      "gpus": .optional(costs?.gpus), "gpu_hours": .optional(costs?.gpuHours),
+      "requests": .int(requests), "trace_replays": .int(times),
+      "steady_requests_per_s": .optional(steady?.mean),
+      "steady_requests_per_s_half_width": .optional(steady?.halfWidth),
+      "steady_goodput_requests_per_s": .optional(chosen?.steady(\.goodputRequestsPerSecond)?.mean),
+      "steady_output_tokens_per_s": .optional(costs?.output),
+      "gpus": .optional(costs?.gpus), "gpu_hours": .optional(costs?.hoursOfTrace),
       "cost_per_million_output_tokens": .optional(
         price.flatMap { p in costs.map { p * $0.hoursPerMillionOutput } }),
       "cost_per_million_tokens": .optional(price.flatMap { p in costs.map { p * $0.hoursPerMillion } }),
@@ -159,7 +192,7 @@ struct CapacityReport {
             "seeds": .array(
               trial.runs.map { run in
                 .object(
-                  [.init("load", .string(run.load.rawValue)), .init("completed", .int(run.completed))]
+                  [.init("load", .string(run.load.label.rawValue)), .init("completed", .int(run.completed))]
                     + zip(slo.bounds, run.latencies).map { .init("\($0.name), s", .double($1)) })
               }),
           ]

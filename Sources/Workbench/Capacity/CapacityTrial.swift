@@ -23,13 +23,10 @@ struct CapacitySLO: Sendable {
 
 /// One run of a trial.
 struct CapacityRun: Sendable {
-  var load: LoadLabel
+  var load: LoadJudgement
+  var steady: SteadyState?
   var arrived: Int
   var completed: Int
-  var makespanSeconds: Double
-  var outputTokens: Int
-  var totalTokens: Int
-  var outputTokensPerSecond: Double
   var gpus: Int
   /// At the percentile, in the order of the bounds, seconds.
   var latencies: [Double]
@@ -37,24 +34,60 @@ struct CapacityRun: Sendable {
 
 /// A rate or a size of cluster, tried on every seed.
 struct CapacityTrial: Sendable {
+  /// Half of the 95 % interval of the rate in the steady state, over its mean: at most this. A trace has at least so many
+  /// requests.
+  static let widestHalf = 0.03
+  static let fewestRequests = 2_000
+
   var runs: [CapacityRun]
   var slo: CapacitySLO
 
-  /// A trial passes if every bound holds for the mean over the seeds, no seed is overloaded and every request of
-  /// every seed is completed.
+  /// A trial passes if every bound holds for the mean over the seeds, every seed is stable or saturated, and every request
+  /// of every seed is completed.
   var passes: Bool { objections.isEmpty }
 
   /// Why it does not pass, one phrase each.
-  var objections: [String] {
+  var objections: [String] { undecided + others }
+
+  private var undecided: [String] {
+    let undecided = runs.filter { $0.load.label == .undecided }
+    guard let first = undecided.first else { return [] }
+    return ["\(undecided.count) of \(runs.count) seeds \(first.load.text)"]
+  }
+
+  private var others: [String] {
     var all: [String] = []
-    let overloaded = runs.count { $0.load == .overloaded }
-    if overloaded > 0 { all.append("\(overloaded) of \(runs.count) seeds overloaded") }
+    for label in [LoadLabel.overloaded, .backlog] {
+      let count = runs.count { $0.load.label == label }
+      if count > 0 { all.append("\(count) of \(runs.count) seeds \(label.rawValue)") }
+    }
     let lost = runs.reduce(0) { $0 + $1.arrived - $1.completed }
     if lost > 0 { all.append("\(grouped(lost)) requests not completed") }
     for (index, bound) in slo.bounds.enumerated() where mean(index) > bound.seconds {
       all.append("\(bound.name) above \(figure(bound.seconds)) s")
     }
     return all
+  }
+
+  /// Requests that a trace needs before this trial says anything; `nil` if it says something.
+  var requestsNeeded: Int? {
+    let arrived = runs.reduce(0) { $0 + $1.arrived } / runs.count
+    // Whatever else fails would fail on a longer trace as well.
+    guard others.isEmpty else { return nil }
+    if let needed = runs.compactMap(\.load.requestsNeeded).max() { return max(needed, arrived + 1) }
+    guard passes, let interval = rate else { return nil }
+    let width = interval.halfWidth / interval.mean / Self.widestHalf
+    // The width falls as the root of the number; a tenth more, as it is itself an estimate.
+    return width > 1 ? Int((Double(arrived) * width * width * 1.1).rounded(.up)) : nil
+  }
+
+  /// Requests completed per second in the steady state, over the seeds; `nil` where some have none.
+  var rate: PairedInterval? { steady { $0.requestsPerSecond } }
+
+  /// The mean over the seeds of what the steady state gives, and its interval.
+  func steady(_ value: (SteadyState) -> Double?) -> PairedInterval? {
+    let values = runs.compactMap { $0.steady.flatMap(value) }
+    return values.count == runs.count ? PairedInterval(values) : nil
   }
 
   /// The mean over the seeds of the latency of a bound.
@@ -72,8 +105,8 @@ struct CapacityTrial: Sendable {
 
   /// "5 stable" or "3 stable, 2 overloaded".
   var loads: String {
-    [LoadLabel.stable, .saturated, .overloaded].compactMap { label in
-      let count = runs.count { $0.load == label }
+    LoadLabel.allCases.compactMap { label in
+      let count = runs.count { $0.load.label == label }
       return count > 0 ? "\(count) \(label.rawValue)" : nil
     }
     .joined(separator: ", ")
@@ -87,33 +120,41 @@ extension RunJob {
     let workload = try workload()
     let plan = try plan(scope) { workload.longest }
     let summary = try plan.simulate(try workload.open(), observer, nil)
+    guard let load = summary.load else {
+      throw CommandFailure(.badData, "seed \(seed): no request completed, and nothing has no capacity")
+    }
     return CapacityRun(
-      load: summary.load, arrived: summary.arrived, completed: summary.completed,
-      makespanSeconds: summary.makespanSeconds, outputTokens: summary.outputTokens,
-      totalTokens: summary.outputTokens + summary.promptTokens,
-      outputTokensPerSecond: summary.outputTokensPerSecond, gpus: summary.gpus, latencies: observer.latencies)
+      load: load, steady: summary.steady, arrived: summary.arrived, completed: summary.completed,
+      gpus: summary.gpus, latencies: observer.latencies(from: summary.steady?.from ?? 0))
   }
 }
 
 /// The latencies of the completed requests.
 private final class LatencyCollector: RunObserver {
+  private typealias Latency = (arrival: Double, seconds: Double)
   private let slo: CapacitySLO
-  private var ttft: [Double] = []
-  private var tpot: [Double] = []
-  private var normalised: [Double] = []
+  private var ttft: [Latency] = []
+  private var tpot: [Latency] = []
+  private var normalised: [Latency] = []
 
   init(_ slo: CapacitySLO) { self.slo = slo }
 
   func requestEnded(_ record: RequestRecord) {
     guard record.outcome.isServed else { return }
-    if slo.ttft != nil, let ttft = record.ttft { self.ttft.append(ttft.seconds) }
-    if slo.tpot != nil, let seconds = record.tpotSeconds { tpot.append(seconds) }
+    let arrival = record.arrival.seconds
+    if slo.ttft != nil, let ttft = record.ttft { self.ttft.append((arrival, ttft.seconds)) }
+    if slo.tpot != nil, let seconds = record.tpotSeconds { tpot.append((arrival, seconds)) }
     if slo.normalised != nil {
-      normalised.append(record.e2e.seconds / Double(record.output))
+      normalised.append((arrival, record.e2e.seconds / Double(record.output)))
     }
   }
 
-  var latencies: [Double] {
+  /// Of the requests that arrived at `start` seconds or later. Those that end after the last arrival count as well:
+  /// without them the long ones would be missing.
+  func latencies(from start: Double) -> [Double] {
+    func percentile(_ all: [Latency]) -> Double {
+      self.percentile(all.filter { $0.arrival >= start }.map(\.seconds))
+    }
     var all: [Double] = []
     if slo.ttft != nil { all.append(percentile(ttft)) }
     if slo.tpot != nil { all.append(percentile(tpot)) }

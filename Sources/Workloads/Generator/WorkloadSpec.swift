@@ -17,6 +17,14 @@ public struct WorkloadSpec: Hashable, Sendable {
     (self.seed, self.requests, self.duration, self.classes) = (seed, requests, duration, classes)
   }
 
+  /// The same, with so many times as many requests, and so many times as long.
+  package func lasting(times: Int) -> WorkloadSpec {
+    var spec = self
+    spec.requests = requests.map { min($0 * times, Self.maximumRequests) }
+    spec.duration = duration.map { $0 * Double(times) }
+    return spec
+  }
+
   /// Most requests that are generated.
   public static let maximumRequests = 50_000_000
 }
