@@ -78,17 +78,19 @@ struct CompareCommand: ParsableCommand {
     let comparison = CompareReport(
       plans: plans, baseline: policyNames.firstIndex(of: baseline ?? policyNames[0]) ?? 0,
       onReject: onReject, comparisons: comparisons)
-    var said: Set<String> = []
-    for sentence in plans.flatMap(\.unvalidated) where said.insert(sentence).inserted {
-      writeToStandardError("unvalidated: \(sentence)\n")
-    }
     if !options.quiet {
+      var said: Set<String> = []
+      for sentence in plans.flatMap(\.unvalidated) where said.insert(sentence).inserted {
+        writeToStandardError("unvalidated: \(sentence)\n")
+      }
       let reused = comparisons.flatMap(\.whole.runs).count(where: \.isReused)
       if reused > 0, let db = options.db {
-        writeToStandardError("note: \(reused) runs are taken from \(db); --force runs them again\n")
+        writeToStandardError(
+          "note: \(reused) runs are already there, taken from \(db); --force runs them again\n")
       }
       for (plan, run) in zip(plans, comparisons[0].whole.runs) {
-        for warning in plan.warnings + plan.extrapolations(run.longest) {
+        let extrapolations = run.result.extrapolations.map { "costs are extrapolated: \($0)" }
+        for warning in plan.warnings + extrapolations {
           writeToStandardError("warning: \(plan.policy): \(warning)\n")
         }
       }

@@ -46,13 +46,14 @@ struct RunCommand: ParsableCommand {
     try timelineWriter?.finish()
     try requests?.commit()
     if !options.quiet {
-      for warning in plan.warnings + plan.extrapolations(executed.longest) {
+      let result = executed.result
+      for warning in plan.warnings + result.extrapolations.map({ "costs are extrapolated: \($0)" }) {
         writeToStandardError("warning: \(warning)\n")
       }
-    }
-    for sentence in plan.unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
-    if executed.isReused, let id = executed.storedRun, let db = options.db, !options.quiet {
-      writeToStandardError("note: shown from run \(id) of \(db); --force runs it again\n")
+      for sentence in result.basis.unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
+      if executed.isReused, let id = executed.storedRun, let db = options.db {
+        writeToStandardError("note: already there, shown from run \(id) of \(db); --force runs it again\n")
+      }
     }
     try writeToStandardOutput(
       options.json

@@ -6,7 +6,7 @@ import Sim
 /// The SQLite database of runs.
 ///
 ///     let store = try ResultStore.open("runs.db")
-///     let id = try store.record(manifest, startedAt: now()) { recorder in
+///     let recorded = try store.record(manifest, startedAt: now()) { recorder in
 ///       (try simulate(observer: recorder), finishedAt: now())
 ///     }
 ///
@@ -164,37 +164,42 @@ public final class ResultStore: StoredStudies, Sendable {
   /// must not use the store. If a row cannot be written, the error is thrown when `body` is done. If `body` throws,
   /// nothing of the run is kept but a row with status `failed` and the error's text, and the error is thrown on. Times
   /// are given by the caller: this target does not read the clock.
-  /// - Returns: the id of the run's row.
+  ///
+  /// If the manifest's run is there already with all its rows, as when another process has made it while this one waited for
+  /// the lock, `body` is not called, unless the run is to be made `again`.
+  /// - Returns: the id of the run's row, and whether it was made now.
   public func record(
-    _ manifest: Manifest, startedAt: String,
+    _ manifest: Manifest, startedAt: String, again: Bool = false,
     _ body: (RunRecorder) throws -> (result: RunResult, finishedAt: String)
-  ) throws -> Int64 {
+  ) throws -> (id: Int64, isNew: Bool) {
     try record(
-      manifest, startedAt: startedAt, batchSize: Self.batchSize, batchesWaiting: Self.batchesWaiting, body)
+      manifest, startedAt: startedAt, again: again, batchSize: Self.batchSize,
+      batchesWaiting: Self.batchesWaiting, body)
   }
 
   package func record(
-    _ manifest: Manifest, startedAt: String, batchSize: Int, batchesWaiting: Int,
+    _ manifest: Manifest, startedAt: String, again: Bool = false, batchSize: Int, batchesWaiting: Int,
     _ body: (RunRecorder) throws -> (result: RunResult, finishedAt: String)
-  ) throws -> Int64 {
+  ) throws -> (id: Int64, isNew: Bool) {
     do {
       return try Self.translatingDatabaseErrors(path) {
         let messages = BoundedChannel<RunMessage>(capacity: batchesWaiting)
         let spares = BoundedChannel<RunBatch>(capacity: Self.spareBatches)
-        // That the transaction has begun, and how it ended; only the latter if it could not begin.
-        let replies = BoundedChannel<Result<Int64, any Error>>(capacity: 2)
+        // That the transaction has begun, and how it ended; only the latter if it could not begin, or the run is there.
+        let replies = BoundedChannel<Result<(id: Int64, isNew: Bool), any Error>>(capacity: 2)
         // Not retained: the caller waits for the last reply, and a thread that let go of the store later would close the
         // database while others open it.
         Thread.detachNewThread { [unowned(unsafe) self] in
           replies.send(
             Result {
-              try write(manifest, startedAt: startedAt, from: messages, spares: spares) {
-                replies.send(.success($0))
+              try write(manifest, startedAt: startedAt, again: again, from: messages, spares: spares) {
+                replies.send(.success(($0, true)))
                 for _ in 0..<Self.spareBatches { spares.offer(RunBatch(roomFor: batchSize)) }
               }
             })
         }
-        _ = try replies.receive().get()
+        let first = try replies.receive().get()
+        guard first.isNew else { return first }
         let recorder = RunRecorder(messages, spares: spares, batchSize: batchSize)
         do {
           let (result, finishedAt) = try body(recorder)
@@ -219,11 +224,16 @@ public final class ResultStore: StoredStudies, Sendable {
 
   /// Writes a run as it is told of it, in one transaction, until it is told of its end.
   private func write(
-    _ manifest: Manifest, startedAt: String, from messages: BoundedChannel<RunMessage>,
+    _ manifest: Manifest, startedAt: String, again: Bool, from messages: BoundedChannel<RunMessage>,
     spares: BoundedChannel<RunBatch>, begun: (Int64) -> Void
-  ) throws -> Int64 {
+  ) throws -> (id: Int64, isNew: Bool) {
     var id: Int64 = 0
+    var isNew = true
     try inTrustedTransaction { db in
+      if !again, let known = try Self.completedRun(db, manifestHash: manifest.hash, with: .all) {
+        (id, isNew) = (try known.value("id"), false)
+        return .rollback
+      }
       id = try RunRow.insert(db, manifest, startedAt: startedAt)
       var writer = try RunWriter(db, run: id)
       begun(id)
@@ -246,7 +256,7 @@ public final class ResultStore: StoredStudies, Sendable {
         }
       }
     }
-    return id
+    return (id, isNew)
   }
 
   /// A transaction whose rows refer to rows that it inserts itself: SQLite does not look for these again.

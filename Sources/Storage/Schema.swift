@@ -139,6 +139,6 @@ package enum Schema {
           CREATE INDEX sweep_point_run ON sweep_point (run_id);
           """)
     },
-    accounts,
+    accounts, emptyIsNull,
   ]
 }

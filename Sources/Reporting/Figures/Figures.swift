@@ -74,7 +74,7 @@ struct Figures {
   private func runs(_ selection: Selection, _ place: Place) throws -> [NamedRun] {
     let cells = try Cells(source.results, selection, at: place)
     let wanted = selection.conditions.filter { $0.name == "run" }
-    var found: [(id: Int64, label: String, cell: Cell, seed: Int)] = []
+    var found: [(id: Int64, label: String, cell: Cell, seed: Int, heat: HeatKind)] = []
     for cell in cells.all {
       let seeds = source.results.study.grids.first { $0.name == cell.grid }?.seeds ?? []
       for label in cells.labels(of: cell) {
@@ -85,7 +85,7 @@ struct Figures {
               case .completed? = source.results.outcomes[key],
               wanted.allSatisfy({ $0.test.holds(String(id)) })
             else { continue }
-            found.append((id, label, cell, seed))
+            found.append((id, label, cell, seed, heat))
           }
         }
       }
@@ -93,7 +93,10 @@ struct Figures {
     guard !found.isEmpty else { throw FigureProblem("the where selects no completed run") }
     let hasSeeds = Set(found.map(\.seed)).count > 1
     return found.map { run in
-      let parts = [run.label, cells.name(run.cell), hasSeeds ? "seed \(run.seed)" : "", "run \(run.id)"]
+      let parts = [
+        run.label, cells.name(run.cell), hasSeeds ? "seed \(run.seed)" : "",
+        run.heat == .common ? run.heat.words : "", "run \(run.id)",
+      ]
       return NamedRun(id: run.id, label: parts.filter { !$0.isEmpty }.joined(separator: ", "))
     }
   }

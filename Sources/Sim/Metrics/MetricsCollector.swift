@@ -45,7 +45,8 @@ struct MetricsCollector: ~Copyable {
   private var wastedTokens = 0
   private var lastCompletion: Int64 = 0
   private var good = 0
-  private var worstStall: Int64 = 0
+  /// −1 before the first.
+  private var worstStall: Int64 = -1
   private var longestPrompt = 0
   private var longestContext = 0
   private var rejectedIDs: [Int] = []
@@ -190,27 +191,26 @@ struct MetricsCollector: ~Copyable {
     s.prefixAskedTokens = prefixAskedTokens
     s.prefixHitTokens = prefixHitTokens
     s.evictedUnits = evictedUnits
-    s.extrapolatedShare = completedCount == 0 ? 0 : Double(extrapolated) / Double(completedCount)
-    let makespan = Double(lastCompletion) * 1e-12
-    s.makespanSeconds = makespan
-    if makespan > 0 {
-      s.outputTokensPerSecond = Double(outputTokens) / makespan
+    if completedCount > 0 {
+      s.extrapolatedShare = Double(extrapolated) / Double(completedCount)
+      s.load = loadLabel(of: state)
+    }
+    let isCharged = !state.freePrefill || decodeSteps > 0
+    if completedCount > 0, lastCompletion > 0, isCharged {
+      let makespan = Double(lastCompletion) * 1e-12
+      s.makespanSeconds = makespan
+      let rate = Double(outputTokens) / makespan
+      s.outputTokensPerSecond = rate
       s.totalTokensPerSecond = Double(outputTokens + promptTokens) / makespan
       s.requestsPerSecond = Double(completedCount) / makespan
-      s.outputTokensPerSecondPerGPU = s.outputTokensPerSecond / Double(state.configuration.topology.gpus)
-      if slo.ttftSeconds != nil || slo.tpotSeconds != nil {
-        s.goodputRequestsPerSecond = Double(good) / makespan
+      s.outputTokensPerSecondPerGPU = rate / Double(state.configuration.topology.gpus)
+      let window = source.lastArrival.picoseconds - windowStart
+      if window > 0 {
+        s.windowOutputTokensPerSecond =
+          Double(emittedAtWindowEnd - emittedAtWindowStart) / (Double(window) * 1e-12)
       }
-    } else if slo.ttftSeconds != nil || slo.tpotSeconds != nil {
-      s.goodputRequestsPerSecond = 0
     }
-    let window = source.lastArrival.picoseconds - windowStart
-    if window > 0 {
-      s.windowOutputTokensPerSecond =
-        Double(emittedAtWindowEnd - emittedAtWindowStart) / (Double(window) * 1e-12)
-    }
-    s.load = loadLabel(of: state)
-    s.worstStallSeconds = Double(worstStall) * 1e-12
+    if worstStall >= 0 { s.worstStallSeconds = Double(worstStall) * 1e-12 }
     var ttft = LatencyHistogram()
     var tpot = LatencyHistogram()
     var e2e = LatencyHistogram()
@@ -228,6 +228,10 @@ struct MetricsCollector: ~Copyable {
     s.ttft = ttft.distribution
     s.tpot = tpot.distribution
     s.e2e = e2e.distribution
+    // What no completed request has cannot be kept.
+    if slo.ttftSeconds != nil || slo.tpotSeconds != nil, slo.tpotSeconds == nil || s.tpot.count > 0 {
+      s.goodputRequestsPerSecond = s.makespanSeconds.map { Double(good) / $0 }
+    }
     s.steps = steps
     s.decodeSteps = decodeSteps
     s.decodeRuns = runs
@@ -237,7 +241,7 @@ struct MetricsCollector: ~Copyable {
     s.instances = state.instanceCount
     s.gpus = state.configuration.topology.gpus
     s.blocksPerInstance = state.configuration.blocksPerInstance
-    s.peakUtilisation = Double(mostUsed) / Double(state.configuration.blocksPerInstance)
+    if mostUsed > 0 { s.peakUtilisation = Double(mostUsed) / Double(state.configuration.blocksPerInstance) }
     s.borrowedBlocksPeak = borrowedPeak
     s.movedBlocks = movedBlocks
     s.managers = managers

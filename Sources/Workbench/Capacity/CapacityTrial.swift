@@ -87,11 +87,30 @@ extension RunJob {
     let workload = try workload()
     let plan = try plan(scope) { workload.longest }
     let summary = try plan.simulate(try workload.open(), observer, nil)
+    let latencies = try zip(slo.bounds, observer.latencies).map { bound, latency in
+      guard let latency else {
+        throw CommandFailure(
+          .badData,
+          "seed \(seed): none of the \(summary.completed) completed requests has a \(bound.name), which cannot keep a "
+            + "bound then: leave the bound out, or give a trace that can be served"
+            + (bound.name == "TPOT" ? ", with outputs of more than one token" : ""))
+      }
+      return latency
+    }
+    guard let load = summary.load, let makespan = summary.makespanSeconds,
+      let rate = summary.outputTokensPerSecond
+    else {
+      throw CommandFailure(
+        .badData,
+        summary.completed == 0
+          ? "seed \(seed): no request completed, and nothing has no capacity"
+          : "seed \(seed): prefill is free and nothing was decoded: no step cost anything, and there is no rate"
+      )
+    }
     return CapacityRun(
-      load: summary.load, arrived: summary.arrived, completed: summary.completed,
-      makespanSeconds: summary.makespanSeconds, outputTokens: summary.outputTokens,
-      totalTokens: summary.outputTokens + summary.promptTokens,
-      outputTokensPerSecond: summary.outputTokensPerSecond, gpus: summary.gpus, latencies: observer.latencies)
+      load: load, arrived: summary.arrived, completed: summary.completed, makespanSeconds: makespan,
+      outputTokens: summary.outputTokens, totalTokens: summary.outputTokens + summary.promptTokens,
+      outputTokensPerSecond: rate, gpus: summary.gpus, latencies: latencies)
   }
 }
 
@@ -113,17 +132,18 @@ private final class LatencyCollector: RunObserver {
     }
   }
 
-  var latencies: [Double] {
-    var all: [Double] = []
+  /// In the order of the bounds; `nil` of nothing.
+  var latencies: [Double?] {
+    var all: [Double?] = []
     if slo.ttft != nil { all.append(percentile(ttft)) }
     if slo.tpot != nil { all.append(percentile(tpot)) }
     if slo.normalised != nil { all.append(percentile(normalised)) }
     return all
   }
 
-  /// By nearest rank; 0 of nothing.
-  private func percentile(_ values: [Double]) -> Double {
-    guard !values.isEmpty else { return 0 }
+  /// By nearest rank; `nil` of nothing.
+  private func percentile(_ values: [Double]) -> Double? {
+    guard !values.isEmpty else { return nil }
     let rank = (slo.percentile / 100 * Double(values.count)).rounded(.up)
     return values.sorted()[min(max(Int(rank), 1), values.count) - 1]
   }
