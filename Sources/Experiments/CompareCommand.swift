@@ -62,7 +62,7 @@ struct CompareCommand: ParsableCommand {
     }
     let first = try loaded ?? Workload.load(options, seed: options.seed)
     let reportFile = try report.map { try AtomicFile($0, option: "--report") }
-    let store = try options.db.map { try ResultStore.open($0) }
+    let store = try options.db.map { try ResultStore.open($0, waits: options.noteWaiting($0)) }
 
     let executor = RunExecutor(
       store: store, force: options.runsAgain, progress: ProgressLine(quiet: options.quiet))

@@ -72,7 +72,8 @@ struct DiffCommand: ParsableCommand {
   }
 
   private static func text(_ diff: StudyDiff) -> String {
-    var text = diff.unlikeBases.map { "unlike bases: \($0)\n" } ?? ""
+    var text =
+      diff.unlikeBases.isEmpty ? "" : "unlike bases: \(diff.unlikeBases.joined(separator: "; "))\n"
     text +=
       "\(grouped(diff.same)) points as they were, \(grouped(diff.within)) changed within their spread, "
       + "\(grouped(diff.movedPoints)) moved; \(grouped(diff.onlyOld.count)) only in the old database, "

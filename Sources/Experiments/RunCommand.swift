@@ -32,7 +32,7 @@ struct RunCommand: ParsableCommand {
     }
     let workload = try loaded ?? Workload.load(options, seed: options.seed)
     let requestsFile = try requestsOut.map { try AtomicFile($0, option: "--requests-out") }
-    let store = try options.db.map { try ResultStore.open($0) }
+    let store = try options.db.map { try ResultStore.open($0, waits: options.noteWaiting($0)) }
     let executor = RunExecutor(
       store: store, force: options.runsAgain, progress: ProgressLine(quiet: options.quiet))
     let requests = try requestsFile.map { try RequestCSV($0) }

@@ -21,6 +21,16 @@ package struct ExecutedRun {
   var served: Served { Served(rejected: rejected, unfinished: summary.unfinished) }
 }
 
+extension RunOptions {
+  /// What is said while another run holds the database.
+  func noteWaiting(_ path: String) -> @Sendable () -> Void {
+    let isQuiet = quiet
+    return {
+      if !isQuiet { writeToStandardError("note: \(path) is being written by another run, waiting for it\n") }
+    }
+  }
+}
+
 /// Runs plans: takes from the database what it holds already, keeps in it what is new.
 package final class RunExecutor {
   private let store: ResultStore?

@@ -27,19 +27,34 @@ public final class ResultStore: StoredStudies, Sendable {
   ///
   /// Before an older schema is migrated the file is copied to `PATH.backup-vN`, N being the old version.
   /// A newer schema and a foreign database are refused, and it is made sure that the file can be written.
-  public static func open(_ path: String) throws(StoreError) -> ResultStore {
-    try open(path, steps: Schema.steps)
+  ///
+  /// A run holds the write lock while it is simulated. With `waits`, others wait for it as long as it takes, and `waits` is called
+  /// when that is long; without, they give up.
+  public static func open(_ path: String, waits: (@Sendable () -> Void)? = nil) throws(StoreError)
+    -> ResultStore
+  {
+    try open(path, steps: Schema.steps, waits: waits)
   }
 
-  package static func open(_ path: String, steps: [SchemaStep]) throws(StoreError) -> ResultStore {
+  package static func open(
+    _ path: String, steps: [SchemaStep], patience: Double = patienceSeconds,
+    waits: (@Sendable () -> Void)? = nil
+  ) throws(StoreError) -> ResultStore {
     try translating(path) {
       let version = try version(of: path, supported: steps.count)
       var configuration = Configuration()
       configuration.journalMode = .wal
-      configuration.busyMode = Self.patience
+      configuration.busyMode =
+        waits.map { waits in
+          .callback { tries in
+            if tries == Int(patience / Self.retrySeconds) { waits() }
+            Thread.sleep(forTimeInterval: Self.retrySeconds)
+            return true
+          }
+        } ?? .timeout(patience)
       // 32 MiB: samples go to an index with a page for every instance, and pages that do not fit are written and read again.
       configuration.prepareDatabase { try $0.execute(sql: "PRAGMA cache_size = -32768") }
-      let queue = try connect(path, configuration)
+      let queue = try connect(path, configuration, patience: patience)
       if version < steps.count {
         if version > 0 { try backUp(queue, path: path, version: version) }
         try migrate(queue, steps: steps)
@@ -51,17 +66,21 @@ public final class ResultStore: StoredStudies, Sendable {
   }
 
   /// How long to wait for others, seconds: another run may be committing.
-  private static let patienceSeconds = 30.0
+  package static let patienceSeconds = 30.0
   private static let patience = Database.BusyMode.timeout(patienceSeconds)
+  /// How often to ask for the lock.
+  private static let retrySeconds = 0.05
 
   /// Connects for writing. While several processes make one file SQLite refuses to turn to WAL without waiting for the others,
   /// so that is tried again for as long as the rest would wait.
-  private static func connect(_ path: String, _ configuration: Configuration) throws -> DatabaseQueue {
+  private static func connect(
+    _ path: String, _ configuration: Configuration, patience: Double
+  ) throws -> DatabaseQueue {
     let start = ContinuousClock.now
     while true {
       do { return try DatabaseQueue(path: path, configuration: configuration) } catch let error
         as DatabaseError
-        where error.resultCode == .SQLITE_BUSY && ContinuousClock.now - start < .seconds(patienceSeconds)
+        where error.resultCode == .SQLITE_BUSY && ContinuousClock.now - start < .seconds(patience)
       {
         Thread.sleep(forTimeInterval: 0.1)
       }

@@ -42,8 +42,8 @@ public struct StudyDiff: Sendable {
   /// Points that only one of the two has.
   public private(set) var onlyOld: [Name] = []
   public private(set) var onlyNew: [Name] = []
-  /// How the bases of the runs before and after differ, if they do.
-  public private(set) var unlikeBases: String?
+  /// "fits → data-sheet": how bases of points changed, each once.
+  public private(set) var unlikeBases: [String] = []
 
   /// How many points both have.
   public var compared: Int { same + within + movedPoints + withoutValue.count }
@@ -57,8 +57,6 @@ public struct StudyDiff: Sendable {
       ? try Self.runs(in: [old.runs(), new.runs()], selection)
       : try [Self.points(in: old, selection), Self.points(in: new, selection)]
     let (before, after) = (sides[0], sides[1])
-    unlikeBases = BasisMark.difference(
-      sides.flatMap { $0.values.flatMap { $0.values.compactMap { $0.result?.mark } } })
     onlyOld = before.keys.filter { after[$0] == nil }.sorted { $0.text < $1.text }
     onlyNew = after.keys.filter { before[$0] == nil }.sorted { $0.text < $1.text }
     for name in before.keys.filter({ after[$0] != nil }).sorted(by: { $0.text < $1.text }) {
@@ -75,6 +73,10 @@ public struct StudyDiff: Sendable {
   private mutating func compare(
     _ name: Name, _ pairs: [(old: StoredRun, new: StoredRun)], _ metrics: [String]
   ) {
+    for (old, new) in pairs {
+      guard let old = old.result?.mark.text, let new = new.result?.mark.text, old != new else { continue }
+      if !unlikeBases.contains("\(old) → \(new)") { unlikeBases.append("\(old) → \(new)") }
+    }
     if pairs.allSatisfy({ $0.result?.summary.fingerprint == $1.result?.summary.fingerprint }) {
       same += 1
       return

@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import Sim
+import Synchronization
 import Testing
 
 import Results
@@ -103,6 +104,37 @@ import Storage
     let third = try store.record(.sample(), startedAt: "s", again: true) { _ in (.sample(), "f") }
     #expect(third.id == 2 && third.isNew)
     #expect(try store.runs().count == 2)
+  }
+
+  @Test func `a run waits for another as long as it takes, if it is told to, and says so once`() throws {
+    _ = try ResultStore.open(path)
+    func whileLocked(_ body: () throws -> Void) throws {
+      let other = try DatabaseQueue(path: path)
+      let (locked, free) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+      Thread.detachNewThread {
+        try? other.inTransaction(.immediate) { _ in
+          locked.signal()
+          Thread.sleep(forTimeInterval: 1)
+          return .rollback
+        }
+        free.signal()
+      }
+      locked.wait()
+      try body()
+      free.wait()
+    }
+    let said = Mutex(0)
+    try whileLocked {
+      let store = try ResultStore.open(path, steps: Schema.steps, patience: 0.2) { said.withLock { $0 += 1 } }
+      _ = try store.record(.sample(), startedAt: "s") { _ in (.sample(), "f") }
+      #expect(try store.runs().count == 1)
+    }
+    #expect(said.withLock { $0 } == 1)
+    try whileLocked {
+      #expect(throws: StoreError.busy(path: path)) {
+        _ = try ResultStore.open(path, steps: Schema.steps, patience: 0.2)
+      }
+    }
   }
 
   @Test func `runs survive closing and reopening, and opening twice migrates once`() throws {

@@ -46,7 +46,7 @@ struct StudyFigures {
     chart.isLogY = isLogY
     let curve = along.map { " Along a curve \($0) changes." } ?? ""
     return Drawing(
-      title: "\(metricWords(y)) over \(metricWords(x))\(cells.unlikeBases)",
+      title: "\(metricWords(y)) over \(metricWords(x))",
       caption: "Runs on the whole trace; means over seeds, bars are 95 % intervals.\(curve)",
       script: chart.script, rows: Table(rows, textColumns: [1]), sql: sql(cells, [x, y]))
   }
@@ -101,7 +101,7 @@ struct StudyFigures {
       xLabel: columnAxis, yLabel: rowAxis, colorLabel: "\(of) / \(to)", columns: columns, rows: rows,
       values: numbers, text: { String(format: "%.2f", $0) }, scale: .ratio)
     return Drawing(
-      title: "\(of) over \(to): ratio of \(metricWords(metric))\(cells.unlikeBases)",
+      title: "\(of) over \(to): ratio of \(metricWords(metric))",
       caption:
         "Purple: \(of) is ahead; orange: \(to). Means over seeds of runs that completed the same requests; "
         + "an empty cell has no ratio. \(heatNote(table))",
@@ -171,7 +171,7 @@ struct StudyFigures {
       chart.categories = names
     }
     return Drawing(
-      title: "\(yLabel) by \(axis)\(cells.unlikeBases)",
+      title: "\(yLabel) by \(axis)",
       caption: "Means over seeds, bars are 95 % intervals. \(heatNote(rows))",
       script: chart.script, rows: Table(rows, textColumns: [2, 5]), sql: sql(cells, [metric]))
   }
