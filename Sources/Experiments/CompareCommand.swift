@@ -86,7 +86,7 @@ struct CompareCommand: ParsableCommand {
       let reused = comparisons.flatMap(\.whole.runs).count(where: \.isReused)
       if reused > 0, let db = options.db {
         writeToStandardError(
-          "note: \(reused) runs are already there, taken from \(db); --force runs them again\n")
+          "note: \(reused) runs are taken from \(db), already there; --force runs them again\n")
       }
       for (plan, run) in zip(plans, comparisons[0].whole.runs) {
         let extrapolations = run.result.extrapolations.map { "costs are extrapolated: \($0)" }

@@ -126,6 +126,13 @@ extension StudyExpression {
     return found.filter { seen.insert($0).inserted }
   }
 
+  /// The pairs that ratios are of.
+  var ratios: [(label: String, base: String)] {
+    var found: [(label: String, base: String)] = []
+    visit { if case .ratio(let label, let base, _, _) = $0 { found.append((label, base)) } }
+    return found
+  }
+
   /// Whether it is one number over all selected cells.
   public var isOverCells: Bool {
     var found = false

@@ -180,11 +180,16 @@ extension StudyResults {
         let left = try evaluation.number(check.comparison.left, in: cells)
         let right = try evaluation.number(check.comparison.right, in: cells)
         let holds = check.comparison.relation.holds(left, right)
+        var heats: Set<HeatKind> = []
+        for (label, base) in check.comparison.left.ratios + check.comparison.right.ratios {
+          for cell in cells { heats.insert(try evaluation.ratioHeat(label, base, cell)) }
+        }
         return CheckOutcome(
           expectation: text, grid: grid, cell: cell,
           verdict: holds
             ? .holds(found: left)
-            : .fails(found: left, expected: "\(check.comparison.relation.rawValue) \(right)"))
+            : .fails(found: left, expected: "\(check.comparison.relation.rawValue) \(right)"),
+          heats: heats)
       } catch {
         return CheckOutcome(expectation: text, grid: grid, cell: cell, verdict: .noValue(error))
       }
@@ -213,14 +218,17 @@ public struct CheckOutcome: Hashable, Sendable {
   /// `nil`: over cells.
   public var cell: Cell?
   public var verdict: Verdict
+  /// Which requests the ratios in it are of; empty if it has none.
+  public var heats: Set<HeatKind> = []
 
   public var holds: Bool { if case .holds = verdict { true } else { false } }
 
-  /// "found 1.07, expected >= 1.2", "absent: ttft_s.p99 of vllm-m is a statistic of nothing (seed 0)".
+  /// "found 1.07, expected >= 1.2 (common trace)", "absent: ttft_s.p99 of vllm-m is a statistic of nothing (seed 0)".
   public var finding: String {
-    switch verdict {
-    case .holds(let found): "found \(found)"
-    case .fails(let found, let expected): "found \(found), expected \(expected)"
+    let of = heats.isEmpty ? "" : " (\(heats.map(\.words).sorted(by: >).joined(separator: ", ")))"
+    return switch verdict {
+    case .holds(let found): "found \(found)\(of)"
+    case .fails(let found, let expected): "found \(found), expected \(expected)\(of)"
     case .noValue(let why): (why.kind == .absent ? "absent: " : "n/c: ") + why.description
     }
   }

@@ -115,6 +115,9 @@ import Studies
     #expect(try results.value(of: quantity(text)) == (3.0 + 2 + 2) / 3)
     #expect(try results.value(of: quantity(text + " and seed < 2")) == 3)
     #expect(try results.ratioHeat("ours", to: "vllm-m", in: cell) == .common)
+    let finding = try results.check(expectation("\(text.prefix(40)) > 0 where rate-scale == 1")).map(
+      \.finding)
+    #expect(finding.allSatisfy { $0.hasSuffix("(common trace)") } && finding.count == 1, "\(finding)")
     let early = try ExpressionParser.selection("seed < 2", at: Place(path: "w"))
     #expect(try results.ratioHeat("ours", to: "vllm-m", in: cell, where: early) == .whole)
     #expect(throws: NoValue.self) {
@@ -125,7 +128,7 @@ import Studies
   @Test func `an expectation must hold in each cell, and says found and expected where it does not`() throws {
     let outcomes = try results().check(expectation("ratio(ours, vllm-m, output_tokens_per_s) >= 5"))
     #expect(outcomes.map(\.holds) == [false, true])
-    #expect(outcomes[0].finding == "found 3.0, expected >= 5.0")
+    #expect(outcomes[0].finding == "found 3.0, expected >= 5.0 (whole trace)")
     #expect(outcomes[0].cell?.text == "main: rate-scale=1")
   }
 
