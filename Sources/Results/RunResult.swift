@@ -139,7 +139,9 @@ extension JSON {
       "bound_in_full_output_tokens_per_s": .optional(result.bound?.inFullOutputTokensPerSecond),
       "basis": [
         "costs": .optional(result.basis.costs?.rawValue),
+        "is_data_sheet": result.basis.costs.map { .bool($0 == .dataSheet) } ?? .null,
         "unvalidated": .int(result.basis.unvalidated.count),
+        "extrapolated": .int(result.extrapolations.count),
         "over_measured": .optional(result.overMeasured),
         "longest_prompt_tokens": .int(s.longest.prompt),
         "measured_prompt_tokens": .optional(result.basis.measuredPrompt),

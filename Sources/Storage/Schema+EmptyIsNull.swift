@@ -92,7 +92,10 @@ extension Schema {
       coalesce(1.0 * prompt / measured_prompt, 0), coalesce(1.0 * context / measured_context, 0)), 0)
     FROM old_basis AS old WHERE old.id = run.id;
     UPDATE run SET summary = json_set(summary, '$.heat', replayed, '$.basis', json_object(
-      'costs', old.costs, 'unvalidated', old.unvalidated, 'over_measured', over_measured,
+      'costs', old.costs, 'is_data_sheet', json(CASE old.costs WHEN 'data-sheet' THEN 'true' WHEN 'fits' THEN 'false' ELSE 'null' END),
+      'unvalidated', old.unvalidated,
+      'extrapolated', coalesce(prompt > measured_prompt, 0) + coalesce(context > measured_context, 0),
+      'over_measured', over_measured,
       'longest_prompt_tokens', prompt, 'measured_prompt_tokens', measured_prompt,
       'longest_context_tokens', context, 'measured_context_tokens', measured_context))
     FROM old_basis AS old WHERE old.id = run.id;

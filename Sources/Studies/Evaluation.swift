@@ -163,7 +163,7 @@ struct Evaluation {
     guard let found = Metric.find(metric, in: figures.summary) else {
       throw NoValue("there is no metric \(metric), or more than one: give its path")
     }
-    guard let number = found.number, number.isFinite else {
+    guard let number = Metric.number(found), number.isFinite else {
       let completed = figures.summary["requests"]?["completed"]?.integer
       throw NoValue(
         "\(metric) of \(label) is a statistic of nothing (seed \(seed)"

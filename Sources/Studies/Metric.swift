@@ -10,7 +10,7 @@ public enum Metric {
     "output_tokens": "tokens.output", "prompt_tokens": "tokens.prompt",
     "ttft_p50_s": "ttft_s.p50", "ttft_p99_s": "ttft_s.p99", "tpot_p50_s": "tpot_s.p50",
     "tpot_p99_s": "tpot_s.p99", "e2e_p50_s": "e2e_s.p50", "e2e_p99_s": "e2e_s.p99",
-    "unvalidated": "basis.unvalidated",
+    "unvalidated": "basis.unvalidated", "extrapolated": "basis.extrapolated",
   ]
 
   /// A summary with a number wherever a run may have one.
@@ -34,12 +34,21 @@ public enum Metric {
       RunResult(
         summary: summary, maxContextTTFTSeconds: 0,
         bound: BoundResult(outputTokensPerSecond: 1, inFullOutputTokensPerSecond: 1),
-        basis: RunBasis(measuredPrompt: 1, measuredContext: 1),
+        basis: RunBasis(costs: .fits, measuredPrompt: 1, measuredContext: 1),
         sizing: RightSizing(longest: 0, isHeld: true)))
   }()
 
   /// Whether runs have a number of that name.
-  public static func isKnown(_ name: String) -> Bool { find(name, in: specimen)?.number != nil }
+  public static func isKnown(_ name: String) -> Bool { number(name, in: specimen) != nil }
+
+  /// The number of that name, true being 1 and false 0; `nil` if there is none.
+  public static func number(_ name: String, in summary: JSON) -> Double? {
+    find(name, in: summary).flatMap(number)
+  }
+
+  static func number(_ value: JSON) -> Double? {
+    if case .bool(let isTrue) = value { isTrue ? 1 : 0 } else { value.number }
+  }
 
   /// What was expected of a name that is not known.
   public static func expected(insteadOf name: String) -> String {
@@ -54,7 +63,7 @@ public enum Metric {
   private static func numbers(in json: JSON) -> [String] {
     json.keys.flatMap { key -> [String] in
       guard let value = json[key] else { return [] }
-      return value.number != nil ? [key] : numbers(in: value).flatMap { [$0, "\(key).\($0)"] }
+      return number(value) != nil ? [key] : numbers(in: value).flatMap { [$0, "\(key).\($0)"] }
     }
   }
 

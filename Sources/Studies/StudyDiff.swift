@@ -118,7 +118,7 @@ public struct StudyDiff: Sendable {
   }
 
   private static func number(_ metric: String, _ run: StoredRun) -> Double? {
-    run.result.flatMap { Metric.find(metric, in: JSON($0))?.number }
+    run.result.flatMap { Metric.number(metric, in: JSON($0)) }
   }
 
   /// Seed → run of every point.

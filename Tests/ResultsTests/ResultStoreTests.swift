@@ -272,6 +272,14 @@ import Storage
     #expect(results.map(\.basis.costs) == [.dataSheet, .fits, nil])
     #expect(results.map(\.overMeasured) == [nil, 2.5, nil])
     #expect(results[1].extrapolations.count == 1)
+    // The migrated summary is what this program would have written.
+    for run in try store.runs() {
+      let summary = try store.read { db in
+        try String.fetchOne(db, sql: "SELECT summary FROM run WHERE id = ?", arguments: [run.id])
+      }
+      let basis = try JSON(parsing: #require(summary))["basis"]
+      #expect(basis?.canonical == JSON(try #require(run.result))["basis"]?.canonical)
+    }
     let columns = try store.read { db in
       try Row.fetchAll(db, sql: "SELECT * FROM run ORDER BY id").map { row in
         [

@@ -91,7 +91,8 @@ import Studies
     "ttft_s.p99", "ttft_p99_s", "makespan_s", "classes.long.tpot_s.mean", "goodput_requests_per_s",
     "moved_blocks",
     "max_context_ttft_s", "bound_reached", "right_sizing.longest_tokens", "over_measured", "unvalidated",
-    "basis.measured_context_tokens", "faults.recomputed_tokens.home-crash", "extrapolated_share", "landed",
+    "basis.measured_context_tokens", "extrapolated", "is_data_sheet", "right_sizing.is_held",
+    "faults.recomputed_tokens.home-crash", "extrapolated_share", "landed",
   ])
   func `what some run may have is known`(metric: String) { #expect(Metric.isKnown(metric)) }
 
