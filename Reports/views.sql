@@ -7,7 +7,7 @@ DROP VIEW IF EXISTS point;
 
 -- A run of a study: grid, cell, contender, seed, its main figures.
 CREATE VIEW point AS
-SELECT grid, label, axes, sweep_point.seed, run_id, policy, summary, completed, rejected, load,
+SELECT grid, label, axes, sweep_point.seed, run_id, policy, summary, completed, rejected, rejected_requests, unfinished, load,
   output_tokens_per_s, window_output_tokens_per_s, ttft_p99_s
 FROM sweep_point JOIN run ON run.id = run_id
 WHERE heat = 'whole';
@@ -15,7 +15,7 @@ WHERE heat = 'whole';
 -- Output tokens/s over the makespan of `label` over `base`, on the same seed; NULL unless both completed the same requests.
 CREATE VIEW ratio_seed AS
 SELECT a.grid, a.axes, a.seed, a.label, b.label AS base,
-  CASE WHEN a.completed = b.completed AND a.rejected = b.rejected
+  CASE WHEN a.rejected_requests = b.rejected_requests AND a.unfinished = 0 AND b.unfinished = 0
     THEN a.output_tokens_per_s / b.output_tokens_per_s END AS ratio
 FROM point a JOIN point b ON a.grid = b.grid AND a.axes = b.axes AND a.seed = b.seed AND a.label <> b.label;
 

@@ -148,11 +148,11 @@ let elapsed = seconds() - begin
 heap.look()
 print(
   """
-  {"fingerprint": "\(summary.fingerprint)", "load": "\(summary.load?.label.rawValue ?? "–")", "requests": \(summary.arrived), \
+  {"fingerprint": "\(summary.fingerprint)", "load": \(summary.load.map { "\"\($0.label.rawValue)\"" } ?? "null"), "requests": \(summary.arrived), \
   "completed": \(summary.completed), "preemptions": \(summary.preemptions), "events": \(summary.events), \
   "decode_steps": \(summary.decodeSteps), \
   "mean_batch": \(Double(summary.outputTokens) / Double(max(summary.decodeSteps, 1))), "instances": \(summary.instances), \
   "borrowed_blocks_peak": \(summary.borrowedBlocksPeak), "moved_blocks": \(summary.movedBlocks), \
-  "makespan_s": \(summary.makespanSeconds), "loop_s": \(elapsed), "rounds": \(policy.rounds), \
+  "makespan_s": \(summary.makespanSeconds.map { "\($0)" } ?? "null"), "loop_s": \(elapsed), "rounds": \(policy.rounds), \
   "plan_s": \(policy.planning), "live": \(Double(policy.live) / Double(max(policy.rounds, 1))), "heap_bytes": \(heap.peak)}
   """)

@@ -63,7 +63,7 @@ struct CompareCommand: ParsableCommand {
     }
     let first = try loaded ?? Workload.load(options, seed: options.seed)
     let reportFile = try report.map { try OutputFile($0, option: "--report") }
-    let store = try options.db.map { try ResultStore.open($0) }
+    let store = try options.db.map { try ResultStore.open($0, waits: options.noteWaiting($0)) }
     if let db = options.db { Interruption.keeps { "complete runs are kept in \(db)" } }
 
     let executor = RunExecutor(
@@ -80,17 +80,20 @@ struct CompareCommand: ParsableCommand {
     let comparison = CompareReport(
       plans: plans, baseline: policyNames.firstIndex(of: baseline ?? policyNames[0]) ?? 0,
       onReject: onReject, comparisons: comparisons)
-    var said: Set<String> = []
-    for sentence in plans.flatMap(\.unvalidated) where said.insert(sentence).inserted {
-      writeToStandardError("unvalidated: \(sentence)\n")
-    }
     if !options.quiet {
+      var said: Set<String> = []
+      for sentence in plans.flatMap(\.unvalidated) where said.insert(sentence).inserted {
+        writeToStandardError("unvalidated: \(sentence)\n")
+      }
       let reused = comparisons.flatMap(\.whole.runs).count(where: \.isReused)
       if reused > 0, let db = options.db {
-        writeToStandardError("note: \(reused) runs are taken from \(db); --force runs them again\n")
+        writeToStandardError(
+          "note: \(reused) runs are taken from \(db), already there; --force runs them again\n")
       }
       for (plan, run) in zip(plans, comparisons[0].whole.runs) {
-        let notes = plan.extrapolations(run.longest) + [run.summary.contextNote].compactMap(\.self)
+        let notes =
+          run.result.extrapolations.map { "costs are extrapolated: \($0)" }
+          + [run.summary.contextNote].compactMap(\.self)
         for warning in plan.warnings + notes {
           writeToStandardError("warning: \(plan.policy): \(warning)\n")
         }

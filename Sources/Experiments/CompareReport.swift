@@ -21,7 +21,7 @@ package struct CompareReport {
   }
 
   /// The ratios that are reported, each with its reading (semantics.md 30).
-  static var readings: [(name: String, rate: KeyPath<RunSummary, Double>)] {
+  static var readings: [(name: String, rate: KeyPath<RunSummary, Double?>)] {
     [("makespan", \.outputTokensPerSecond), ("window", \.windowOutputTokensPerSecond)]
   }
 
@@ -34,7 +34,9 @@ package struct CompareReport {
 
   private var setUp: String {
     guard let workload = comparisons.first?.whole.workload, let plan = plans.first else { return "" }
-    var text = "# \(plans.map(\.policy).joined(separator: ", ")) on \(workload.name)\n\n"
+    let marks = comparisons.flatMap { $0.whole.runs.map(\.result.mark) }
+    var text =
+      "# \(plans.map(\.policy).joined(separator: ", ")) on \(workload.name)\(BasisMark.heading(marks))\n\n"
     text += "\(workload.seedText); model \(plan.model); hardware \(plan.hardware); cluster \(plan.cluster).\n"
     for plan in plans {
       text += "\n## KV cache of one instance of \(plan.policy)\n\n"
@@ -43,10 +45,20 @@ package struct CompareReport {
     text += "\n## Assumed, and decisive\n\n"
     var seen: Set<String> = []
     for line in plans.flatMap(\.assumptions) where seen.insert(line).inserted { text += "- \(line)\n" }
-    let unvalidated = plans.flatMap(\.unvalidated)
-    if !unvalidated.isEmpty { text += "\n## Unvalidated: no measurement supports\n\n" }
-    for line in unvalidated where seen.insert(line).inserted { text += "- \(line)\n" }
+    text += "\n## What the costs rest on\n\n\(BasisMark.legend)\n\n"
+    for (contender, plan) in plans.enumerated() {
+      let results = comparisons.map { $0.whole.runs[contender].result }
+      text += "- \(plan.policy): \(unique(results.map(\.mark.text)).joined(separator: "; "))\n"
+    }
+    let results = comparisons.flatMap { $0.whole.runs.map(\.result) }
+    for line in unique(results.flatMap(\.basis.unvalidated)) { text += "- unvalidated: \(line)\n" }
+    for line in unique(results.flatMap(\.extrapolations)) { text += "- extrapolated: \(line)\n" }
     return text
+  }
+
+  private func unique(_ lines: [String]) -> [String] {
+    var seen: Set<String> = []
+    return lines.filter { seen.insert($0).inserted }
   }
 
   private func heats(_ comparison: FairComparison) -> [String] {
@@ -82,18 +94,23 @@ package struct CompareReport {
     var text = "## Ratios of output tokens/s to \(base) over \(comparisons.count) seeds\n\n"
     text += "Seed 0 is the trace; seed k redraws its arrivals and resamples its lengths in blocks. "
     text += "Mean ± half a 95 % interval (Student's t) of the ratios of paired runs, "
-    text += "on the common trace where there is one.\n\n"
-    var rows = [["ratio"] + comparisons.map { "seed \($0.whole.workload.seed)" } + ["mean ± 95 %"]]
+    text += "on the requests that each column names.\n\n"
+    var rows = [
+      ["ratio"] + comparisons.map { "seed \($0.whole.workload.seed), \($0.judged.kind.words)" } + [
+        "mean ± 95 %"
+      ]
+    ]
     for reading in Self.readings {
       for contender in plans.indices where contender != baseline {
         let ratios = self.ratios(contender, reading.rate)
-        let interval = PairedInterval(ratios.compactMap(\.self))
-        let complete = ratios.allSatisfy { $0 != nil }
+        let known = ratios.compactMap(\.self)
+        let interval = known.count == ratios.count ? PairedInterval(known) : nil
+        let cells = comparisons.map { $0.judged.ratioText(contender, to: baseline, reading.rate) }
         rows.append(
-          ["\(plans[contender].policy) (\(reading.name))"] + ratios.map { $0.map(ratioText) ?? "n/c" }
+          ["\(plans[contender].policy) (\(reading.name))"] + cells
             + [
-              complete
-                ? interval.map { "\(ratioText($0.mean)) ± \(ratioText($0.halfWidth))" } ?? "n/c" : "n/c"
+              interval.map { "\(ratioText($0.mean)) ± \(ratioText($0.halfWidth))" }
+                ?? (cells.contains("n/c") ? "n/c" : "–")
             ])
       }
     }
@@ -108,7 +125,7 @@ package struct CompareReport {
   }
 
   /// The contender's ratio on each seed, where it is comparable.
-  private func ratios(_ contender: Int, _ rate: KeyPath<RunSummary, Double>) -> [Double?] {
+  private func ratios(_ contender: Int, _ rate: KeyPath<RunSummary, Double?>) -> [Double?] {
     comparisons.map { $0.judged.ratio(contender, to: baseline, rate) }
   }
 
@@ -130,7 +147,10 @@ package struct CompareReport {
       "intervals": .array(
         plans.indices.map { contender in
           .object(
-            [.init("policy", .string(plans[contender].policy))]
+            [
+              .init("policy", .string(plans[contender].policy)),
+              .init("heats", .array(comparisons.map { .string($0.judged.kind.rawValue) })),
+            ]
               + Self.readings.map { reading in
                 let ratios = self.ratios(contender, reading.rate)
                 let known = ratios.compactMap(\.self)
@@ -155,6 +175,7 @@ package struct CompareReport {
           let plan = plans[contender]
           return [
             "policy": .string(plan.policy),
+            "heat": .string(heat.kind.rawValue),
             "layout": .string(plan.layout),
             "max_num_seqs": .int(plan.maxNumSeqs),
             "ratio": .object(

@@ -11,7 +11,8 @@ struct CompareTable {
   /// The contender that ratios are to.
   var baseline: Int
 
-  var text: String { markdownTable([[""] + plans.map(\.policy)] + rows) }
+  /// The heading's first cell says which requests all figures of the table are of.
+  var text: String { markdownTable([[heat.kind.words] + plans.map(\.policy)] + rows) }
 
   private var rows: [[String]] {
     setUpRows + requestRows + faultRows + throughputRows + latencyRows + kvRows
@@ -24,7 +25,11 @@ struct CompareTable {
       row("max_num_seqs per instance") { grouped($1.maxNumSeqs) },
       row("KV blocks per instance") { grouped($0.summary.blocksPerInstance) },
       row("max context, tokens") { grouped($0.summary.maxContextTokens) },
-      row("TTFT of that prompt, s") { $0.result.maxContextTTFTSeconds.map(figure) ?? "–" },
+      row("TTFT of that prompt, s") { run in
+        figure(run.result.maxContextTTFTSeconds)
+          + (run.result.maxContextOverMeasured.map { " (extrapolated \(figure($0))×)" } ?? "")
+      },
+      row("costs rest on") { $0.result.mark.text },
     ]
   }
 
@@ -47,7 +52,7 @@ struct CompareTable {
       row("of these cut at the model's context") { grouped($0.summary.cutAtContext) },
     ] + reasons + [
       row("unfinished") { grouped($0.summary.unfinished) },
-      row("served share") { percent(Double($0.summary.completed) / Double(max(1, $0.summary.arrived))) },
+      row("served share") { percent(ratio(Double($0.summary.completed), to: Double($0.summary.arrived))) },
       row("wasted tokens") { grouped($0.summary.wastedTokens) },
       row("preemptions") { grouped($0.summary.preemptions) },
       row("preemptions in a row, at most") { $0.summary.longestChain.map(grouped) ?? "–" },
@@ -83,13 +88,13 @@ struct CompareTable {
       row("load") { $0.summary.load?.label.rawValue ?? "–" },
       row("makespan, s") { figure($0.summary.makespanSeconds) },
       row("output tokens/s (makespan)") { figure($0.summary.outputTokensPerSecond) },
-      ratioRow("ratio to \(base) (makespan)", \.outputTokensPerSecond),
+      ratioRow("ratio to \(base) (makespan, \(heat.kind.words))", \.outputTokensPerSecond),
       row("output tokens/s (window)") { figure($0.summary.windowOutputTokensPerSecond) },
-      ratioRow("ratio to \(base) (window)", \.windowOutputTokensPerSecond),
+      ratioRow("ratio to \(base) (window, \(heat.kind.words))", \.windowOutputTokensPerSecond),
       row("bound on output tokens/s (makespan)") {
         $0.result.bound.map { figure($0.outputTokensPerSecond) } ?? "–"
       },
-      row("… reached") { $0.result.boundReached.map(percent) ?? "–" },
+      row("… reached") { percent($0.result.boundReached) },
       row("… if hosts were charged in full") {
         $0.result.bound.map { figure($0.inFullOutputTokensPerSecond) } ?? "–"
       },
@@ -157,7 +162,7 @@ struct CompareTable {
     [name] + heat.runs.map(cell)
   }
 
-  private func ratioRow(_ name: String, _ rate: KeyPath<RunSummary, Double>) -> [String] {
-    [name] + plans.indices.map { heat.ratio($0, to: baseline, rate).map(ratioText) ?? "n/c" }
+  private func ratioRow(_ name: String, _ rate: KeyPath<RunSummary, Double?>) -> [String] {
+    [name] + plans.indices.map { heat.ratioText($0, to: baseline, rate) }
   }
 }

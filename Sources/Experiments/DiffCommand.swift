@@ -9,11 +9,12 @@ import Studies
 /// `infinite-sim diff`: which points of two databases differ by more than their spread, and why.
 struct DiffCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "diff", abstract: "Compare the sweeps of two databases point by point.",
+    commandName: "diff", abstract: "Compare the sweeps of two databases, or their runs, point by point.",
     discussion: """
-      A point moved if the mean of a metric over the seeds that both databases have left the old 95 % interval; with one \
+      If neither database has a sweep, runs are compared that were asked for alike: program version and cost constants may \
+      differ. A point moved if the mean of a metric over the seeds that both databases have left the old 95 % interval; with one \
       seed there is no spread, and any change counts. Why is what differs between the manifests. \
-      Exit code 1 if a point moved or is no longer there.
+      Exit code 1 if a point moved or is no longer there, 65 if there was nothing to compare.
       """)
 
   @Argument(help: "The database before.")
@@ -24,6 +25,12 @@ struct DiffCommand: ParsableCommand {
   var metric: [String] = []
   @Option(help: "Only the cells and seeds that this selects, such as 'trace == paper-0 and rate-scale < 4'.")
   var `where`: String?
+
+  mutating func validate() throws {
+    for name in metric where !Metric.isKnown(name) {
+      throw ValidationError("--metric \(name): expected \(Metric.expected(insteadOf: name)).")
+    }
+  }
 
   func run() throws {
     for path in [old, new] where !FileManager.default.fileExists(atPath: path) {
@@ -39,16 +46,35 @@ struct DiffCommand: ParsableCommand {
       : metric
     let diff = try StudyDiff(
       old: ResultStore.open(old), new: ResultStore.open(new), metrics: metrics, selection: selection)
+    guard diff.compared > 0 else {
+      throw CommandFailure(
+        .badData,
+        "nothing was compared: \(diff.onlyOld.count) points are only in \(old) and \(diff.onlyNew.count) only in \(new)"
+          + (`where` == nil ? "" : " of those that --where selects")
+          + "; expected points of the same studies, or runs asked for alike in databases without studies"
+          + Self.list("only in the old", diff.onlyOld) + Self.list("only in the new", diff.onlyNew))
+    }
     try writeToStandardOutput(Self.text(diff))
-    guard diff.moved.isEmpty, diff.onlyOld.isEmpty else {
+    guard diff.moved.isEmpty, diff.onlyOld.isEmpty, diff.withoutValue.isEmpty else {
+      let blank = diff.withoutValue.count
       throw CommandFailure(
         .runFailed,
-        "\(diff.movedPoints) points moved beyond their spread, \(diff.onlyOld.count) are no longer there")
+        "\(diff.movedPoints) points moved beyond their spread, \(diff.onlyOld.count) are no longer there"
+          + (blank > 0 ? ", \(blank) changed without a value to compare" : ""))
     }
+  }
+
+  /// At most twelve names, one a line.
+  private static func list(_ title: String, _ names: [StudyDiff.Name]) -> String {
+    guard !names.isEmpty else { return "" }
+    return "\n\(title):" + names.prefix(12).map { "\n  \($0.text)" }.joined()
+      + (names.count > 12 ? "\n  …" : "")
   }
 
   private static func text(_ diff: StudyDiff) -> String {
     var text =
+      diff.unlikeBases.isEmpty ? "" : "unlike bases: \(diff.unlikeBases.joined(separator: "; "))\n"
+    text +=
       "\(grouped(diff.same)) points as they were, \(grouped(diff.within)) changed within their spread, "
       + "\(grouped(diff.movedPoints)) moved; \(grouped(diff.onlyOld.count)) only in the old database, "
       + "\(grouped(diff.onlyNew.count)) only in the new one\n"
@@ -61,7 +87,7 @@ struct DiffCommand: ParsableCommand {
               [
                 change.name.text, change.metric,
                 figure(change.old) + (change.spread.map { " ± \(figure($0))" } ?? " (one seed)"),
-                figure(change.new), change.old == 0 ? "–" : percent(change.new / change.old - 1),
+                figure(change.new), percent(ratio(change.new, to: change.old).map { $0 - 1 }),
               ]
             }, leftColumns: [0, 1])
       text += "\nWhy, from the manifests:\n\n"
@@ -70,9 +96,11 @@ struct DiffCommand: ParsableCommand {
         for reason in change.reasons where seen.insert(reason).inserted { text += "- \(reason)\n" }
       }
     }
-    for (title, names) in [("only in the old", diff.onlyOld), ("only in the new", diff.onlyNew)]
-    where !names.isEmpty {
-      text += "\nPoints \(title) database:\n\n" + names.map { "- \($0.text)\n" }.joined()
+    for (title, names) in [
+      ("only in the old database", diff.onlyOld), ("only in the new database", diff.onlyNew),
+      ("that changed, and have none of the metrics", diff.withoutValue),
+    ] where !names.isEmpty {
+      text += "\nPoints \(title):\n\n" + names.map { "- \($0.text)\n" }.joined()
     }
     return text
   }

@@ -1,3 +1,5 @@
+import Formatting
+import Results
 import Runs
 import Sim
 import Studies
@@ -14,12 +16,21 @@ package struct Heat {
   /// Ids of the requests that any contender rejected, ascending.
   var rejectedByAny: [Int] { Set(runs.flatMap(\.rejected)).sorted() }
 
-  /// The ratio of a contender's `rate` to the baseline's; `nil` (n/c) unless both completed the same requests
-  /// and the baseline's rate is above zero.
-  package func ratio(_ contender: Int, to baseline: Int, _ rate: KeyPath<RunSummary, Double>) -> Double? {
-    let base = runs[baseline].summary[keyPath: rate]
-    guard comparable(runs[contender], runs[baseline]), base > 0 else { return nil }
-    return runs[contender].summary[keyPath: rate] / base
+  /// Which requests they are.
+  var kind: HeatKind { workload.dropped.isEmpty ? .whole : .common }
+
+  /// The ratio of a contender's `rate` to the baseline's; `nil` unless both completed the same requests and have a rate,
+  /// the baseline's above zero.
+  package func ratio(_ contender: Int, to baseline: Int, _ rate: KeyPath<RunSummary, Double?>) -> Double? {
+    guard comparable(runs[contender], runs[baseline]) else { return nil }
+    return Formatting.ratio(
+      runs[contender].summary[keyPath: rate], to: runs[baseline].summary[keyPath: rate])
+  }
+
+  /// The same in words: "n/c" where they did not complete the same requests, "–" where a rate is missing.
+  func ratioText(_ contender: Int, to baseline: Int, _ rate: KeyPath<RunSummary, Double?>) -> String {
+    guard comparable(runs[contender], runs[baseline]) else { return "n/c" }
+    return ratio(contender, to: baseline, rate).map(Formatting.ratioText) ?? "–"
   }
 
   private func comparable(_ a: ExecutedRun, _ b: ExecutedRun) -> Bool {

@@ -34,7 +34,7 @@ struct RunCommand: ParsableCommand {
     let workload = try loaded ?? Workload.load(options, seed: options.seed)
     let requestsFile = try requestsOut.map { try OutputFile($0, option: "--requests-out") }
     let timelineFile = try timeline.map { try OutputFile($0, option: "--timeline") }
-    let store = try options.db.map { try ResultStore.open($0) }
+    let store = try options.db.map { try ResultStore.open($0, waits: options.noteWaiting($0)) }
     let executor = RunExecutor(
       store: store, force: options.runsAgain, progress: ProgressLine(quiet: options.quiet))
     let requests = try requestsFile.map { try RequestCSV($0) }
@@ -47,15 +47,17 @@ struct RunCommand: ParsableCommand {
     timelineWriter?.end()
     try OutputWriter.publish([timelineWriter?.file, requests?.file].compactMap(\.self))
     if !options.quiet {
+      let result = executed.result
       let notes =
-        plan.extrapolations(executed.longest) + [executed.result.summary.contextNote].compactMap(\.self)
+        result.extrapolations.map { "costs are extrapolated: \($0)" }
+        + [result.summary.contextNote].compactMap(\.self)
       for warning in plan.warnings + notes {
         writeToStandardError("warning: \(warning)\n")
       }
-    }
-    for sentence in plan.unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
-    if executed.isReused, let id = executed.storedRun, let db = options.db, !options.quiet {
-      writeToStandardError("note: shown from run \(id) of \(db); --force runs it again\n")
+      for sentence in result.basis.unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
+      if executed.isReused, let id = executed.storedRun, let db = options.db {
+        writeToStandardError("note: already there, shown from run \(id) of \(db); --force runs it again\n")
+      }
     }
     try files.writeSummary(
       options.json

@@ -10,15 +10,25 @@ package struct ExecutedRun {
   package var result: RunResult
   /// Ids of the rejected requests, ascending.
   package var rejected: [Int]
-  /// The longest requests that were served: they say whether costs were extrapolated.
-  package var longest = LongestRequests()
   /// Its row in the database, if there is one.
   var storedRun: Int64?
   /// It was found in the database and not run.
   package var isReused = false
 
   package var summary: RunSummary { result.summary }
+  /// The longest requests that were served: they say whether costs were extrapolated.
+  package var longest: LongestRequests { summary.longest }
   var served: Served { Served(rejected: rejected, unfinished: summary.unfinished) }
+}
+
+extension RunOptions {
+  /// What is said while another run holds the database.
+  func noteWaiting(_ path: String) -> @Sendable () -> Void {
+    let isQuiet = quiet
+    return {
+      if !isQuiet { writeToStandardError("note: \(path) is being written by another run, waiting for it\n") }
+    }
+  }
 }
 
 /// Runs plans: takes from the database what it holds already, keeps in it what is new.
@@ -44,28 +54,41 @@ package final class RunExecutor {
     guard let store else { return try run(plan, on: workload, observers: [observer, watcher]) }
     let manifest = plan.manifest(workload)
     let known = try store.completedRun(manifestHash: manifest.hash)
-    if !force, let known, let result = known.result {
-      if let watcher {
-        let again = try run(plan, on: workload, observers: [watcher]).summary.fingerprint
-        try Self.requireSame(result.summary.fingerprint, again)
-      }
-      if let observer { try store.requests(run: known.id).forEach(observer.requestEnded) }
-      return ExecutedRun(
-        result: result, rejected: try store.rejectedRequests(run: known.id),
-        longest: try store.longestRequests(run: known.id), storedRun: known.id, isReused: true)
-    }
+    if !force, let known { return try reuse(known, in: store, plan, on: workload, observer, watcher) }
     var executed: ExecutedRun?
-    let id = try store.record(manifest, startedAt: now()) { recorder in
+    let recorded = try store.record(manifest, startedAt: now(), again: force) { recorder in
       let run = try run(plan, on: workload, observers: [recorder, observer, watcher])
       executed = run
       return (run.result, now())
     }
-    guard var executed else { preconditionFailure("a recorded run has a result") }
-    executed.storedRun = id
+    guard var executed else {
+      // Another process has made it meanwhile.
+      guard let made = try store.completedRun(manifestHash: manifest.hash) else {
+        throw CommandFailure(.runFailed, "\(store.path): run \(recorded.id) is no longer there")
+      }
+      return try reuse(made, in: store, plan, on: workload, observer, watcher)
+    }
+    executed.storedRun = recorded.id
     if let before = known?.result?.summary.fingerprint {
       try Self.requireSame(before, executed.summary.fingerprint)
     }
     return executed
+  }
+
+  /// A run that the database holds.
+  private func reuse(
+    _ known: StoredRun, in store: ResultStore, _ plan: RunPlan, on workload: Workload,
+    _ observer: (any RunObserver)?, _ watcher: (any RunObserver)?
+  ) throws -> ExecutedRun {
+    guard let result = known.result else { preconditionFailure("a completed run has a result") }
+    if let watcher {
+      let again = try run(plan, on: workload, observers: [watcher]).summary.fingerprint
+      try Self.requireSame(result.summary.fingerprint, again)
+    }
+    if let observer { try store.requests(run: known.id).forEach(observer.requestEnded) }
+    return ExecutedRun(
+      result: result, rejected: try store.rejectedRequests(run: known.id), storedRun: known.id, isReused: true
+    )
   }
 
   private static func requireSame(_ before: String, _ now: String) throws {
@@ -85,10 +108,8 @@ package final class RunExecutor {
     let summary = try plan.simulate(source, observer, progress.start(plan.policy))
     timing.add(loop: ContinuousClock.now - begin, requests: summary.arrived)
     progress.clear()
-    let result = RunResult(
-      summary: summary, maxContextTTFTSeconds: plan.maxContextTTFT(tokens: summary.maxContextTokens),
-      bound: bound.result, unvalidated: plan.unvalidated, sizing: plan.sizing)
-    return ExecutedRun(result: result, rejected: summary.rejectedIDs, longest: summary.longest)
+    return ExecutedRun(
+      result: plan.result(summary, on: workload, bound: bound.result), rejected: summary.rejectedIDs)
   }
 
   /// The wall time as the database keeps it: ISO 8601, UTC.

@@ -18,8 +18,7 @@ struct TextReport {
         setUp,
         section("KV cache of one instance", plan.account),
         section("Assumed, and decisive", plan.assumptions),
-        section(
-          "Unvalidated: no measurement supports", plan.unvalidated.isEmpty ? ["nothing"] : plan.unvalidated),
+        section("Costs rest on \(result.mark.text)", basis),
         section("Requests", aligned(requestRows)),
         section("Throughput", aligned(throughputRows)),
         "Latency\n\n" + latencyTable,
@@ -38,6 +37,14 @@ struct TextReport {
       ["layout", "\(plan.layout) (TP × PP × instances), \(grouped(plan.maxNumSeqs)) sequences per instance"],
     ]
     return aligned(rows).map { $0 + "\n" }.joined()
+  }
+
+  private var basis: [String] {
+    [BasisMark.legend]
+      + result.extrapolations.map { "extrapolated: \($0)" }
+      + (result.basis.unvalidated.isEmpty ? ["nothing"] : result.basis.unvalidated).map {
+        "unvalidated: \($0)"
+      }
   }
 
   private var requestRows: [[String]] {
@@ -90,7 +97,7 @@ struct TextReport {
   private var throughputRows: [[String]] {
     [
       ["load", summary.load?.text ?? "–"],
-      ["makespan", "\(figure(summary.makespanSeconds)) s"],
+      ["makespan", figure(summary.makespanSeconds, "s") + freeText],
       ["output tokens/s", figure(summary.outputTokensPerSecond)],
       ["bound on output tokens/s", boundText],
       ["output tokens/s per GPU", figure(summary.outputTokensPerSecondPerGPU)],
@@ -100,7 +107,7 @@ struct TextReport {
       ["requests/s (steady state)", steady { figure($0.requestsPerSecond) }],
       [
         "goodput, requests/s (steady state)",
-        steady { $0.goodputRequestsPerSecond.map(figure) ?? "no SLO given" },
+        hasSLO ? steady { figure($0.goodputRequestsPerSecond) } : "no SLO given",
       ],
       ["output tokens/s (steady state)", steady { figure($0.outputTokensPerSecond) }],
       ["steady state", steady { "from \(figure($0.from)) s to \(figure($0.to)) s, the last arrival" }],
@@ -109,6 +116,17 @@ struct TextReport {
 
   private func steady(_ text: (SteadyState) -> String) -> String {
     summary.steady.map(text) ?? Definitions.noSteadyState(summary)
+  }
+
+  private var hasSLO: Bool {
+    let slo = plan.manifest(workload).slo
+    return slo.keys.contains { slo[$0] != .null }
+  }
+
+  /// Why there is no makespan though requests completed.
+  private var freeText: String {
+    guard summary.completed > 0, summary.makespanSeconds == nil else { return "" }
+    return " (prefill is free and nothing was decoded: no step cost anything, and there is no rate)"
   }
 
   private var boundText: String {
@@ -132,7 +150,7 @@ struct TextReport {
       add("TPOT, \(lengthClass.name)", of.tpot)
       add("E2E, \(lengthClass.name)", of.e2e)
     }
-    return markdownTable(rows) + "\nworst stall \(figure(summary.worstStallSeconds)) s; "
+    return markdownTable(rows) + "\nworst stall \(figure(summary.worstStallSeconds, "s")); "
       + "\(grouped(summary.completed - summary.tpot.count)) one-token outputs have no TPOT\n"
   }
 
@@ -143,7 +161,13 @@ struct TextReport {
       ["borrowed blocks, peak", grouped(summary.borrowedBlocksPeak)],
       ["moved blocks", grouped(summary.movedBlocks)],
       ["max context", "\(grouped(summary.maxContextTokens)) tokens"],
-      ["TTFT of that prompt", result.maxContextTTFTSeconds.map { "\(figure($0)) s" } ?? "–"],
+      [
+        "TTFT of that prompt",
+        figure(result.maxContextTTFTSeconds, "s")
+          + (result.maxContextOverMeasured.map {
+            ", extrapolated: it is \(figure($0)) times as long as the longest measured"
+          } ?? ""),
+      ],
     ]
   }
 

@@ -31,6 +31,20 @@ package func figure(_ value: Double) -> String {
   return decimals == 0 ? String(format: "%.3e", value) : String(format: "%.\(decimals)f", value)
 }
 
+/// The same, and "–" for what is not there.
+package func figure(_ value: Double?) -> String { value.map { figure($0) } ?? "–" }
+
+/// A number with its unit, "1.234 s"; "–" for what is not there.
+package func figure(_ value: Double?, _ unit: String) -> String {
+  value.map { "\(figure($0)) \(unit)" } ?? "–"
+}
+
+/// The quotient; `nil` if one of the two is missing or the second is 0.
+package func ratio(_ value: Double?, to base: Double?) -> Double? {
+  guard let value, let base, base != 0 else { return nil }
+  return value / base
+}
+
 /// A ratio: "1.234".
 package func ratioText(_ value: Double) -> String { value.isFinite ? String(format: "%.3f", value) : "–" }
 
@@ -38,6 +52,9 @@ package func ratioText(_ value: Double) -> String { value.isFinite ? String(form
 package func percent(_ share: Double) -> String {
   share.isFinite ? String(format: "%.1f %%", share * 100) : "–"
 }
+
+/// The same, and "–" for what is not there.
+package func percent(_ share: Double?) -> String { share.map { percent($0) } ?? "–" }
 
 /// 0.0000123 as "1.2e-05".
 package func scientific(_ value: Double) -> String { String(format: "%.1e", value) }

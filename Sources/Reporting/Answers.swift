@@ -28,7 +28,9 @@ struct Answers {
       case .int64(let number): return format.text(Double(number), isWhole: true)
       case .double(let number): return format.text(number)
       case .string(let string): return Markdown.escaped(string)
-      case .null, .blob: throw FigureProblem("the query gives no value")
+      // An aggregate of nothing.
+      case .null: return "–"
+      case .blob: throw FigureProblem("the query gives no value")
       }
     }
     let quantity = try ExpressionParser.quantity(text, at: place)
@@ -39,7 +41,7 @@ struct Answers {
         expression: .overSeeds(.high, quantity.expression), selection: quantity.selection)
       return spread(mean, halfWidth: (try? results.value(of: high)).map { $0 - mean })
     } catch {
-      if error.isNotComparable { return "n/c" }
+      guard error.kind == .missing else { return error.mark }
       throw error
     }
   }
@@ -100,7 +102,7 @@ struct Answers {
     let what = String(match.what)
     guard what.hasPrefix("ratio ") else {
       guard match.base == nil else { throw FigureProblem("to is for ratios: table ratio METRIC to BASELINE") }
-      return try values(what.commaSeparated, axes, cells)
+      return try values(what.commaSeparated, axes, cells, at: place)
     }
     guard let base = match.base else { throw FigureProblem("expected: table ratio METRIC to BASELINE") }
     return try ratioTable(
@@ -108,17 +110,19 @@ struct Answers {
   }
 
   private func values(
-    _ metrics: [String], _ axes: [String], _ cells: Cells
+    _ metrics: [String], _ axes: [String], _ cells: Cells, at place: Place
   ) throws -> (table: Table, caption: String?) {
+    for metric in metrics { try Metric.require(metric, at: place) }
     var rows = [axes + ["contender"] + metrics.map(metricWords)]
     for cell in cells.all {
       for label in cells.labels(of: cell) {
         var found = false
         let numbers = metrics.map { metric -> String in
-          guard let (mean, halfWidth) = cells.value(.metric(.whole, label: label, metric: metric), in: cell)
-          else { return "–" }
+          guard let text = cells.text(.metric(.whole, label: label, metric: metric), in: cell) else {
+            return "–"
+          }
           found = true
-          return spread(mean, halfWidth: halfWidth)
+          return text
         }
         guard found else { continue }
         rows.append(axes.map { cell.axes[$0] ?? "" } + [label] + numbers)
@@ -126,13 +130,15 @@ struct Answers {
     }
     guard rows.count > 1 else { throw FigureProblem("none of the selected points has \(metrics[0])") }
     let text = Set(0...axes.count).subtracting(axes.indices.filter { isNumeric(column: $0, rows) })
-    return (Table(rows, textColumns: text, leftByDefault: false), cells.intervalNote)
+    let notes = ["Runs on the whole trace\(cells.unlikeBases)", cells.intervalNote].compactMap(\.self)
+    return (Table(rows, textColumns: text, leftByDefault: false), notes.joined(separator: "; ") + ".")
   }
 
   /// The ratios of all contenders to a baseline, a row per cell.
   func ratioTable(
     _ metric: String, to base: String, _ axes: [String], _ cells: Cells
   ) throws -> (table: Table, caption: String?) {
+    try Metric.require(metric, at: Place(path: "table ratio"))
     let labels = cells.allLabels.filter { $0 != base }
     guard cells.allLabels.contains(base) else { throw FigureProblem("no selected grid has \(base)") }
     var rows = [axes + labels]
@@ -146,10 +152,12 @@ struct Answers {
       throw FigureProblem("no selected point has \(metric)")
     }
     let text = Set(axes.indices.filter { !isNumeric(column: $0, rows) })
-    let caption = "Ratio of \(metricWords(metric)) to \(Markdown.escaped(base))"
+    let caption = "Ratio of \(metricWords(metric)) to \(Markdown.escaped(base))\(cells.unlikeBases)"
+    let isMarked = rows.contains { $0.contains { $0.hasSuffix("(common)") } }
+    let heat = isMarked ? Cells.commonNote : "Ratios are of the whole trace"
     return (
       Table(rows, textColumns: text, leftByDefault: false),
-      caption + (cells.intervalNote.map { "; \($0)" } ?? "") + "."
+      caption + (cells.intervalNote.map { "; \($0)" } ?? "") + ". " + heat + "."
     )
   }
 

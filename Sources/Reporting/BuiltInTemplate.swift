@@ -9,9 +9,11 @@ enum BuiltInTemplate {
     {{ if sql SELECT count(*) > 0 FROM run WHERE status = 'failed' }}{{ sql SELECT count(*) FROM run WHERE status = 'failed' | integer }} runs failed.{{ end }}
     Terms and readings are [defined below](#s-definitions).
 
-    ## Results
+    ## Results{{ unlike-bases }}
 
     {{ overview }}
+
+    {{ basis }}
 
     {{ ratios }}
 

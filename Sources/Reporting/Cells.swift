@@ -52,6 +52,16 @@ struct Cells {
     }
   }
 
+  /// What a table says of an expression: the mean over seeds with its interval, "–" for a statistic of nothing; `nil` where a
+  /// run is missing or failed.
+  func text(_ expression: StudyExpression, in cell: Cell) -> String? {
+    if let (mean, halfWidth) = value(expression, in: cell) { return spread(mean, halfWidth: halfWidth) }
+    do throws(NoValue) { _ = try results.value(of: expression, in: cell, where: selection) } catch {
+      return error.kind == .absent ? error.mark : nil
+    }
+    return nil
+  }
+
   /// The mean over seeds and half its 95 % interval, `nil` where there is no value.
   func value(_ expression: StudyExpression, in cell: Cell) -> (mean: Double, halfWidth: Double?)? {
     guard let mean = try? results.value(of: expression, in: cell, where: selection) else { return nil }
@@ -59,14 +69,34 @@ struct Cells {
     return (mean, high.map { $0 - mean })
   }
 
-  /// "1.352 ± 0.041", "n/c", or "–" where a run is missing or failed.
+  /// "1.352 ± 0.041", the same with "(common)" if it is of the common trace, "n/c", or "–" where there is no value.
   func ratioText(_ label: String, to base: String, _ metric: String, in cell: Cell) -> String {
     let ratio = StudyExpression.ratio(label, base, metric: metric)
     do throws(NoValue) {
       let mean = try results.value(of: ratio, in: cell, where: selection)
       let high = try? results.value(of: .overSeeds(.high, ratio), in: cell, where: selection)
-      return high.map { "\(ratioText(mean)) ± \(ratioText($0 - mean))" } ?? ratioText(mean)
-    } catch { return error.isNotComparable ? "n/c" : "–" }
+      let isCommon = try results.ratioHeat(label, to: base, in: cell, where: selection) == .common
+      return (high.map { "\(ratioText(mean)) ± \(ratioText($0 - mean))" } ?? ratioText(mean))
+        + (isCommon ? " (common)" : "")
+    } catch { return error.mark }
+  }
+
+  /// On which requests a ratio is taken, in words.
+  func ratioHeat(_ label: String, to base: String, in cell: Cell) -> String {
+    (try? results.ratioHeat(label, to: base, in: cell, where: selection).words) ?? "–"
+  }
+
+  /// What `(common)` means.
+  static let commonNote =
+    "Ratios are of the whole trace; those marked (common) of the common one: the requests that all contenders complete"
+
+  /// How the bases of the runs of these cells differ: " (unlike bases: …)", or nothing.
+  var unlikeBases: String {
+    BasisMark.heading(
+      results.outcomes.compactMap { key, outcome in
+        guard case .completed(let figures) = outcome, all.contains(key.cell) else { return nil }
+        return BasisMark(summary: figures.summary)
+      })
   }
 
   private func ratioText(_ value: Double) -> String { Formatting.ratioText(value) }

@@ -68,6 +68,8 @@ final class ReportWriter {
     case "title": return Markdown.escaped(source.sweep.map { "Study \($0.name)" } ?? "Simulated runs")
     case "overview": return mark(.table(Table(query: try answers.rows(overview)), caption: nil))
     case "ratios": return try ratios(place)
+    case "basis": return try basis()
+    case "unlike-bases": return try Markdown.escaped(BasisMark.heading(completed().map(\.mark)))
     case "definitions": return Definitions.lines.map { "- \($0)\n" }.joined()
     default: return try answers.value(text, at: place)
     }
@@ -82,12 +84,47 @@ final class ReportWriter {
     let policy = source.sweep == nil ? "policy, trace, " : ""
     let order = source.sweep == nil ? "run.id" : "grid, axes, label, run.seed, run.id"
     return """
-      SELECT run.id AS run, \(point)\(policy)run.seed AS seed, load, completed, rejected, preemptions,
+      SELECT run.id AS run, \(point)\(policy)run.seed AS seed,
+        CASE replayed WHEN 'whole' THEN '\(HeatKind.whole.words)' ELSE '\(HeatKind.common.words)' END AS replayed,
+        load, completed, rejected, preemptions,
         CAST(round(output_tokens_per_s) AS INTEGER) AS "output tokens/s",
         round(ttft_p50_s, 4) AS "TTFT p50, s", round(ttft_p99_s, 4) AS "TTFT p99, s",
-        round(tpot_p50_s, 5) AS "TPOT p50, s", round(tpot_p99_s, 5) AS "TPOT p99, s"
+        round(tpot_p50_s, 5) AS "TPOT p50, s", round(tpot_p99_s, 5) AS "TPOT p99, s",
+        coalesce(costs, 'unknown') || CASE WHEN unvalidated > 0 THEN ', ' || unvalidated || ' unvalidated' ELSE '' END
+          || CASE WHEN over_measured > 1 THEN ', extrapolated ' || round(over_measured, 2) || '×' ELSE '' END
+          AS "costs rest on"
       FROM run \(join) WHERE status = 'completed' ORDER BY \(order)
       """
+  }
+
+  /// The results of the runs that are reported.
+  private func completed() throws -> [RunResult] {
+    let runs = try source.store.runs().filter { run in
+      source.sweep == nil || source.results.runs.values.contains(run.id)
+    }
+    return runs.compactMap(\.result)
+  }
+
+  /// The legend of the overview's last column, and what is not validated and what is extrapolated, a line each with the runs
+  /// counted.
+  private func basis() throws -> String {
+    let results = try completed()
+    var lines: [String] = []
+    var counts: [String: Int] = [:]
+    for result in results {
+      let sentences =
+        result.basis.unvalidated.map { "unvalidated: \($0)" }
+        + result.extrapolations.map { "extrapolated: \($0)" }
+      for line in sentences {
+        if counts[line] == nil { lines.append(line) }
+        counts[line, default: 0] += 1
+      }
+    }
+    let most = 24
+    let rest = lines.count > most ? "- … and \(lines.count - most) more\n" : ""
+    return Markdown.escaped(BasisMark.legend) + "\n\n"
+      + lines.prefix(most).map { "- \(Markdown.escaped($0)) (\(counts[$0]!) of \(results.count) runs)\n" }
+      .joined() + rest
   }
 
   /// For each grid of several contenders their ratios to the baseline, and a map where two axes vary.

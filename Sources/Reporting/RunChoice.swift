@@ -31,5 +31,9 @@ struct RunChoice {
 
   var router: String { manifest["policy_options"]?["router"]?.string ?? "its router" }
   var blocksPerInstance: Int? { manifest["cluster"]?["kv_blocks"]?.integer }
-  var title: String { "run \(id): \(policy) on \(trace), seed \(seed)" }
+  var title: String {
+    "run \(id): \(policy) on \(trace), seed \(seed), \(heat.words)"
+  }
+
+  private var heat: HeatKind { manifest["workload"]?["dropped"] == nil ? .whole : .common }
 }

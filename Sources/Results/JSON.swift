@@ -28,6 +28,8 @@ public enum JSON: Hashable, Sendable {
   public static func optional(_ number: Double?) -> JSON { number.map(JSON.double) ?? .null }
   /// A number, or `null` if there is none.
   public static func optional(_ number: Int?) -> JSON { number.map(JSON.int) ?? .null }
+  /// A string, or `null` if there is none.
+  public static func optional(_ string: String?) -> JSON { string.map(JSON.string) ?? .null }
 
   /// The text on one line, keys in the order in which they were written.
   public var text: String {

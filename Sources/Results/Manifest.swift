@@ -78,6 +78,9 @@ public struct Manifest: Hashable, Sendable {
 
   /// SHA-256 of the canonical text, 64 hexadecimal digits.
   public var hash: String { json.digest }
+
+  /// Which requests the run replays: requests are dropped of a trace only for a comparison.
+  public var heat: HeatKind { workload["dropped"] == nil ? .whole : .common }
 }
 
 extension JSON {

@@ -8,24 +8,47 @@ public struct RunResult: Sendable {
   public var maxContextTTFTSeconds: Double?
   /// What no placement could exceed; `nil` if nothing completed, or in results made before there was a bound.
   public var bound: BoundResult?
-  /// What of the costs no measurement supports, one sentence each.
-  public var unvalidated: [String]
+  /// Which requests were replayed.
+  public var heat: HeatKind
+  /// What the costs rest on.
+  public var basis: RunBasis
   /// What the instances were sized by; `nil` if not by the longest request.
   public var sizing: RightSizing?
 
   public init(
-    summary: RunSummary, maxContextTTFTSeconds: Double?, bound: BoundResult? = nil,
-    unvalidated: [String] = [], sizing: RightSizing? = nil
+    summary: RunSummary, maxContextTTFTSeconds: Double?, bound: BoundResult? = nil, heat: HeatKind = .whole,
+    basis: RunBasis = RunBasis(), sizing: RightSizing? = nil
   ) {
     self.summary = summary
     self.maxContextTTFTSeconds = maxContextTTFTSeconds
     self.bound = bound
-    self.unvalidated = unvalidated
+    self.heat = heat
+    self.basis = basis
     self.sizing = sizing
   }
 
-  /// The share of the bound that the run reached, 0...1.
-  public var boundReached: Double? { bound.map { summary.outputTokensPerSecond / $0.outputTokensPerSecond } }
+  /// The share of the bound that the run reached, 0...1; `nil` without a bound or a rate.
+  public var boundReached: Double? {
+    guard let bound, let rate = summary.outputTokensPerSecond else { return nil }
+    return rate / bound.outputTokensPerSecond
+  }
+
+  /// The longest served prompt or context over the longest measured: above 1 costs are extrapolated.
+  public var overMeasured: Double? { basis.overMeasured(summary.longest) }
+  /// One sentence for each measured range that the requests left, with by how much.
+  public var extrapolations: [String] { basis.extrapolations(summary.longest) }
+  /// The basis in a word or two.
+  public var mark: BasisMark {
+    BasisMark(costs: basis.costs, unvalidated: basis.unvalidated.count, overMeasured: overMeasured)
+  }
+
+  /// The longest prompt that the empty cluster admits over the longest measured, above 1: how far the time to its first token
+  /// is extrapolated. `nil` where it is not, or there is none.
+  public var maxContextOverMeasured: Double? {
+    guard maxContextTTFTSeconds != nil, let measured = basis.measuredPrompt else { return nil }
+    let share = Double(summary.maxContextTokens - 1) / Double(measured)
+    return share > 1 ? share : nil
+  }
 }
 
 /// Output tokens per second over the makespan that no placement on these instances could exceed for the requests that
@@ -61,6 +84,7 @@ extension JSON {
     self = [
       "fingerprint": .string(s.fingerprint),
       "policy": .string(s.policy),
+      "heat": .string(result.heat.rawValue),
       "requests": [
         "arrived": .int(s.arrived), "completed": .int(s.completed), "rejected": .int(s.rejected),
         "cut_at_context": .int(s.cutAtContext),
@@ -70,17 +94,17 @@ extension JSON {
       "rejected_by_reason": .object(
         RejectionReason.allCases.map { .init($0.rawValue, .int(s.rejectedByReason[$0] ?? 0)) }),
       "tokens": ["prompt": .int(s.promptTokens), "output": .int(s.outputTokens)],
-      "makespan_s": .double(s.makespanSeconds),
+      "makespan_s": .optional(s.makespanSeconds),
       "throughput": [
-        "output_tokens_per_s": .double(s.outputTokensPerSecond),
-        "total_tokens_per_s": .double(s.totalTokensPerSecond),
+        "output_tokens_per_s": .optional(s.outputTokensPerSecond),
+        "total_tokens_per_s": .optional(s.totalTokensPerSecond),
         "requests_per_s": .optional(s.steady?.requestsPerSecond),
-        "makespan_requests_per_s": .double(s.requestsPerSecond),
+        "makespan_requests_per_s": .optional(s.requestsPerSecond),
         "steady_output_tokens_per_s": .optional(s.steady?.outputTokensPerSecond),
         "steady_total_tokens_per_s": .optional(s.steady?.totalTokensPerSecond),
         "steady_from_s": .optional(s.steady?.from), "steady_to_s": .optional(s.steady?.to),
-        "per_gpu_output_tokens_per_s": .double(s.outputTokensPerSecondPerGPU),
-        "window_output_tokens_per_s": .double(s.windowOutputTokensPerSecond),
+        "per_gpu_output_tokens_per_s": .optional(s.outputTokensPerSecondPerGPU),
+        "window_output_tokens_per_s": .optional(s.windowOutputTokensPerSecond),
       ],
       "load": s.load.map { .string($0.label.rawValue) } ?? .null,
       "load_reason": s.load?.reason.map(JSON.string) ?? .null,
@@ -93,8 +117,8 @@ extension JSON {
         "asked_tokens": .int(s.prefixAskedTokens), "hit_tokens": .int(s.prefixHitTokens),
         "evicted_units": .int(s.evictedUnits),
       ],
-      "extrapolated_share": .double(s.extrapolatedShare),
-      "worst_stall_s": .double(s.worstStallSeconds),
+      "extrapolated_share": .optional(s.extrapolatedShare),
+      "worst_stall_s": .optional(s.worstStallSeconds),
       "ttft_s": JSON(s.ttft),
       "tpot_s": JSON(s.tpot),
       "e2e_s": JSON(s.e2e),
@@ -109,17 +133,30 @@ extension JSON {
       "giant_reserve_s": .double(s.giantReserveSeconds),
       "kv": [
         "blocks_per_instance": .int(s.blocksPerInstance),
-        "peak_utilisation": .double(s.peakUtilisation),
+        "peak_utilisation": .optional(s.peakUtilisation),
         "borrowed_blocks_peak": .int(s.borrowedBlocksPeak),
         "moved_blocks": .int(s.movedBlocks),
       ],
       "managers": JSON(s.managers),
       "max_context_tokens": .int(s.maxContextTokens),
       "max_context_ttft_s": .optional(result.maxContextTTFTSeconds),
+      "max_context_over_measured": .optional(result.maxContextOverMeasured),
       "bound_output_tokens_per_s": .optional(result.bound?.outputTokensPerSecond),
       "bound_reached": .optional(result.boundReached),
       "bound_in_full_output_tokens_per_s": .optional(result.bound?.inFullOutputTokensPerSecond),
-      "unvalidated": .array(result.unvalidated.map(JSON.string)),
+      "basis": [
+        "costs": .optional(result.basis.costs?.rawValue),
+        "is_data_sheet": result.basis.costs.map { .bool($0 == .dataSheet) } ?? .null,
+        "unvalidated": .int(result.basis.unvalidated.count),
+        "extrapolated": .int(result.extrapolations.count),
+        "over_measured": .optional(result.overMeasured),
+        "longest_prompt_tokens": .int(s.longest.prompt),
+        "measured_prompt_tokens": .optional(result.basis.measuredPrompt),
+        "longest_context_tokens": .int(s.longest.context),
+        "measured_context_tokens": .optional(result.basis.measuredContext),
+      ],
+      "unvalidated": .array(result.basis.unvalidated.map(JSON.string)),
+      "extrapolated": .array(result.extrapolations.map(JSON.string)),
       "right_sizing": result.sizing.map {
         ["longest_tokens": .int($0.longest), "is_held": .bool($0.isHeld)]
       } ?? .null,
@@ -137,8 +174,8 @@ extension JSON {
 
   private init(_ d: Distribution) {
     self = [
-      "mean": .double(d.mean), "p50": .double(d.p50), "p90": .double(d.p90), "p99": .double(d.p99),
-      "max": .double(d.max), "count": .int(d.count),
+      "mean": .optional(d.mean), "p50": .optional(d.p50), "p90": .optional(d.p90), "p99": .optional(d.p99),
+      "max": .optional(d.max), "count": .int(d.count),
     ]
   }
 
@@ -233,20 +270,21 @@ extension RunResult {
     s.prefixAskedTokens = try prefix.int("asked_tokens")
     s.prefixHitTokens = try prefix.int("hit_tokens")
     s.evictedUnits = try prefix.int("evicted_units")
-    s.extrapolatedShare = try top.double("extrapolated_share")
+    s.extrapolatedShare = try top.optionalDouble("extrapolated_share")
 
-    s.makespanSeconds = try top.double("makespan_s")
+    s.makespanSeconds = try top.optionalDouble("makespan_s")
     let throughput = try top.inside("throughput")
-    s.outputTokensPerSecond = try throughput.double("output_tokens_per_s")
-    s.totalTokensPerSecond = try throughput.double("total_tokens_per_s")
+    s.outputTokensPerSecond = try throughput.optionalDouble("output_tokens_per_s")
+    s.totalTokensPerSecond = try throughput.optionalDouble("total_tokens_per_s")
     // In older results `requests_per_s` was over the makespan.
     let isOlder = throughput.json["makespan_requests_per_s"] == nil
-    s.requestsPerSecond = try throughput.double(isOlder ? "requests_per_s" : "makespan_requests_per_s")
+    s.requestsPerSecond = try throughput.optionalDouble(
+      isOlder ? "requests_per_s" : "makespan_requests_per_s")
     if !isOlder { s.steady = try throughput.steady(goodput: top.optionalDouble("goodput_requests_per_s")) }
-    s.outputTokensPerSecondPerGPU = try throughput.double("per_gpu_output_tokens_per_s")
-    s.windowOutputTokensPerSecond = try throughput.double("window_output_tokens_per_s")
+    s.outputTokensPerSecondPerGPU = try throughput.optionalDouble("per_gpu_output_tokens_per_s")
+    s.windowOutputTokensPerSecond = try throughput.optionalDouble("window_output_tokens_per_s")
     s.load = try top.load()
-    s.worstStallSeconds = try top.double("worst_stall_s")
+    s.worstStallSeconds = try top.optionalDouble("worst_stall_s")
 
     s.ttft = try top.distribution("ttft_s")
     s.tpot = try top.distribution("tpot_s")
@@ -265,14 +303,24 @@ extension RunResult {
     s.giantReserveSeconds = try top.double("giant_reserve_s")
     let kv = try top.inside("kv")
     s.blocksPerInstance = try kv.int("blocks_per_instance")
-    s.peakUtilisation = try kv.double("peak_utilisation")
+    s.peakUtilisation = try kv.optionalDouble("peak_utilisation")
     s.borrowedBlocksPeak = try kv.int("borrowed_blocks_peak")
     s.movedBlocks = try kv.int("moved_blocks")
     s.managers = try top.managers()
     s.maxContextTokens = try top.int("max_context_tokens")
+    guard let heat = HeatKind(rawValue: try top.string("heat")) else { throw SummaryError(key: "heat") }
+    let basis = try top.inside("basis")
+    s.longest = LongestRequests(
+      prompt: try basis.int("longest_prompt_tokens"), context: try basis.int("longest_context_tokens"))
     self.init(
       summary: s, maxContextTTFTSeconds: try top.optionalDouble("max_context_ttft_s"), bound: try top.bound(),
-      unvalidated: try top.strings("unvalidated"), sizing: try top.sizing())
+      heat: heat,
+      basis: RunBasis(
+        costs: try basis.value("costs").string.flatMap(CostBasis.init),
+        unvalidated: try top.strings("unvalidated"),
+        measuredPrompt: try basis.optionalInt("measured_prompt_tokens"),
+        measuredContext: try basis.optionalInt("measured_context_tokens")),
+      sizing: try top.sizing())
   }
 }
 
@@ -317,6 +365,9 @@ private struct SummaryReader {
       from: try double("steady_from_s"), to: try double("steady_to_s"), requestsPerSecond: rate,
       goodputRequestsPerSecond: goodput, outputTokensPerSecond: try double("steady_output_tokens_per_s"),
       totalTokensPerSecond: try double("steady_total_tokens_per_s"))
+  }
+  func optionalInt(_ key: String) throws(SummaryError) -> Int? {
+    try value(key) == .null ? nil : try int(key)
   }
   /// Absent in results made before there were faults: then what was computed again was so after preemptions.
   func faults(recomputedTokens: Int) throws(SummaryError) -> FaultSummary {
@@ -382,8 +433,8 @@ private struct SummaryReader {
   func distribution(_ key: String) throws(SummaryError) -> Distribution {
     let d = try inside(key)
     return Distribution(
-      count: try d.int("count"), mean: try d.double("mean"), p50: try d.double("p50"),
-      p90: try d.double("p90"), p99: try d.double("p99"), max: try d.double("max"))
+      count: try d.int("count"), mean: try d.optionalDouble("mean"), p50: try d.optionalDouble("p50"),
+      p90: try d.optionalDouble("p90"), p99: try d.optionalDouble("p99"), max: try d.optionalDouble("max"))
   }
   func classSummary(_ key: String) throws(SummaryError) -> ClassSummary {
     let c = try inside(key)

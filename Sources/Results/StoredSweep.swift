@@ -52,6 +52,8 @@ public protocol StoredStudies {
   var path: String { get }
   /// All sweeps by name.
   func sweeps() throws -> [StoredSweep]
+  /// All runs in the order in which they were stored.
+  func runs() throws -> [StoredRun]
   /// The points of a sweep by grid, axes, label, seed and heat.
   func points(sweep: Int64) throws -> [StoredPoint]
   /// The ids of a run's rejected requests, ascending.

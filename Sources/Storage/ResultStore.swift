@@ -7,7 +7,7 @@ import Sim
 /// The SQLite database of runs.
 ///
 ///     let store = try ResultStore.open("runs.db")
-///     let id = try store.record(manifest, startedAt: now()) { recorder in
+///     let recorded = try store.record(manifest, startedAt: now()) { recorder in
 ///       (try simulate(observer: recorder), finishedAt: now())
 ///     }
 ///
@@ -28,19 +28,34 @@ public final class ResultStore: StoredStudies, Sendable {
   ///
   /// Before an older schema is migrated the file is copied to `PATH.backup-vN`, N being the old version.
   /// A newer schema and a foreign database are refused, and it is made sure that the file can be written.
-  public static func open(_ path: String) throws(StoreError) -> ResultStore {
-    try open(path, steps: Schema.steps)
+  ///
+  /// A run holds the write lock while it is simulated. With `waits`, others wait for it as long as it takes, and `waits` is called
+  /// when that is long; without, they give up.
+  public static func open(_ path: String, waits: (@Sendable () -> Void)? = nil) throws(StoreError)
+    -> ResultStore
+  {
+    try open(path, steps: Schema.steps, waits: waits)
   }
 
-  package static func open(_ path: String, steps: [SchemaStep]) throws(StoreError) -> ResultStore {
+  package static func open(
+    _ path: String, steps: [SchemaStep], patience: Double = patienceSeconds,
+    waits: (@Sendable () -> Void)? = nil
+  ) throws(StoreError) -> ResultStore {
     try translating(path) {
       let version = try version(of: path, supported: steps.count)
       var configuration = Configuration()
       configuration.journalMode = .wal
-      configuration.busyMode = Self.patience
+      configuration.busyMode =
+        waits.map { waits in
+          .callback { tries in
+            if tries == Int(patience / Self.retrySeconds) { waits() }
+            Thread.sleep(forTimeInterval: Self.retrySeconds)
+            return true
+          }
+        } ?? .timeout(patience)
       // 32 MiB: samples go to an index with a page for every instance, and pages that do not fit are written and read again.
       configuration.prepareDatabase { try $0.execute(sql: "PRAGMA cache_size = -32768") }
-      let queue = try connect(path, configuration)
+      let queue = try connect(path, configuration, patience: patience)
       if version < steps.count {
         if version > 0 { try backUp(queue, path: path, version: version) }
         try migrate(queue, steps: steps)
@@ -52,17 +67,21 @@ public final class ResultStore: StoredStudies, Sendable {
   }
 
   /// How long to wait for others, seconds: another run may be committing.
-  private static let patienceSeconds = 30.0
+  package static let patienceSeconds = 30.0
   private static let patience = Database.BusyMode.timeout(patienceSeconds)
+  /// How often to ask for the lock.
+  private static let retrySeconds = 0.05
 
   /// Connects for writing. While several processes make one file SQLite refuses to turn to WAL without waiting for the others,
   /// so that is tried again for as long as the rest would wait.
-  private static func connect(_ path: String, _ configuration: Configuration) throws -> DatabaseQueue {
+  private static func connect(
+    _ path: String, _ configuration: Configuration, patience: Double
+  ) throws -> DatabaseQueue {
     let start = ContinuousClock.now
     while true {
       do { return try DatabaseQueue(path: path, configuration: configuration) } catch let error
         as DatabaseError
-        where error.resultCode == .SQLITE_BUSY && ContinuousClock.now - start < .seconds(patienceSeconds)
+        where error.resultCode == .SQLITE_BUSY && ContinuousClock.now - start < .seconds(patience)
       {
         Thread.sleep(forTimeInterval: 0.1)
       }
@@ -170,37 +189,42 @@ public final class ResultStore: StoredStudies, Sendable {
   /// must not use the store. If a row cannot be written, the error is thrown when `body` is done. If `body` throws,
   /// nothing of the run is kept but a row with status `failed` and the error's text, and the error is thrown on. Times
   /// are given by the caller: this target does not read the clock.
-  /// - Returns: the id of the run's row.
+  ///
+  /// If the manifest's run is there already with all its rows, as when another process has made it while this one waited for
+  /// the lock, `body` is not called, unless the run is to be made `again`.
+  /// - Returns: the id of the run's row, and whether it was made now.
   public func record(
-    _ manifest: Manifest, startedAt: String,
+    _ manifest: Manifest, startedAt: String, again: Bool = false,
     _ body: (RunRecorder) throws -> (result: RunResult, finishedAt: String)
-  ) throws -> Int64 {
+  ) throws -> (id: Int64, isNew: Bool) {
     try record(
-      manifest, startedAt: startedAt, batchSize: Self.batchSize, batchesWaiting: Self.batchesWaiting, body)
+      manifest, startedAt: startedAt, again: again, batchSize: Self.batchSize,
+      batchesWaiting: Self.batchesWaiting, body)
   }
 
   package func record(
-    _ manifest: Manifest, startedAt: String, batchSize: Int, batchesWaiting: Int,
+    _ manifest: Manifest, startedAt: String, again: Bool = false, batchSize: Int, batchesWaiting: Int,
     _ body: (RunRecorder) throws -> (result: RunResult, finishedAt: String)
-  ) throws -> Int64 {
+  ) throws -> (id: Int64, isNew: Bool) {
     do {
       return try Self.translatingDatabaseErrors(path) {
         let messages = BoundedChannel<RunMessage>(capacity: batchesWaiting)
         let spares = BoundedChannel<RunBatch>(capacity: Self.spareBatches)
-        // That the transaction has begun, and how it ended; only the latter if it could not begin.
-        let replies = BoundedChannel<Result<Int64, any Error>>(capacity: 2)
+        // That the transaction has begun, and how it ended; only the latter if it could not begin, or the run is there.
+        let replies = BoundedChannel<Result<(id: Int64, isNew: Bool), any Error>>(capacity: 2)
         // Not retained: the caller waits for the last reply, and a thread that let go of the store later would close the
         // database while others open it.
         Thread.detachNewThread { [unowned(unsafe) self] in
           replies.send(
             Result {
-              try write(manifest, startedAt: startedAt, from: messages, spares: spares) {
-                replies.send(.success($0))
+              try write(manifest, startedAt: startedAt, again: again, from: messages, spares: spares) {
+                replies.send(.success(($0, true)))
                 for _ in 0..<Self.spareBatches { spares.offer(RunBatch(roomFor: batchSize)) }
               }
             })
         }
-        _ = try replies.receive().get()
+        let first = try replies.receive().get()
+        guard first.isNew else { return first }
         let recorder = RunRecorder(messages, spares: spares, batchSize: batchSize)
         do {
           let (result, finishedAt) = try body(recorder)
@@ -225,11 +249,16 @@ public final class ResultStore: StoredStudies, Sendable {
 
   /// Writes a run as it is told of it, in one transaction, until it is told of its end.
   private func write(
-    _ manifest: Manifest, startedAt: String, from messages: BoundedChannel<RunMessage>,
+    _ manifest: Manifest, startedAt: String, again: Bool, from messages: BoundedChannel<RunMessage>,
     spares: BoundedChannel<RunBatch>, begun: (Int64) -> Void
-  ) throws -> Int64 {
+  ) throws -> (id: Int64, isNew: Bool) {
     var id: Int64 = 0
+    var isNew = true
     try inTrustedTransaction { db in
+      if !again, let known = try Self.completedRun(db, manifestHash: manifest.hash, with: .all) {
+        (id, isNew) = (try known.value("id"), false)
+        return .rollback
+      }
       id = try RunRow.insert(db, manifest, startedAt: startedAt)
       var writer = try RunWriter(db, run: id)
       begun(id)
@@ -252,7 +281,7 @@ public final class ResultStore: StoredStudies, Sendable {
         }
       }
     }
-    return id
+    return (id, isNew)
   }
 
   /// A transaction whose rows refer to rows that it inserts itself: SQLite does not look for these again.

@@ -8,12 +8,12 @@ enum RunRow {
     let json = manifest.json
     try db.execute(
       sql: """
-        INSERT INTO run (manifest, manifest_hash, status, program_version, policy, trace, seed, started_at)
-        VALUES (?, ?, 'running', ?, ?, ?, ?, ?)
+        INSERT INTO run (manifest, manifest_hash, status, program_version, policy, trace, seed, started_at, replayed)
+        VALUES (?, ?, 'running', ?, ?, ?, ?, ?, ?)
         """,
       arguments: [
         json.text, json.digest, manifest.programVersion, manifest.policy, manifest.trace,
-        manifest.seed, startedAt,
+        manifest.seed, startedAt, manifest.heat.rawValue,
       ])
     return db.lastInsertedRowID
   }
@@ -33,7 +33,8 @@ enum RunRow {
           window_output_tokens_per_s = :window, load = :load, ttft_p50_s = :ttft50, ttft_p99_s = :ttft99,
           tpot_p50_s = :tpot50, tpot_p99_s = :tpot99, e2e_p50_s = :e2e50, e2e_p99_s = :e2e99,
           max_context_tokens = :context, kept = :kept, rejected_requests = :ids,
-          longest_prompt_tokens = :prompt, longest_context_tokens = :longest
+          longest_prompt_tokens = :prompt, longest_context_tokens = :longest,
+          costs = :costs, unvalidated = :unvalidated, over_measured = :over
         WHERE id = :id
         """,
       arguments: [
@@ -45,7 +46,9 @@ enum RunRow {
         "ttft50": s.ttft.p50, "ttft99": s.ttft.p99, "tpot50": s.tpot.p50, "tpot99": s.tpot.p99,
         "e2e50": s.e2e.p50, "e2e99": s.e2e.p99, "context": s.maxContextTokens,
         "kept": kept.rawValue, "ids": requests.map { JSON.array($0.rejected.map(JSON.int)).text },
-        "prompt": requests?.longest.prompt, "longest": requests?.longest.context, "id": id,
+        "costs": result.basis.costs?.rawValue, "unvalidated": result.basis.unvalidated.count,
+        "over": result.overMeasured, "prompt": requests?.longest.prompt, "longest": requests?.longest.context,
+        "id": id,
       ])
   }
 

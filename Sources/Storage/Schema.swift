@@ -139,7 +139,7 @@ package enum Schema {
           CREATE INDEX sweep_point_run ON sweep_point (run_id);
           """)
     },
-    accounts,
+    accounts, emptyIsNull,
     SchemaStep(name: "request.cut_at_context") { db in
       try db.execute(
         sql: """

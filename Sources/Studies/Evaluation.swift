@@ -28,7 +28,7 @@ struct Evaluation {
   /// The expression's value; what stands outside of functions over cells needs exactly one cell.
   func number(_ expression: StudyExpression, in cells: [Cell]) throws(NoValue) -> Double {
     let value = try sample(expression, cells).mean
-    guard value.isFinite else { throw NoValue("the value is not finite") }
+    guard value.isFinite else { throw NoValue("the value is not finite", .absent) }
     return value
   }
 
@@ -39,13 +39,14 @@ struct Evaluation {
       let cell = try only(cells)
       return .perSeed(
         try seeds(of: cell) { seed throws(NoValue) in
-          try number(metric, of: try figures(label, cell, seed, heat), label)
+          try number(metric, of: try figures(label, cell, seed, heat), label, seed)
         })
-    case .ratio(let label, let base, let metric):
+    case .ratio(let label, let base, let metric, let chosen):
       let cell = try only(cells)
+      let heat = if let chosen { chosen } else { try ratioHeat(label, base, cell) }
       return .perSeed(
         try seeds(of: cell) { seed throws(NoValue) in
-          try ratio(label, base, metric, cell, seed)
+          try ratio(label, base, metric, cell, seed, heat)
         })
     case .negated(let inner): return map(try sample(inner, cells)) { -$0 }
     case .binary(let a, let operation, let b):
@@ -87,11 +88,16 @@ struct Evaluation {
   private func seeds(
     of cell: Cell, _ body: (Int) throws(NoValue) -> Double
   ) throws(NoValue) -> [Double] {
-    let all = results.study.grids.first { $0.name == cell.grid }?.seeds ?? []
     var values: [Double] = []
-    for seed in all where selection.holds(seed: seed) { values.append(try body(seed)) }
-    guard !values.isEmpty else { throw NoValue("the where selects no seed") }
+    for seed in try selectedSeeds(of: cell) { values.append(try body(seed)) }
     return values
+  }
+
+  private func selectedSeeds(of cell: Cell) throws(NoValue) -> [Int] {
+    let all = results.study.grids.first { $0.name == cell.grid }?.seeds ?? []
+    let seeds = all.filter { selection.holds(seed: $0) }
+    guard !seeds.isEmpty else { throw NoValue("the where selects no seed") }
+    return seeds
   }
 
   private func outcome(
@@ -123,35 +129,45 @@ struct Evaluation {
       let served = try figures(label, cell, seed, .whole).served
       if let first, !served.isComparable(to: first) {
         throw NoValue(
-          "the contenders did not complete the same requests (seed \(seed)), and no common trace was found")
+          "the contenders did not complete the same requests (seed \(seed)), and no common trace was found",
+          .notComparable)
       }
       first = first ?? served
     }
   }
 
-  private func ratio(
-    _ label: String, _ base: String, _ metric: String, _ cell: Cell, _ seed: Int
-  ) throws(NoValue) -> Double {
-    for heat in [HeatKind.whole, .common] {
-      if heat == .common, outcome(label, cell, seed, .common) == nil { break }
-      let (a, b) = (try figures(label, cell, seed, heat), try figures(base, cell, seed, heat))
-      guard a.served.isComparable(to: b.served) else { continue }
-      let below = try number(metric, of: b, base)
-      guard below != 0 else { throw NoValue("\(metric) of \(base) is 0 (seed \(seed))") }
-      return try number(metric, of: a, label) / below
+  /// All seeds of a cell are compared on the same heat, so that the mean of their ratios is of one thing.
+  func ratioHeat(_ label: String, _ base: String, _ cell: Cell) throws(NoValue) -> HeatKind {
+    for seed in try selectedSeeds(of: cell) {
+      let (a, b) = (try figures(label, cell, seed, .whole), try figures(base, cell, seed, .whole))
+      if !a.served.isComparable(to: b.served) { return .common }
     }
-    throw NoValue(
-      "\(label) and \(base) did not complete the same requests (seed \(seed))", isNotComparable: true)
+    return .whole
+  }
+
+  private func ratio(
+    _ label: String, _ base: String, _ metric: String, _ cell: Cell, _ seed: Int, _ heat: HeatKind
+  ) throws(NoValue) -> Double {
+    let (a, b) = (try figures(label, cell, seed, heat), try figures(base, cell, seed, heat))
+    guard a.served.isComparable(to: b.served) else {
+      throw NoValue("\(label) and \(base) did not complete the same requests (seed \(seed))", .notComparable)
+    }
+    let below = try number(metric, of: b, base, seed)
+    guard below != 0 else { throw NoValue("\(metric) of \(base) is 0 (seed \(seed))", .absent) }
+    return try number(metric, of: a, label, seed) / below
   }
 
   private func number(
-    _ metric: String, of figures: PointOutcome.Figures, _ label: String
+    _ metric: String, of figures: PointOutcome.Figures, _ label: String, _ seed: Int
   ) throws(NoValue) -> Double {
     guard let found = Metric.find(metric, in: figures.summary) else {
       throw NoValue("there is no metric \(metric), or more than one: give its path")
     }
-    guard let number = found.number, number.isFinite else {
-      throw NoValue("\(metric) of \(label) has no number")
+    guard let number = Metric.number(found), number.isFinite else {
+      let completed = figures.summary["requests"]?["completed"]?.integer
+      throw NoValue(
+        "\(metric) of \(label) is a statistic of nothing (seed \(seed)"
+          + (completed.map { ", \($0) requests completed" } ?? "") + ")", .absent)
     }
     return number
   }
@@ -168,7 +184,7 @@ struct Evaluation {
   private func combine(
     _ a: Sample, _ operation: StudyExpression.Operation, _ b: Sample
   ) throws(NoValue) -> Sample {
-    if operation == .over, b.values.contains(0) { throw NoValue("a division by zero") }
+    if operation == .over, b.values.contains(0) { throw NoValue("a division by zero", .absent) }
     func apply(_ a: Double, _ b: Double) -> Double {
       switch operation {
       case .plus: a + b

@@ -1,10 +1,13 @@
+import Results
+
 /// An expression over the points of a study (docs/sweeps.md has the grammar).
 public indirect enum StudyExpression: Hashable, Sendable {
   case number(Double)
   /// A metric of a contender, one number per seed.
   case metric(HeatKind, label: String, metric: String)
-  /// The metric of the first over that of the second, of runs that completed the same requests.
-  case ratio(String, String, metric: String)
+  /// The metric of the first over that of the second, of runs that completed the same requests: of the heat that is given,
+  /// else of the whole trace if they did so there on every seed, else of the common one.
+  case ratio(String, String, metric: String, on: HeatKind? = nil)
   case negated(StudyExpression)
   case binary(StudyExpression, Operation, StudyExpression)
   /// Over the seeds of a cell.
@@ -17,14 +20,6 @@ public indirect enum StudyExpression: Hashable, Sendable {
   public enum Operation: String, Sendable { case plus = "+", minus = "-", times = "*", over = "/" }
   public enum SeedFunction: String, CaseIterable, Sendable { case mean, min, max, count, low, high }
   public enum CellFunction: String, CaseIterable, Sendable { case lowest, highest, median }
-}
-
-/// Which requests a run replayed.
-public enum HeatKind: String, Sendable {
-  /// All of the trace.
-  case whole
-  /// Those that all contenders of the cell complete.
-  case common
 }
 
 public struct Comparison: Hashable, Sendable {
@@ -123,12 +118,19 @@ extension StudyExpression {
     visit { expression in
       switch expression {
       case .metric(_, let label, _): found.append(label)
-      case .ratio(let a, let b, _): found += [a, b]
+      case .ratio(let a, let b, _, _): found += [a, b]
       default: break
       }
     }
     var seen: Set<String> = []
     return found.filter { seen.insert($0).inserted }
+  }
+
+  /// The pairs that ratios are of.
+  var ratios: [(label: String, base: String)] {
+    var found: [(label: String, base: String)] = []
+    visit { if case .ratio(let label, let base, _, _) = $0 { found.append((label, base)) } }
+    return found
   }
 
   /// Whether it is one number over all selected cells.

@@ -92,16 +92,24 @@ public struct ExpressionParser {
     } else {
       let first = try word("a label")
       try require(",")
-      let second = try word(name == "ratio" ? "a label" : "a metric")
       if name == "ratio" {
+        let second = try word("a label")
         try require(",")
-        result = .ratio(first, second, metric: try word("a metric"))
+        result = .ratio(first, second, metric: try metric())
       } else {
-        result = .metric(name == "value" ? .whole : .common, label: first, metric: second)
+        result = .metric(name == "value" ? .whole : .common, label: first, metric: try metric())
       }
     }
     try require(")")
     return result
+  }
+
+  /// A metric that runs have: one that none has would be found only when all had run.
+  private mutating func metric() throws(StudyError) -> String {
+    let place = next.place
+    let name = try word("a metric")
+    try Metric.require(name, at: place)
+    return name
   }
 
   private mutating func optionalWhere() throws(StudyError) -> Selection {

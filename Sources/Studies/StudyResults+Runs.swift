@@ -81,24 +81,43 @@ private struct DescribedRun {
 
   init(_ run: StoredRun, _ outcome: PointOutcome, _ manifest: JSON) {
     (self.run, self.outcome) = (run, outcome)
-    heat = manifest["workload"]?["dropped"] == nil ? .whole : .common
+    heat = Manifest.heat(of: manifest)
+    options = Manifest.options(of: manifest)
+    settings = Manifest.settings(of: manifest)
+  }
+}
+
+extension Manifest {
+  package static func heat(of manifest: JSON) -> HeatKind {
+    manifest["workload"]?["dropped"] == nil ? .whole : .common
+  }
+
+  /// The options of the policy.
+  static func options(of manifest: JSON) -> [String: String] {
+    var options: [String: String] = [:]
     for name in manifest["policy_options"]?.keys ?? [] {
       options[name] = manifest["policy_options"]?[name]?.plain
     }
+    return options
+  }
+
+  /// What else was chosen but policy and trace, by last keys: not the constants, which come with the names.
+  static func settings(of manifest: JSON) -> [String: String] {
+    var settings: [String: String] = [:]
     for part in ["cluster", "engine", "workload"] {
       for name in manifest[part]?.keys ?? [] where !["digest", "dropped"].contains(name) {
-        settings[name] = manifest[part]?[name]?.plain
+        // A link is called by its name.
+        settings[name] = (manifest[part]?[name]?["name"] ?? manifest[part]?[name])?.plain
       }
     }
-    settings["model"] = manifest["model"]?["name"]?.plain
-    settings["hardware"] = manifest["hardware"]?["name"]?.plain
-    settings["engine_profile"] = manifest["engine_profile"]?["name"]?.plain
+    for part in ["model", "hardware", "engine_profile"] { settings[part] = manifest[part]?["name"]?.plain }
+    return settings
   }
 }
 
 extension JSON {
   /// A scalar as a name; compound values as their canonical text.
-  fileprivate var plain: String {
+  var plain: String {
     switch self {
     case .string(let text): text
     case .null: "none"

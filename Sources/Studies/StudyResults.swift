@@ -62,13 +62,23 @@ public struct StudyResults: Sendable {
 
 /// Why an expression has no value.
 public struct NoValue: Error, Hashable, Sendable, CustomStringConvertible {
-  public var description: String
-  /// It is a ratio of runs that completed other requests: "n/c".
-  public var isNotComparable = false
-
-  init(_ description: String, isNotComparable: Bool = false) {
-    (self.description, self.isNotComparable) = (description, isNotComparable)
+  public enum Kind: Hashable, Sendable {
+    /// A statistic of nothing, or a ratio to it.
+    case absent
+    /// A ratio of runs that completed other requests.
+    case notComparable
+    /// Something is missing, failed, or wrongly asked.
+    case missing
   }
+  public var description: String
+  public var kind: Kind
+
+  init(_ description: String, _ kind: Kind = .missing) {
+    (self.description, self.kind) = (description, kind)
+  }
+
+  /// What tables have in place of the value: "n/c" or "–".
+  public var mark: String { kind == .notComparable ? "n/c" : "–" }
 }
 
 extension StudyResults {
@@ -88,6 +98,14 @@ extension StudyResults {
       .number(quantity.expression, in: cells)
   }
 
+  /// On which requests the ratio of two contenders is taken in a cell: on the whole trace if they completed the same of it on
+  /// every seed that `selection` leaves, else on the common one.
+  public func ratioHeat(
+    _ label: String, to base: String, in cell: Cell, where selection: Selection = Selection()
+  ) throws(NoValue) -> HeatKind {
+    try Evaluation(results: self, selection: selection).ratioHeat(label, base, cell)
+  }
+
   /// The value of an expression in one cell, over all seeds that `selection` leaves.
   public func value(
     of expression: StudyExpression, in cell: Cell, where selection: Selection = Selection()
@@ -100,7 +118,7 @@ extension StudyResults {
     var holds = true
     let place = Place(path: "")
     for outcome in self.check(Expectation(text: "", place: place, check: check)) {
-      if case .noValue(let why) = outcome.verdict { throw NoValue(why) }
+      if case .noValue(let why) = outcome.verdict { throw why }
       holds = holds && outcome.holds
     }
     return holds
@@ -152,7 +170,8 @@ extension StudyResults {
     let text = expectation.text
     guard !cells.isEmpty else {
       return [
-        CheckOutcome(expectation: text, grid: grid, cell: nil, verdict: .noValue("the where selects no cell"))
+        CheckOutcome(
+          expectation: text, grid: grid, cell: nil, verdict: .noValue(NoValue("the where selects no cell")))
       ]
     }
     let evaluation = Evaluation(results: self, selection: check.selection)
@@ -161,13 +180,18 @@ extension StudyResults {
         let left = try evaluation.number(check.comparison.left, in: cells)
         let right = try evaluation.number(check.comparison.right, in: cells)
         let holds = check.comparison.relation.holds(left, right)
+        var heats: Set<HeatKind> = []
+        for (label, base) in check.comparison.left.ratios + check.comparison.right.ratios {
+          for cell in cells { heats.insert(try evaluation.ratioHeat(label, base, cell)) }
+        }
         return CheckOutcome(
           expectation: text, grid: grid, cell: cell,
           verdict: holds
             ? .holds(found: left)
-            : .fails(found: left, expected: "\(check.comparison.relation.rawValue) \(right)"))
+            : .fails(found: left, expected: "\(check.comparison.relation.rawValue) \(right)"),
+          heats: heats)
       } catch {
-        return CheckOutcome(expectation: text, grid: grid, cell: cell, verdict: .noValue(error.description))
+        return CheckOutcome(expectation: text, grid: grid, cell: cell, verdict: .noValue(error))
       }
     }
     return check.comparison.isOverCells ? [outcome(cells, nil)] : cells.map { outcome([$0], $0) }
@@ -186,7 +210,7 @@ public struct CheckOutcome: Hashable, Sendable {
     case holds(found: Double)
     case fails(found: Double, expected: String)
     /// There is nothing to compare, which is a failure.
-    case noValue(String)
+    case noValue(NoValue)
   }
   public var expectation: String
   /// The grid that it belongs to; `nil`: the study.
@@ -194,15 +218,18 @@ public struct CheckOutcome: Hashable, Sendable {
   /// `nil`: over cells.
   public var cell: Cell?
   public var verdict: Verdict
+  /// Which requests the ratios in it are of; empty if it has none.
+  public var heats: Set<HeatKind> = []
 
   public var holds: Bool { if case .holds = verdict { true } else { false } }
 
-  /// "found 1.07, expected >= 1.2".
+  /// "found 1.07, expected >= 1.2 (common trace)", "absent: ttft_s.p99 of vllm-m is a statistic of nothing (seed 0)".
   public var finding: String {
-    switch verdict {
-    case .holds(let found): "found \(found)"
-    case .fails(let found, let expected): "found \(found), expected \(expected)"
-    case .noValue(let why): "n/c: \(why)"
+    let of = heats.isEmpty ? "" : " (\(heats.map(\.words).sorted(by: >).joined(separator: ", ")))"
+    return switch verdict {
+    case .holds(let found): "found \(found)\(of)"
+    case .fails(let found, let expected): "found \(found), expected \(expected)\(of)"
+    case .noValue(let why): (why.kind == .absent ? "absent: " : "n/c: ") + why.description
     }
   }
 }

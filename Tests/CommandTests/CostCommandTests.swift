@@ -138,6 +138,33 @@ import Testing
     #expect(sentences.contains { $0.string?.contains(words) == true })
   }
 
+  @Test func `what lies beyond the measured ranges says by how much, on stderr and in the result`() throws {
+    let sentence = "a prompt of 40000 tokens is beyond the measured 16384 by 23616, 2.44 times as long"
+    let text = try Program.run(["cost", "--prefill", "39000", "--cached", "1000"])
+    #expect(text.errors.contains(sentence) && text.output.contains("Extrapolated: \(sentence)"), "\(text)")
+    let json = try JSON(parsing: Program.run(["cost", "--prefill", "40000", "--json"]).output)
+    #expect(json["extrapolated"]?.elements?.contains(.string(sentence)) == true, "\(json)")
+    #expect(json["instance"]?["costs"] == "fits")
+    for command in ["sweep", "dist-attention"] {
+      let long = try Program.run(["cost", command, "--contexts", "1K,256K", "--model", "llama2-7b"])
+      #expect(
+        long.output.contains("Extrapolated: a context of 262144 tokens") == (command != "sweep"), "\(long)")
+    }
+    let sweep = try Program.run(["cost", "sweep", "--contexts", "1K,256K", "--tp", "8"])
+    #expect(
+      sweep.output.contains("Extrapolated: a context of 262144 tokens") && sweep.errors.contains("2.0 times"))
+  }
+
+  @Test func `a length of which nothing fits has no times`() throws {
+    let sweep = ["cost", "sweep", "--contexts", "1K,1M"]
+    let points = try #require(JSON(parsing: Program.run(sweep + ["--json"]).output)["points"]?.elements)
+    #expect(points[0]["iteration_us"]?.number ?? 0 > 0)
+    #expect(
+      points[1]["batch"] == 0 && points[1]["iteration_us"] == .null && points[1]["attention_share"] == .null)
+    let csv = try Program.run(sweep + ["--csv"]).output.split(separator: "\n")
+    #expect(csv[2] == "1048576,0,0,,,,,,,,,,", "\(csv)")
+  }
+
   @Test func `the default set-up has nothing that is not validated`() throws {
     #expect(try Program.run(["cost"]).errors.isEmpty)
   }

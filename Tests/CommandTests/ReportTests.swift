@@ -59,7 +59,8 @@ import Testing
     ) { try executor.execute(plans[$0], on: $1) }
     let report = CompareReport(plans: plans, baseline: 0, onReject: .common, comparisons: [comparison])
     for words in [
-      "ratio to vllm-m (makespan)", "ratio to vllm-m (window)", "n/c", "1.500", "no replication",
+      "ratio to vllm-m (makespan, whole trace)", "ratio to vllm-m (window, common trace)", "n/c", "1.500",
+      "no replication", "| whole trace ", "| common trace ", "costs rest on", "- vllm-m: fits",
       "## Common trace: the 2 requests", "1 requests that some contender rejects", "prefill-attention",
     ] {
       #expect(report.text.contains(words), "\(words)")
@@ -70,6 +71,34 @@ import Testing
     #expect(seed["whole"]?["runs"]?.elements?[1]["ratio"]?["makespan"] == .null)
     #expect(seed["common"]?["runs"]?.elements?[1]["ratio"]?["makespan"] == 1.5)
     #expect(json["intervals"]?.elements?[1]["makespan"]?["mean"] == .null)
+    #expect(json["intervals"]?.elements?[1]["heats"] == ["common"])
+    for heat in ["whole", "common"] {
+      #expect(seed[heat]?["runs"]?.elements?.allSatisfy { $0["heat"] == .string(heat) } == true)
+      #expect(seed[heat]?["runs"]?.elements?.allSatisfy { $0["run"]?["heat"] == .string(heat) } == true)
+    }
+  }
+
+  @Test func `a comparison of unlike bases says so in its heading`() throws {
+    var bound = fakePlan("b", rate: 150)
+    (bound.costs, bound.unvalidated) = (.dataSheet, ["a guess"])
+    let executor = quietExecutor()
+    func report(_ plans: [RunPlan], prompts: [Int]) throws -> String {
+      let comparison = try FairComparison.make(
+        policies: plans.map(\.policy), workload: fakeWorkload(prompts: prompts), onReject: .raw
+      ) { try executor.execute(plans[$0], on: $1) }
+      return CompareReport(plans: plans, baseline: 0, onReject: .raw, comparisons: [comparison]).text
+    }
+    let unlike = try report([fakePlan("a", rate: 100, longestPrompt: 50), bound], prompts: [10, 8_192])
+    let heading =
+      "# a, b on fake.csv (unlike bases: data-sheet and fits, 0 to 1 unvalidated costs, 1 of 2 extrapolated)\n"
+    #expect(unlike.hasPrefix(heading), "\(unlike.prefix(200))")
+    #expect(unlike.contains("| data-sheet, 1 unvalidated, extrapolated 2.0× |"))
+    #expect(
+      unlike.contains(
+        "- extrapolated: a prompt of 8192 tokens is beyond the measured 4096 by 4096, 2.0 times"))
+    #expect(
+      try report([fakePlan("a", rate: 100), fakePlan("b", rate: 1)], prompts: [1]).hasPrefix(
+        "# a, b on fake.csv\n"))
   }
 
   @Test func `several seeds give an interval of their paired ratios`() throws {

@@ -92,12 +92,16 @@ extension RunResult {
     s.borrowedBlocksPeak = 2003
     s.movedBlocks = 2004
     s.maxContextTokens = 2005
+    s.longest = LongestRequests(prompt: 20_000, context: 21_000)
+    s.extrapolatedShare = value()
     s.giantReserveSeconds = value()
     s.instanceSecondsBusy = value()
     return RunResult(
       summary: s, maxContextTTFTSeconds: value(),
       bound: BoundResult(outputTokensPerSecond: value(), inFullOutputTokensPerSecond: value()),
-      unvalidated: ["a guess"])
+      heat: .common,
+      basis: RunBasis(
+        costs: .fits, unvalidated: ["a guess"], measuredPrompt: 16_384, measuredContext: 131_072))
   }
 }
 

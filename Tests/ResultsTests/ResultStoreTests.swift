@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import Sim
+import Synchronization
 import Testing
 
 import Results
@@ -40,15 +41,15 @@ import Storage
     }
 
     let run = try #require(try store.completedRun(manifestHash: Manifest.sample().hash))
-    #expect(run.id == id)
+    #expect(id.isNew && run.id == id.id)
     #expect(run.manifest == Manifest.sample().json.text)
     #expect(run.policy == "vllm-m" && run.trace == "trace.csv" && run.seed == 0)
     #expect(run.startedAt == "2026-01-01T00:00:00Z" && run.finishedAt == "2026-01-01T00:00:01Z")
     #expect(JSON(try #require(run.result)) == JSON(.sample()))
-    #expect(try store.requests(run: id) == requests.sorted { $0.id < $1.id })
-    #expect(try store.rejectedRequests(run: id) == [0])
-    #expect(try store.samples(run: id) == [sample])
-    #expect(try store.decisions(run: id) == [decision])
+    #expect(try store.requests(run: run.id) == requests.sorted { $0.id < $1.id })
+    #expect(try store.rejectedRequests(run: run.id) == [0])
+    #expect(try store.samples(run: run.id) == [sample])
+    #expect(try store.decisions(run: run.id) == [decision])
     #expect(try store.integrity() == "ok")
   }
 
@@ -85,11 +86,55 @@ import Storage
   @Test func `a stored manifest is found by its hash, the newest run first`() throws {
     let store = try ResultStore.open(path)
     for policy in ["vllm-m", "vllm-s", "vllm-m"] {
-      _ = try store.record(.sample(policy: policy), startedAt: "s") { _ in (.sample(), "f") }
+      _ = try store.record(.sample(policy: policy), startedAt: "s", again: true) { _ in (.sample(), "f") }
     }
     #expect(try store.completedRun(manifestHash: Manifest.sample(policy: "vllm-m").hash)?.id == 3)
     #expect(try store.completedRun(manifestHash: Manifest.sample(policy: "vllm-s").hash)?.id == 2)
     #expect(try store.completedRun(manifestHash: Manifest.sample(seed: 9).hash) == nil)
+  }
+
+  @Test func `a run that is there already is not made a second time unless asked for`() throws {
+    let store = try ResultStore.open(path)
+    _ = try store.record(.sample(), startedAt: "s") { _ in (.sample(), "f") }
+    let second = try store.record(.sample(), startedAt: "s") { _ in
+      Issue.record("made again")
+      return (.sample(), "f")
+    }
+    #expect(second.id == 1 && !second.isNew)
+    let third = try store.record(.sample(), startedAt: "s", again: true) { _ in (.sample(), "f") }
+    #expect(third.id == 2 && third.isNew)
+    #expect(try store.runs().count == 2)
+  }
+
+  @Test func `a run waits for another as long as it takes, if it is told to, and says so once`() throws {
+    _ = try ResultStore.open(path)
+    func whileLocked(_ body: () throws -> Void) throws {
+      let other = try DatabaseQueue(path: path)
+      let (locked, free) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+      Thread.detachNewThread {
+        try? other.inTransaction(.immediate) { _ in
+          locked.signal()
+          Thread.sleep(forTimeInterval: 1)
+          return .rollback
+        }
+        free.signal()
+      }
+      locked.wait()
+      try body()
+      free.wait()
+    }
+    let said = Mutex(0)
+    try whileLocked {
+      let store = try ResultStore.open(path, steps: Schema.steps, patience: 0.2) { said.withLock { $0 += 1 } }
+      _ = try store.record(.sample(), startedAt: "s") { _ in (.sample(), "f") }
+      #expect(try store.runs().count == 1)
+    }
+    #expect(said.withLock { $0 } == 1)
+    try whileLocked {
+      #expect(throws: StoreError.busy(path: path)) {
+        _ = try ResultStore.open(path, steps: Schema.steps, patience: 0.2)
+      }
+    }
   }
 
   @Test func `runs survive closing and reopening, and opening twice migrates once`() throws {
@@ -148,6 +193,106 @@ import Storage
     #expect(try store.points(sweep: sweep).map(\.error) == ["why"])
     try store.prune(sweep: sweep, keeping: [])
     #expect(try store.points(sweep: sweep).isEmpty)
+  }
+
+  /// What a program before schema 4 wrote of a run that served nobody, one of one-token outputs and one as it should be.
+  @Test func `zeros that meant nothing become NULL when an old database is migrated, and others stay`() throws
+  {
+    let zeros: JSON = ["mean": 0.0, "p50": 0.0, "p90": 0.0, "p99": 0.0, "max": 0.0, "count": 0]
+    let some: JSON = ["mean": 0.0, "p50": 0.0, "p90": 0.5, "p99": 0.5, "max": 0.5, "count": 3]
+    func old(completed: Int, ttft: JSON, tpot: JSON, makespan: Double) throws -> String {
+      guard case .object(var members) = JSON(RunResult(summary: RunSummary(), maxContextTTFTSeconds: nil))
+      else {
+        return ""
+      }
+      members.removeAll { ["heat", "basis", "extrapolated", "max_context_over_measured"].contains($0.key) }
+      func put(_ key: String, _ value: JSON) {
+        members[members.firstIndex { $0.key == key }!].value = value
+      }
+      put(
+        "requests",
+        ["arrived": 3, "completed": .int(completed), "rejected": 0, "unfinished": 0, "preemptions": 0])
+      put("makespan_s", .double(makespan))
+      put(
+        "throughput",
+        [
+          "output_tokens_per_s": .double(makespan), "total_tokens_per_s": .double(makespan),
+          "requests_per_s": .double(makespan), "per_gpu_output_tokens_per_s": .double(makespan),
+          "window_output_tokens_per_s": 0.0,
+        ])
+      put("load", "stable")
+      put("extrapolated_share", 0.0)
+      put("worst_stall_s", 0.0)
+      put("ttft_s", ttft)
+      put("e2e_s", ttft)
+      put("tpot_s", tpot)
+      put(
+        "kv",
+        ["blocks_per_instance": 9, "peak_utilisation": 0.0, "borrowed_blocks_peak": 0, "moved_blocks": 0])
+      return JSON.object(members).text
+    }
+    _ = try ResultStore.open(path, steps: Array(Schema.steps.prefix(3)))
+    let bounds: JSON = [
+      "gemm": ["floor": 0, "exponent": nil],
+      "measured": ["prefill": .int(.max), "decodeContext": .int(.max)],
+    ]
+    let fits: JSON = [
+      "gemm": ["floor": 5.7, "exponent": 2.1], "measured": ["prefill": 100, "decodeContext": 1_000],
+    ]
+    let rows: [(manifest: JSON, summary: String)] = [
+      (
+        ["hardware": bounds, "workload": ["dropped": "x"]],
+        try old(completed: 0, ttft: zeros, tpot: zeros, makespan: 0)
+      ),
+      (["hardware": fits, "workload": [:]], try old(completed: 3, ttft: some, tpot: zeros, makespan: 2)),
+      (["hardware": [:], "workload": [:]], try old(completed: 3, ttft: some, tpot: some, makespan: 2)),
+    ]
+    try DatabaseQueue(path: path).write { db in
+      for row in rows {
+        try db.execute(
+          sql: """
+            INSERT INTO run (manifest, manifest_hash, status, fingerprint, program_version, policy, trace, seed,
+              started_at, summary, makespan_s, load, output_tokens_per_s, window_output_tokens_per_s, ttft_p50_s,
+              tpot_p99_s, kept, longest_prompt_tokens, longest_context_tokens)
+            VALUES (?, 'h', 'completed', 'f', '0', 'p', 't', 0, 's', ?, 0, 'stable', 0, 0, 0, 0, 'summary', 250, 300)
+            """, arguments: [row.manifest.text, row.summary])
+      }
+    }
+    let store = try ResultStore.open(path)
+    let results = try store.runs().compactMap(\.result)
+    let (nobody, oneToken, plain) = (results[0].summary, results[1].summary, results[2].summary)
+    #expect(nobody.makespanSeconds == nil && nobody.load == nil && nobody.outputTokensPerSecond == nil)
+    #expect(
+      nobody.ttft == Distribution() && nobody.extrapolatedShare == nil && nobody.worstStallSeconds == nil)
+    #expect(nobody.peakUtilisation == nil && nobody.windowOutputTokensPerSecond == nil)
+    #expect(oneToken.ttft.p50 == 0 && oneToken.tpot == Distribution() && oneToken.load == .stable)
+    #expect(oneToken.makespanSeconds == 2 && oneToken.worstStallSeconds == nil)
+    #expect(plain.tpot.p50 == 0 && plain.worstStallSeconds == 0 && plain.windowOutputTokensPerSecond == 0)
+    #expect(results.map(\.heat) == [.common, .whole, .whole])
+    #expect(results.map(\.basis.costs) == [.dataSheet, .fits, nil])
+    #expect(results.map(\.overMeasured) == [nil, 2.5, nil])
+    #expect(results[1].extrapolations.count == 1)
+    // The migrated summary is what this program would have written.
+    for run in try store.runs() {
+      let summary = try store.read { db in
+        try String.fetchOne(db, sql: "SELECT summary FROM run WHERE id = ?", arguments: [run.id])
+      }
+      let basis = try JSON(parsing: #require(summary))["basis"]
+      #expect(basis?.canonical == JSON(try #require(run.result))["basis"]?.canonical)
+    }
+    let columns = try store.read { db in
+      try Row.fetchAll(db, sql: "SELECT * FROM run ORDER BY id").map { row in
+        [
+          row["makespan_s"], row["load"], row["ttft_p50_s"], row["tpot_p99_s"], row["replayed"], row["costs"],
+          row["over_measured"],
+        ] as [DatabaseValue]
+      }
+    }
+    #expect(columns[0][..<4].allSatisfy(\.isNull) && columns[0][4] == "common".databaseValue)
+    #expect(
+      columns[1][..<3].allSatisfy { !$0.isNull } && columns[1][3].isNull && columns[1][6] == 2.5.databaseValue
+    )
+    #expect(columns[2][..<4].allSatisfy { !$0.isNull } && columns[2][5].isNull && columns[2][6].isNull)
   }
 
   @Test func `a migration never overwrites an earlier copy`() throws {
@@ -211,5 +356,21 @@ import Storage
     #expect(row["output_tokens_per_s"] == s.outputTokensPerSecond)
     #expect(row["ttft_p99_s"] == s.ttft.p99 && row["tpot_p50_s"] == s.tpot.p50)
     #expect(row["load"] == "saturated" && row["max_context_tokens"] == s.maxContextTokens)
+    #expect(row["costs"] == "fits" && row["unvalidated"] == 1)
+    #expect(row["over_measured"] as Double? == RunResult.sample().overMeasured)
+  }
+
+  @Test func `a statistic of nothing is NULL in its column and null in the summary`() throws {
+    _ = try ResultStore.open(path).record(.sample(), startedAt: "s") { _ in
+      (RunResult(summary: RunSummary(), maxContextTTFTSeconds: nil), "f")
+    }
+    let row = try #require(
+      try DatabaseQueue(path: path).read { try Row.fetchOne($0, sql: "SELECT * FROM run") })
+    for column in [
+      "makespan_s", "output_tokens_per_s", "window_output_tokens_per_s", "load", "ttft_p50_s", "ttft_p99_s",
+      "tpot_p50_s", "tpot_p99_s", "e2e_p50_s", "e2e_p99_s", "over_measured",
+    ] {
+      #expect((row[column] as DatabaseValue).isNull, "\(column)")
+    }
   }
 }

@@ -127,7 +127,7 @@ struct RunRecordingTests {
     #expect(try store.read { try Bool.fetchOne($0, sql: "PRAGMA foreign_keys") } == true)
     // The store is as good as new.
     let id = try store.record(.sample(seed: 1), startedAt: "s") { _ in (.sample(), "f") }
-    #expect(try store.completedRun(manifestHash: Manifest.sample(seed: 1).hash)?.id == id)
+    #expect(try store.completedRun(manifestHash: Manifest.sample(seed: 1).hash)?.id == id.id)
   }
 
   @Test("Every value is in its own column")

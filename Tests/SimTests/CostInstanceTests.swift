@@ -180,6 +180,9 @@ struct CostInstanceTests {
     #expect(measured.extrapolations(tokens: 32_768, decodeContext: 131_072, prefill: 16_384).isEmpty)
     #expect(measured.extrapolations(tokens: 32_769, decodeContext: 131_073, prefill: 16_385).count == 3)
     #expect(HardwareCatalog.a100Datasheet.measured.extrapolations(tokens: 1 << 40).isEmpty)
+    #expect(
+      measured.extrapolations(prefill: 20_000)
+        == ["a prompt of 20000 tokens is beyond the measured 16384 by 3616, 1.22 times as long"])
   }
 
   /// DistServe measured a whole decode iteration of OPT-13B on one A100-80GB with vLLM 2023:

@@ -54,8 +54,14 @@ import Studies
     ("1 > 0 where rate-scale == 3", "selects no cell"),
     ("1 > 0 where seed == 9 and rate-scale == 2", "no cell"),
     ("value(ours, output_tokens_per_s) > 0 where seed == 9", "no seed"),
-    ("value(ours, no_such) > 0", "no metric"), ("value(ours, p99) > 0", "no metric"),
-    ("value(ours, goodput_requests_per_s) > 0", "no number"),
+    (
+      "value(ours, goodput_requests_per_s) > 0",
+      "absent: goodput_requests_per_s of ours is a statistic of nothing"
+    ),
+    ("value(ours, e2e_s.p99) < 1", "10 requests completed"), ("value(ours, e2e_s.p99) != 1", "absent"),
+    ("max(value(ours, e2e_p99_s)) < 1", "absent"), ("ratio(ours, vllm-m, e2e_p99_s) < 1", "absent"),
+    ("share(value(ours, e2e_s.p99) < 1) >= 0", "absent"), ("count(value(ours, e2e_s.p99)) < 9", "absent"),
+    ("value(ours, makespan_s) >= 0", "no metric"),
     ("value(ours, output_tokens_per_s) / 0 > 0", "division by zero"),
     ("low(value(ours, output_tokens_per_s)) > 0 where seed == 1", "two seeds"),
     ("lowest(1) + value(ours, output_tokens_per_s) > 0", "2 cells"),
@@ -65,10 +71,65 @@ import Studies
     #expect(!outcomes.isEmpty && outcomes.allSatisfy { !$0.holds && $0.finding.contains(why) }, "\(outcomes)")
   }
 
+  @Test(arguments: [
+    ("value(a, no_such) > 1", 10, "no_such"), ("common(a, p99) > 1", 11, "p99"),
+    ("value(a, load) > 1", 10, "load"),
+    ("ratio(a, b, ttft_s.p98) > 1", 13, "perhaps ttft_s.p9"), ("1 < value(a, ttft_s)", 14, "ttft_s"),
+    ("value(a, outputtokens_per_s) > 1", 10, "perhaps output_tokens_per_s"),
+    ("value(a, unvalidatd) > 1", 10, "perhaps unvalidated"),
+  ])
+  func `a metric that no run has is told where it stands, before anything runs`(
+    text: String, column: Int, words: String
+  ) throws {
+    let error = try #require(throws: StudyError.self) {
+      _ = try ExpressionParser.check(text, at: Place(path: "f", line: 7, column: 1))
+    }
+    #expect(error.place.column == column && error.description.contains(words), "\(error)")
+  }
+
+  @Test(arguments: [
+    "ttft_s.p99", "ttft_p99_s", "makespan_s", "classes.long.tpot_s.mean", "goodput_requests_per_s",
+    "moved_blocks",
+    "max_context_ttft_s", "bound_reached", "right_sizing.longest_tokens", "over_measured", "unvalidated",
+    "basis.measured_context_tokens", "extrapolated", "is_data_sheet", "right_sizing.is_held",
+    "faults.recomputed_tokens.home-crash", "extrapolated_share", "landed",
+  ])
+  func `what some run may have is known`(metric: String) { #expect(Metric.isKnown(metric)) }
+
+  @Test func `all seeds of a cell are compared on one heat, and it is known which`() throws {
+    let study = try sampleStudy()
+    var results = StudyResults.sample(study, rate: { label, _, _ in label == "ours" ? 300 : 100 }) {
+      label, _, seed in
+      label == "ours" && seed == 2 ? [7] : []
+    }
+    let cell = study.grids[0].rows[0].cell
+    for (label, rate) in [("ours", 200.0), ("vllm-m", 100.0)] {
+      for seed in [1, 2] {
+        results.outcomes[PointKey(cell: cell, label: label, seed: seed, heat: .common)] = .completed(
+          .init(
+            summary: ["throughput": ["output_tokens_per_s": .double(rate)]],
+            served: Served(rejected: [], unfinished: 0)))
+      }
+    }
+    let text = "ratio(ours, vllm-m, output_tokens_per_s) where rate-scale == 1"
+    // Seed 0 was fair on the whole trace; seed 1 has a common trace of its own, though these two were fair there.
+    #expect(try results.value(of: quantity(text)) == (3.0 + 2 + 2) / 3)
+    #expect(try results.value(of: quantity(text + " and seed < 2")) == 3)
+    #expect(try results.ratioHeat("ours", to: "vllm-m", in: cell) == .common)
+    let finding = try results.check(expectation("\(text.prefix(40)) > 0 where rate-scale == 1")).map(
+      \.finding)
+    #expect(finding.allSatisfy { $0.hasSuffix("(common trace)") } && finding.count == 1, "\(finding)")
+    let early = try ExpressionParser.selection("seed < 2", at: Place(path: "w"))
+    #expect(try results.ratioHeat("ours", to: "vllm-m", in: cell, where: early) == .whole)
+    #expect(throws: NoValue.self) {
+      _ = try results.value(of: .ratio("ours", "vllm-m", metric: "output_tokens_per_s", on: .whole), in: cell)
+    }
+  }
+
   @Test func `an expectation must hold in each cell, and says found and expected where it does not`() throws {
     let outcomes = try results().check(expectation("ratio(ours, vllm-m, output_tokens_per_s) >= 5"))
     #expect(outcomes.map(\.holds) == [false, true])
-    #expect(outcomes[0].finding == "found 3.0, expected >= 5.0")
+    #expect(outcomes[0].finding == "found 3.0, expected >= 5.0 (whole trace)")
     #expect(outcomes[0].cell?.text == "main: rate-scale=1")
   }
 

@@ -31,8 +31,8 @@ import Studies
     ("study: s\naxes:\n  seed: [1]\ncontenders: [a]", 3, 3, "an axis seed"),
     ("study: s\nbaseline: b\ncontenders: [a]", 2, 11, "\"b\""),
     ("study: s\ncontenders: [{policy: a, label: b, color: c}]", 2, 36, "color"),
-    ("study: s\ncontenders: [a]\nexpect:\n  - value(a, x) >", 4, 18, "the end"),
-    ("study: s\ncontenders: [a]\nexpect:\n  - value(b, x) > 1", 4, 5, "label \"b\""),
+    ("study: s\ncontenders: [a]\nexpect:\n  - value(a, makespan_s) >", 4, 27, "the end"),
+    ("study: s\ncontenders: [a]\nexpect:\n  - value(b, makespan_s) > 1", 4, 5, "label \"b\""),
     ("study: s\ncontenders: [a]\nexpect:\n  - 1 > 0 where x == 1", 4, 17, "\"x\""),
     (
       "study: s\ngrids:\n  - {grid: g, contenders: [a]}\n  - {grid: g, contenders: [a]}", 4, 12, "second grid"

@@ -41,7 +41,9 @@ public enum ProtocolLaw {
       let summary = try Trial.simulate(
         scenario.configuration, policy: scenario.makePolicy(),
         source: SharingSource(scenario.requests, scenario.sharing), observer: moves)
-      guard moves.ordered >= 3, summary.makespanSeconds < period.seconds * mostPeriods else { continue }
+      guard moves.ordered >= 3, let makespan = summary.makespanSeconds,
+        makespan < period.seconds * mostPeriods
+      else { continue }
       return (scenario, random.chance(60) ? outages(during: moves.spans, period: period, &random) : [])
     }
     throw LawViolation(

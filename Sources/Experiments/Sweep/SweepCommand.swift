@@ -93,8 +93,8 @@ struct SweepCommand: ParsableCommand {
     try runner.run()
     try store.close()
 
-    for sentence in plan.unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
     if !quiet {
+      for sentence in plan.unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
       for warning in plan.warnings { writeToStandardError("warning: \(warning)\n") }
       for sentence in runner.extrapolations {
         writeToStandardError("warning: costs are extrapolated: \(sentence)\n")

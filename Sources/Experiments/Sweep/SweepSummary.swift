@@ -33,49 +33,100 @@ struct SweepSummary {
   private func section(_ grid: Grid) -> String {
     let axes = grid.axes.map(\.name)
     var rows = [
-      axes + ["contender"] + Self.figures.map(\.name)
-        + ["ratio to \(grid.baseline) (makespan)", "ratio to \(grid.baseline) (window)", "load"]
+      axes + ["contender", "replayed"] + Self.figures.map(\.name)
+        + [
+          "ratio to \(grid.baseline) (makespan)", "ratio to \(grid.baseline) (window)", "load",
+          "costs rest on",
+        ]
     ]
     for cell in grid.rows.map(\.cell) {
-      for contender in grid.contenders {
-        let label = contender.label
-        rows.append(
-          (axes.map { cell.axes[$0] ?? "" } + [label]
-            + Self.figures.map { mean(.metric(.whole, label: label, metric: $0.metric), cell) }
-            + ["output_tokens_per_s", "window_output_tokens_per_s"].map { metric in
-              label == grid.baseline ? "1.000" : interval(.ratio(label, grid.baseline, metric: metric), cell)
-            } + [loads(label, cell, grid)]))
+      for heat in heats(of: cell, grid) {
+        for contender in grid.contenders {
+          let label = contender.label
+          rows.append(
+            axes.map { cell.axes[$0] ?? "" } + [label, heat.words]
+              + Self.figures.map { mean(.metric(heat, label: label, metric: $0.metric), cell) }
+              + ["output_tokens_per_s", "window_output_tokens_per_s"].map { metric in
+                ratio(label, to: grid.baseline, metric, heat, cell)
+              } + [loads(label, cell, grid, heat), marks(label, cell, grid, heat)])
+        }
       }
     }
-    let left = Set(0...axes.count).union([rows[0].count - 1])
+    let left = Set(0...(axes.count + 1)).union([rows[0].count - 2, rows[0].count - 1])
     return
-      "## \(grid.name)\n\nMeans over \(grid.seeds.count) seeds on the whole trace; ratios (mean ± 95 %, paired) "
-      + "of runs that completed the same requests, on the common trace where that is another.\n\n"
+      "## \(grid.name)\(BasisMark.heading(grid.rows.flatMap { summaries($0.cell, grid).map(BasisMark.init) }))\n\n"
+      + "Means over \(grid.seeds.count) seeds; ratios (mean ± 95 %, paired) of runs of the same row's requests, n/c where the "
+      + "two did not complete the same of them. Common trace: the requests that all contenders complete, run again "
+      + "alone, and the whole trace on seeds where all complete the same. \(BasisMark.legend)\n\n"
       + markdownTable(rows, leftColumns: left) + "\n"
   }
 
-  private func mean(_ expression: StudyExpression, _ cell: Cell) -> String {
-    (try? results.value(of: expression, in: cell)).map(figure) ?? "n/c"
+  /// The heats of which a cell has runs.
+  private func heats(of cell: Cell, _ grid: Grid) -> [HeatKind] {
+    let hasCommon = grid.seeds.contains { seed in
+      grid.contenders.contains {
+        results.outcomes[PointKey(cell: cell, label: $0.label, seed: seed, heat: .common)] != nil
+      }
+    }
+    return hasCommon ? [.whole, .common] : [.whole]
   }
 
-  private func interval(_ expression: StudyExpression, _ cell: Cell) -> String {
-    guard let mean = try? results.value(of: expression, in: cell) else { return "n/c" }
-    guard let low = try? results.value(of: .overSeeds(.low, expression), in: cell) else {
-      return ratioText(mean)
+  /// The completed runs of a cell.
+  private func summaries(_ cell: Cell, _ grid: Grid) -> [JSON] {
+    grid.seeds.flatMap { seed in
+      grid.contenders.compactMap { contender in
+        let key = PointKey(cell: cell, label: contender.label, seed: seed, heat: .whole)
+        guard case .completed(let figures)? = results.outcomes[key] else { return nil }
+        return figures.summary
+      }
     }
-    return "\(ratioText(mean)) ± \(ratioText(mean - low))"
+  }
+
+  private func mean(_ expression: StudyExpression, _ cell: Cell) -> String {
+    do throws(NoValue) { return figure(try results.value(of: expression, in: cell)) } catch {
+      return error.mark
+    }
+  }
+
+  /// The ratio on this heat only.
+  private func ratio(
+    _ label: String, to base: String, _ metric: String, _ heat: HeatKind, _ cell: Cell
+  ) -> String {
+    let expression = StudyExpression.ratio(label, base, metric: metric, on: heat)
+    do throws(NoValue) {
+      let mean = try results.value(of: expression, in: cell)
+      guard label != base, let low = try? results.value(of: .overSeeds(.low, expression), in: cell) else {
+        return ratioText(mean)
+      }
+      return "\(ratioText(mean)) ± \(ratioText(mean - low))"
+    } catch { return error.mark }
   }
 
   /// "stable", or how many seeds had which load.
-  private func loads(_ label: String, _ cell: Cell, _ grid: Grid) -> String {
-    let found = grid.seeds.compactMap { seed -> String? in
-      let key = PointKey(cell: cell, label: label, seed: seed, heat: .whole)
-      guard case .completed(let figures) = results.outcomes[key] else { return "failed" }
-      return figures.summary["load"]?.string
+  private func loads(_ label: String, _ cell: Cell, _ grid: Grid, _ heat: HeatKind) -> String {
+    counted(label, cell, grid, heat) { $0["load"]?.string ?? "–" }
+  }
+
+  /// What the costs of a contender's runs rest on.
+  private func marks(_ label: String, _ cell: Cell, _ grid: Grid, _ heat: HeatKind) -> String {
+    counted(label, cell, grid, heat) { BasisMark(summary: $0).text }
+  }
+
+  /// A word of each seed's run: the word, or how many seeds have which.
+  private func counted(
+    _ label: String, _ cell: Cell, _ grid: Grid, _ heat: HeatKind, _ word: (JSON) -> String
+  ) -> String {
+    let found = grid.seeds.map { seed in
+      func outcome(_ heat: HeatKind) -> PointOutcome? {
+        results.outcomes[PointKey(cell: cell, label: label, seed: seed, heat: heat)]
+      }
+      // A seed without a common trace of its own has the whole one for it.
+      guard case .completed(let figures)? = outcome(heat) ?? outcome(.whole) else { return "failed" }
+      return word(figures.summary)
     }
     let kinds = Set(found).sorted()
     if kinds.count == 1 { return kinds[0] }
-    return kinds.map { kind in "\(found.count { $0 == kind }) \(kind)" }.joined(separator: ", ")
+    return kinds.map { kind in "\(found.count { $0 == kind }) \(kind)" }.joined(separator: "; ")
   }
 }
 

@@ -24,6 +24,8 @@ struct Drawing {
   var size = (width: 860, height: 420)
   var rows: Table
   var sql: String
+  /// What ends the title if the runs rest on unlike bases, whatever else the title is.
+  var unlikeBases = ""
 }
 
 /// A run in figures: its id and what to call it there.

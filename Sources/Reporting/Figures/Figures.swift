@@ -21,7 +21,9 @@ struct Figures {
     let gnuplot = try Gnuplot()
     return try drawings.enumerated().map { offset, one in
       let (drawing, specification) = one
-      let title = drawings.count == 1 ? directive.settings["title"] ?? drawing.title : drawing.title
+      let title =
+        (drawings.count == 1 ? directive.settings["title"] ?? drawing.title : drawing.title)
+        + drawing.unlikeBases
       let name = "figure-\(first + offset)-\(directive.kind)"
       let labels = Labels()
       let svg = try gnuplot.draw(
@@ -36,12 +38,17 @@ struct Figures {
     _ directive: FigureDirective, _ selection: Selection, _ place: Place
   ) throws -> [(Drawing, String)] {
     let study = StudyFigures(source, directive)
-    func one(_ drawing: Drawing?) -> [(Drawing, String)] { drawing.map { [($0, directive.text)] } ?? [] }
+    // All of the selected cells, whose runs the drawing compares.
+    func one(_ drawing: Drawing?) throws -> [(Drawing, String)] {
+      guard var drawing else { return [] }
+      drawing.unlikeBases = try cells().unlikeBases
+      return [(drawing, directive.text)]
+    }
     func cells() throws -> Cells { try Cells(source.results, selection, at: place) }
     func all(_ make: ([NamedRun], Database) throws -> Drawing?) throws -> [(Drawing, String)] {
       try directive.requireKnown([])
       let runs = try Array(runs(selection, place).prefix(12))
-      return one(try source.store.read { try make(runs, $0) })
+      return try one(source.store.read { try make(runs, $0) })
     }
     func each(_ make: (NamedRun, Database) throws -> Drawing?) throws -> [(Drawing, String)] {
       try directive.requireKnown([])
@@ -53,10 +60,10 @@ struct Figures {
       return found
     }
     switch directive.kind {
-    case "throughput-latency": return one(try study.throughputLatency(cells()))
-    case "lines": return one(try study.lines(cells()))
-    case "ratios": return one(try study.ratios(cells()))
-    case "ratio-map": return one(try study.ratioMap(cells()))
+    case "throughput-latency": return try one(study.throughputLatency(cells()))
+    case "lines": return try one(study.lines(cells()))
+    case "ratios": return try one(study.ratios(cells()))
+    case "ratio-map": return try one(study.ratioMap(cells()))
     case "kv-use": return try each(RunFigures.kvUse)
     case "lending": return try each(RunFigures.lending)
     case "moves": return try each(RunFigures.moves)
@@ -74,7 +81,7 @@ struct Figures {
   private func runs(_ selection: Selection, _ place: Place) throws -> [NamedRun] {
     let cells = try Cells(source.results, selection, at: place)
     let wanted = selection.conditions.filter { $0.name == "run" }
-    var found: [(id: Int64, label: String, cell: Cell, seed: Int)] = []
+    var found: [(id: Int64, label: String, cell: Cell, seed: Int, heat: HeatKind)] = []
     for cell in cells.all {
       let seeds = source.results.study.grids.first { $0.name == cell.grid }?.seeds ?? []
       for label in cells.labels(of: cell) {
@@ -85,7 +92,7 @@ struct Figures {
               case .completed? = source.results.outcomes[key],
               wanted.allSatisfy({ $0.test.holds(String(id)) })
             else { continue }
-            found.append((id, label, cell, seed))
+            found.append((id, label, cell, seed, heat))
           }
         }
       }
@@ -93,7 +100,10 @@ struct Figures {
     guard !found.isEmpty else { throw FigureProblem("the where selects no completed run") }
     let hasSeeds = Set(found.map(\.seed)).count > 1
     return found.map { run in
-      let parts = [run.label, cells.name(run.cell), hasSeeds ? "seed \(run.seed)" : "", "run \(run.id)"]
+      let parts = [
+        run.label, cells.name(run.cell), hasSeeds ? "seed \(run.seed)" : "",
+        run.heat == .common ? run.heat.words : "", "run \(run.id)",
+      ]
       return NamedRun(id: run.id, label: parts.filter { !$0.isEmpty }.joined(separator: ", "))
     }
   }

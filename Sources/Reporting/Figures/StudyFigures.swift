@@ -17,8 +17,8 @@ struct StudyFigures {
   /// A metric on both axes, a curve per contender along the cells.
   func throughputLatency(_ cells: Cells) throws -> Drawing? {
     try directive.requireKnown(["x", "y", "scale"])
-    let x = directive.settings["x"] ?? "output_tokens_per_s"
-    let y = directive.settings["y"] ?? "ttft_p99_s"
+    let x = try metric("x", "output_tokens_per_s")
+    let y = try metric("y", "ttft_p99_s")
     // Cells along one axis make a curve; where several differ, the others tell curves apart.
     let differing = cells.differing()
     let along = differing.first { $0.contains("rate") } ?? differing.first
@@ -47,14 +47,14 @@ struct StudyFigures {
     let curve = along.map { " Along a curve \($0) changes." } ?? ""
     return Drawing(
       title: "\(metricWords(y)) over \(metricWords(x))",
-      caption: "Means over seeds, bars are 95 % intervals.\(curve)",
+      caption: "Runs on the whole trace; means over seeds, bars are 95 % intervals.\(curve)",
       script: chart.script, rows: Table(rows, textColumns: [1]), sql: sql(cells, [x, y]))
   }
 
   /// A metric along an axis.
   func lines(_ cells: Cells) throws -> Drawing? {
     try directive.requireKnown(["x", "y", "scale"])
-    let metric = directive.settings["y"] ?? "output_tokens_per_s"
+    let metric = try metric("y", "output_tokens_per_s")
     return try along(
       directive.require("x"), cells, yLabel: metricWords(metric), labels: cells.allLabels, metric: metric,
       reference: nil
@@ -64,7 +64,7 @@ struct StudyFigures {
   /// Ratios to a baseline along an axis.
   func ratios(_ cells: Cells) throws -> Drawing? {
     try directive.requireKnown(["x", "of", "to", "metric", "scale"])
-    let metric = directive.settings["metric"] ?? "output_tokens_per_s"
+    let metric = try metric("metric", "output_tokens_per_s")
     let base = try label(directive.require("to"), cells)
     let labels =
       try directive.settings["of"].map { try $0.commaSeparated.map { try label($0, cells) } }
@@ -78,20 +78,21 @@ struct StudyFigures {
   /// The ratio of two contenders over two axes.
   func ratioMap(_ cells: Cells) throws -> Drawing? {
     try directive.requireKnown(["of", "to", "columns", "rows", "metric"])
-    let metric = directive.settings["metric"] ?? "output_tokens_per_s"
+    let metric = try metric("metric", "output_tokens_per_s")
     let (of, to) = (
       try label(directive.require("of"), cells), try label(directive.require("to"), cells)
     )
     let (columnAxis, rowAxis) = (try directive.require("columns"), try directive.require("rows"))
     try cells.requireDistinct(by: [columnAxis, rowAxis])
     let (columns, rows) = (values(of: columnAxis, cells), values(of: rowAxis, cells))
-    var table = [[rowAxis, columnAxis, "\(of) / \(to)", "± 95 %"]]
+    var table = [[rowAxis, columnAxis, "\(of) / \(to)", "± 95 %", "replayed"]]
     let numbers = rows.map { row in
       columns.map { column -> Double? in
         guard let cell = cells.all.first(where: { $0.axes[rowAxis] == row && $0.axes[columnAxis] == column }),
           let (mean, width) = cells.value(.ratio(of, to, metric: metric), in: cell)
         else { return nil }
-        table.append([row, column, ratioText(mean), width.map(ratioText) ?? "–"])
+        table.append(
+          [row, column, ratioText(mean), width.map(ratioText) ?? "–", cells.ratioHeat(of, to: to, in: cell)])
         return mean
       }
     }
@@ -103,13 +104,30 @@ struct StudyFigures {
       title: "\(of) over \(to): ratio of \(metricWords(metric))",
       caption:
         "Purple: \(of) is ahead; orange: \(to). Means over seeds of runs that completed the same requests; "
-        + "an empty cell has no ratio.",
+        + "an empty cell has no ratio. \(heatNote(table))",
       script: map.script,
       size: (min(860, 340 + 70 * columns.count), 170 + 42 * rows.count),
-      rows: Table(table, textColumns: [1]), sql: sql(cells, [metric]))
+      rows: Table(table, textColumns: [1, 4]), sql: sql(cells, [metric]))
   }
 
   // MARK: - Parts
+
+  /// The metric that a key names, or the one that is taken without it.
+  private func metric(_ key: String, _ fallback: String) throws -> String {
+    let name = directive.settings[key] ?? fallback
+    guard Metric.isKnown(name) else {
+      throw FigureProblem("\(key)=\(name): expected \(Metric.expected(insteadOf: name))")
+    }
+    return name
+  }
+
+  /// Which requests the rows are of; the last column says it.
+  private func heatNote(_ rows: [[String]]) -> String {
+    let heats = Set(rows.dropFirst().compactMap(\.last))
+    return heats.count == 1
+      ? "All are of the \(heats.first ?? "")."
+      : "Some are of the whole trace and some of the common one: the requests that all contenders complete."
+  }
 
   private func along(
     _ axis: String, _ cells: Cells, yLabel: String, labels: [String], metric: String, reference: Double?,
@@ -117,9 +135,13 @@ struct StudyFigures {
   ) throws -> Drawing? {
     let names = values(of: axis, cells)
     guard !names.isEmpty else { throw FigureProblem("the selected cells have no axis \(axis)") }
+    func heat(_ label: String, _ cell: Cell) -> String {
+      guard case .ratio(let of, let to, _, _) = expression(label) else { return HeatKind.whole.words }
+      return cells.ratioHeat(of, to: to, in: cell)
+    }
     let numbers = names.map(Double.init)
     let isNumeric = numbers.allSatisfy { $0 != nil }
-    var rows = [["contender", axis, "cell", yLabel, "± 95 %"]]
+    var rows = [["contender", axis, "cell", yLabel, "± 95 %", "replayed"]]
     var series: [LineChart.Series] = []
     for label in labels {
       for (name, group) in groups(cells, but: [axis]) {
@@ -127,7 +149,8 @@ struct StudyFigures {
           guard let cell = group.first(where: { $0.axes[axis] == names[index] }),
             let (mean, width) = cells.value(expression(label), in: cell)
           else { return nil }
-          rows.append([label, names[index], cell.text, figure(mean), width.map(figure) ?? "–"])
+          rows.append(
+            [label, names[index], cell.text, figure(mean), figure(width), heat(label, cell)])
           return .init(
             x: isNumeric ? numbers[index]! : Double(index), y: mean, low: width.map { mean - $0 },
             high: width.map { mean + $0 })
@@ -148,8 +171,9 @@ struct StudyFigures {
       chart.categories = names
     }
     return Drawing(
-      title: "\(yLabel) by \(axis)", caption: "Means over seeds, bars are 95 % intervals.",
-      script: chart.script, rows: Table(rows, textColumns: [2]), sql: sql(cells, [metric]))
+      title: "\(yLabel) by \(axis)",
+      caption: "Means over seeds, bars are 95 % intervals. \(heatNote(rows))",
+      script: chart.script, rows: Table(rows, textColumns: [2, 5]), sql: sql(cells, [metric]))
   }
 
   private func label(_ name: String, _ cells: Cells) throws -> String {

@@ -123,7 +123,7 @@ package struct RunOptions: ParsableArguments, Sendable {
   package var timing = false
   @Flag(help: "Walk every decode step instead of skipping ahead: the same result, slowly.")
   package var stepByStep = false
-  @Flag(help: "No progress and no warnings.")
+  @Flag(help: "No progress, notes or warnings; what costs rest on is in the result as well.")
   package var quiet = false
 
   package init() {}

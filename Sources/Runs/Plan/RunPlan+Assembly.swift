@@ -189,6 +189,7 @@ extension RunPlan {
       model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape, engine: machine.engine,
       interNodeLink: options.nodes > 1 ? machine.cluster.interNodeLink : nil)
     measured = machine.cluster.hardware.measured
+    self.costs = machine.cluster.hardware.basis
     manifest = Self.manifest(placed, machine, engine, managers, blocks: blocks, options, faults)
     let lending = placed.lending
     let lends = lending.mode != .off && configuration.topology.count > 1

@@ -28,6 +28,8 @@ package struct RunPlan {
   package var unvalidated: [String] = []
   /// Where the costs were measured.
   package var measured: MeasuredRange
+  /// What the hardware's constants are.
+  package var costs: CostBasis
   /// The manifest of a run on a workload.
   package var manifest: @Sendable (_ workload: Workload) -> Manifest
   /// The bounds on what any placement of these instances could serve (docs/bound.md), without requests yet: as charged,
@@ -42,7 +44,7 @@ package struct RunPlan {
     policy: String, model: String, hardware: String, cluster: String, layout: String, instances: Int,
     maxNumSeqs: Int, maxNumBatchedTokens: Int, blocksPerInstance: Int, account: [String],
     assumptions: [String], warnings: [String] = [], unvalidated: [String] = [], measured: MeasuredRange,
-    manifest: @escaping @Sendable (_ workload: Workload) -> Manifest,
+    costs: CostBasis = .fits, manifest: @escaping @Sendable (_ workload: Workload) -> Manifest,
     bounds: @escaping (_ arrivalsAreFixed: Bool) -> [ThroughputBound], simulate: @escaping Simulate,
     simulateSound: Simulate? = nil
   ) {
@@ -60,6 +62,7 @@ package struct RunPlan {
     self.warnings = warnings
     self.unvalidated = unvalidated
     self.measured = measured
+    self.costs = costs
     self.manifest = manifest
     self.bounds = bounds
     self.simulate = simulate
@@ -83,10 +86,12 @@ package struct RunPlan {
     ]
   }
 
-  /// One sentence for each measured range that a run with such requests left.
-  package func extrapolations(_ longest: LongestRequests) -> [String] {
-    measured.extrapolations(decodeContext: longest.context, prefill: longest.prompt)
-      .map { "costs are extrapolated: \($0)" }
+  /// What a run of the plan is reported by.
+  package func result(_ summary: RunSummary, on workload: Workload, bound: BoundResult?) -> RunResult {
+    RunResult(
+      summary: summary, maxContextTTFTSeconds: maxContextTTFT(tokens: summary.maxContextTokens), bound: bound,
+      heat: workload.dropped.isEmpty ? .whole : .common,
+      basis: RunBasis(costs: costs, unvalidated: unvalidated, measured: measured), sizing: sizing)
   }
 
   /// Time to first token, in seconds, of the longest prompt that the empty cluster admits: a run of one request

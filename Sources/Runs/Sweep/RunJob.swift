@@ -53,9 +53,7 @@ package struct RunJob: Sendable {
     let summary = try plan.simulate(source, observer, nil)
     var finished = FinishedRun(
       manifest: plan.manifest(workload),
-      result: RunResult(
-        summary: summary, maxContextTTFTSeconds: plan.maxContextTTFT(tokens: summary.maxContextTokens),
-        bound: bound.result, unvalidated: plan.unvalidated, sizing: plan.sizing),
+      result: plan.result(summary, on: workload, bound: bound.result),
       digest: RequestDigest(rejected: summary.rejectedIDs, longest: summary.longest), kept: kept,
       startedAt: started, finishedAt: Date.now.ISO8601Format())
     (finished.requests, finished.samples, finished.decisions) = (

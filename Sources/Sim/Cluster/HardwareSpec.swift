@@ -1,3 +1,17 @@
+/// What a profile's constants are.
+public enum CostBasis: String, Hashable, Sendable {
+  /// Fits to measurements.
+  case fits
+  /// Rates of a data sheet: bounds that no engine reaches.
+  case dataSheet = "data-sheet"
+}
+
+extension HardwareSpec {
+  /// What the constants are, told by their form: the roofline of a data sheet has no floor and no bend, a kernel both. So
+  /// a hardware file says it too.
+  public var basis: CostBasis { gemm.floor == 0 && gemm.exponent == .infinity ? .dataSheet : .fits }
+}
+
 /// What a GPU and its links cost: one named profile.
 ///
 /// Times are Double microseconds and become integers in `InstanceCosts`.

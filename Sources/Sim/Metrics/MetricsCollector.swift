@@ -45,7 +45,8 @@ struct MetricsCollector: ~Copyable {
   private var wastedTokens = 0
   private var lastCompletion: Int64 = 0
   private var good = 0
-  private var worstStall: Int64 = 0
+  /// −1 before the first.
+  private var worstStall: Int64 = -1
   private var longestPrompt = 0
   private var longestContext = 0
   private var rejectedIDs: [Int] = []
@@ -198,24 +199,28 @@ struct MetricsCollector: ~Copyable {
     s.prefixAskedTokens = prefixAskedTokens
     s.prefixHitTokens = prefixHitTokens
     s.evictedUnits = evictedUnits
-    s.extrapolatedShare = completedCount == 0 ? 0 : Double(extrapolated) / Double(completedCount)
-    let makespan = Double(lastCompletion) * 1e-12
-    s.makespanSeconds = makespan
-    if makespan > 0 {
-      s.outputTokensPerSecond = Double(outputTokens) / makespan
+    if completedCount > 0 {
+      s.extrapolatedShare = Double(extrapolated) / Double(completedCount)
+    }
+    let isCharged = !state.freePrefill || decodeSteps > 0
+    if completedCount > 0, lastCompletion > 0, isCharged {
+      let makespan = Double(lastCompletion) * 1e-12
+      s.makespanSeconds = makespan
+      let rate = Double(outputTokens) / makespan
+      s.outputTokensPerSecond = rate
       s.totalTokensPerSecond = Double(outputTokens + promptTokens) / makespan
       s.requestsPerSecond = Double(completedCount) / makespan
-      s.outputTokensPerSecondPerGPU = s.outputTokensPerSecond / Double(state.configuration.topology.gpus)
-    }
-    let window = windowEnd - windowStart
-    if window > 0 {
-      s.windowOutputTokensPerSecond =
-        Double(emittedAtWindowEnd - emittedAtWindowStart) / (Double(window) * 1e-12)
+      s.outputTokensPerSecondPerGPU = rate / Double(state.configuration.topology.gpus)
+      let window = windowEnd - windowStart
+      if window > 0 {
+        s.windowOutputTokensPerSecond =
+          Double(emittedAtWindowEnd - emittedAtWindowStart) / (Double(window) * 1e-12)
+      }
     }
     let (load, from) = judge.judge(instances: state.instanceCount, isBusy: isBusy(state))
     if completedCount > 0 { s.load = load }
-    if let from { s.steady = steadyState(from: from) }
-    s.worstStallSeconds = Double(worstStall) * 1e-12
+    if let from, s.makespanSeconds != nil { s.steady = steadyState(from: from) }
+    if worstStall >= 0 { s.worstStallSeconds = Double(worstStall) * 1e-12 }
     var ttft = LatencyHistogram()
     var tpot = LatencyHistogram()
     var e2e = LatencyHistogram()
@@ -242,7 +247,7 @@ struct MetricsCollector: ~Copyable {
     s.instances = state.instanceCount
     s.gpus = state.configuration.topology.gpus
     s.blocksPerInstance = state.configuration.blocksPerInstance
-    s.peakUtilisation = Double(mostUsed) / Double(state.configuration.blocksPerInstance)
+    if mostUsed > 0 { s.peakUtilisation = Double(mostUsed) / Double(state.configuration.blocksPerInstance) }
     s.borrowedBlocksPeak = borrowedPeak
     s.movedBlocks = movedBlocks
     s.managers = managers

@@ -1,10 +1,12 @@
-/// Mean, percentiles and maximum of one latency metric, in seconds. All zero when `count` is 0.
+/// Mean, percentiles and maximum of one latency metric, in seconds: `nil` when `count` is 0, for there is no latency of
+/// nothing.
 public struct Distribution: Hashable, Sendable {
   public var count: Int
-  public var mean, p50, p90, p99, max: Double
+  public var mean, p50, p90, p99, max: Double?
 
   public init(
-    count: Int = 0, mean: Double = 0, p50: Double = 0, p90: Double = 0, p99: Double = 0, max: Double = 0
+    count: Int = 0, mean: Double? = nil, p50: Double? = nil, p90: Double? = nil, p99: Double? = nil,
+    max: Double? = nil
   ) {
     self.count = count
     self.mean = mean
@@ -97,6 +99,9 @@ public struct ProtocolSummary: Hashable, Sendable {
 }
 
 /// Everything a run reports. Pure data; a function of the manifest, except `events`.
+///
+/// What is counted is 0 where nothing was there to be counted; what is a statistic of something is `nil` where that
+/// something is missing.
 public struct RunSummary: Sendable {
   /// Hash over every request's state changes, 16 hexadecimal digits.
   public var fingerprint = ""
@@ -122,23 +127,25 @@ public struct RunSummary: Sendable {
   public var faults = FaultSummary()
   /// Prefix caching: tokens of admitted prompts, those of them found cached, and units evicted.
   public var prefixAskedTokens = 0, prefixHitTokens = 0, evictedUnits = 0
-  /// Of the completed requests, the fraction whose prompt or context left the ranges that costs were measured in.
-  public var extrapolatedShare = 0.0
+  /// Of the completed requests, the fraction whose prompt or context left the ranges that costs were measured in; `nil`
+  /// if none completed.
+  public var extrapolatedShare: Double?
 
-  /// First arrival to last completion, seconds.
-  public var makespanSeconds = 0.0
-  public var outputTokensPerSecond = 0.0, totalTokensPerSecond = 0.0
-  /// Over the makespan; a rate that can be kept up is that of `steady`.
-  public var requestsPerSecond = 0.0
-  public var outputTokensPerSecondPerGPU = 0.0
+  /// First arrival to last completion, seconds; `nil` if nothing completed, and where prefill is free and nothing was
+  /// decoded: then no step cost anything, and a rate says nothing.
+  public var makespanSeconds: Double?
+  /// Over the makespan, per second; `nil` without one.
+  public var outputTokensPerSecond, totalTokensPerSecond, requestsPerSecond: Double?
+  public var outputTokensPerSecondPerGPU: Double?
   /// Output tokens emitted between the arrival of the first tenth of the requests and the last arrival, per
-  /// second; 0 when all arrive at once.
-  public var windowOutputTokensPerSecond = 0.0
+  /// second; `nil` when all arrive at once, and without a makespan.
+  public var windowOutputTokensPerSecond: Double?
   /// `nil` if nothing completed.
   public var load: LoadJudgement?
   /// `nil` unless the load is stable or saturated.
   public var steady: SteadyState?
-  public var worstStallSeconds = 0.0
+  /// `nil` if no request got a second token.
+  public var worstStallSeconds: Double?
 
   public var ttft = Distribution(), tpot = Distribution(), e2e = Distribution()
   public var classes: [ClassSummary] = LengthClass.allCases.map { _ in ClassSummary() }
@@ -152,8 +159,8 @@ public struct RunSummary: Sendable {
 
   public var instances = 0, gpus = 0
   public var blocksPerInstance = 0
-  /// The fullest any instance ever was, as a fraction of its blocks.
-  public var peakUtilisation = 0.0
+  /// The fullest any instance ever was, as a fraction of its blocks; `nil` if no request ever held one.
+  public var peakUtilisation: Double?
   public var borrowedBlocksPeak = 0, movedBlocks = 0
   public var managers = ProtocolSummary()
   /// The longest prompt + its first output token that an empty cluster admits, its watermark kept free.

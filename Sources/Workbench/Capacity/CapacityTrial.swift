@@ -120,12 +120,28 @@ extension RunJob {
     let workload = try workload()
     let plan = try plan(scope) { workload.longest }
     let summary = try plan.simulate(try workload.open(), observer, nil)
-    guard let load = summary.load else {
-      throw CommandFailure(.badData, "seed \(seed): no request completed, and nothing has no capacity")
+    let latencies = try zip(slo.bounds, observer.latencies(from: summary.steady?.from ?? 0)).map {
+      bound, latency in
+      guard let latency else {
+        throw CommandFailure(
+          .badData,
+          "seed \(seed): none of the \(summary.completed) completed requests has a \(bound.name), which cannot keep a "
+            + "bound then: leave the bound out, or give a trace that can be served"
+            + (bound.name == "TPOT" ? ", with outputs of more than one token" : ""))
+      }
+      return latency
+    }
+    guard let load = summary.load, summary.makespanSeconds != nil else {
+      throw CommandFailure(
+        .badData,
+        summary.completed == 0
+          ? "seed \(seed): no request completed, and nothing has no capacity"
+          : "seed \(seed): prefill is free and nothing was decoded: no step cost anything, and there is no rate"
+      )
     }
     return CapacityRun(
       load: load, steady: summary.steady, arrived: summary.arrived, completed: summary.completed,
-      gpus: summary.gpus, latencies: observer.latencies(from: summary.steady?.from ?? 0))
+      gpus: summary.gpus, latencies: latencies)
   }
 }
 
@@ -149,22 +165,22 @@ private final class LatencyCollector: RunObserver {
     }
   }
 
-  /// Of the requests that arrived at `start` seconds or later. Those that end after the last arrival count as well:
-  /// without them the long ones would be missing.
-  func latencies(from start: Double) -> [Double] {
-    func percentile(_ all: [Latency]) -> Double {
+  /// In the order of the bounds, `nil` of nothing, of the requests that arrived at `start` seconds or later. Those that end
+  /// after the last arrival count as well: without them the long ones would be missing.
+  func latencies(from start: Double) -> [Double?] {
+    func percentile(_ all: [Latency]) -> Double? {
       self.percentile(all.filter { $0.arrival >= start }.map(\.seconds))
     }
-    var all: [Double] = []
+    var all: [Double?] = []
     if slo.ttft != nil { all.append(percentile(ttft)) }
     if slo.tpot != nil { all.append(percentile(tpot)) }
     if slo.normalised != nil { all.append(percentile(normalised)) }
     return all
   }
 
-  /// By nearest rank; 0 of nothing.
-  private func percentile(_ values: [Double]) -> Double {
-    guard !values.isEmpty else { return 0 }
+  /// By nearest rank; `nil` of nothing.
+  private func percentile(_ values: [Double]) -> Double? {
+    guard !values.isEmpty else { return nil }
     let rank = (slo.percentile / 100 * Double(values.count)).rounded(.up)
     return values.sorted()[min(max(Int(rank), 1), values.count) - 1]
   }

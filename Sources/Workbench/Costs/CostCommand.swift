@@ -89,9 +89,17 @@ struct CostedInstance {
   }
 
   /// Says on stderr what the reader should know.
-  func warn() {
+  func warn(_ extrapolations: [String]) {
     for note in notes { writeToStandardError("warning: \(note)\n") }
     for sentence in unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
+    for sentence in extrapolations { writeToStandardError("warning: costs are extrapolated: \(sentence)\n") }
+  }
+
+  /// What its costs rest on, line by line.
+  func basis(_ extrapolations: [String]) -> String {
+    "Costs rest on \(BasisMark(costs: hardware.basis, unvalidated: unvalidated.count, overMeasured: nil).text).\n"
+      + unvalidated.map { "Unvalidated: \($0).\n" }.joined()
+      + extrapolations.map { "Extrapolated: \($0).\n" }.joined()
   }
 
   /// The set-up in one line.
@@ -104,6 +112,7 @@ struct CostedInstance {
     [
       "model": .string(model.name), "tp": .int(shape.tp), "pp": .int(shape.pp),
       "expert_parallel": .bool(shape.expertParallel), "hardware": .string(hardware.name),
+      "costs": .string(hardware.basis.rawValue),
       "engine_profile": .string(engine.name), "decode_kernel": .string(engine.kernelName(for: model)),
     ]
   }

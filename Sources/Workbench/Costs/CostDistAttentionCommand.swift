@@ -39,6 +39,8 @@ struct CostDistAttentionCommand: ParsableCommand {
         splitting: .init(model, hardware, gpus: gpus, kernel: .flashInfer, context: context),
         unsplit: .init(model, hardware, gpus: gpus, kernel: .unsplit, context: context))
     }
+    let extrapolations = hardware.measured.extrapolations(decodeContext: rows.map(\.context).max() ?? 0)
+    for sentence in extrapolations { writeToStandardError("warning: costs are extrapolated: \(sentence)\n") }
     if json {
       try writeToStandardOutput(JSON.array(rows.map(\.json)).prettyText)
       return
@@ -53,7 +55,8 @@ struct CostDistAttentionCommand: ParsableCommand {
     table += rows.map(\.cells)
     try writeToStandardOutput(
       "\(model.name), one layer, one request, \(gpus) GPUs of a node, \(hardware.name)\n"
-        + "Paper: TP / Dist 1.01 to 1.25, ring / Dist 7.7 to 19.8\n\n" + markdownTable(table) + Self.reasons)
+        + "Paper: TP / Dist 1.01 to 1.25, ring / Dist 7.7 to 19.8\n\n" + markdownTable(table) + Self.reasons
+        + extrapolations.map { "Extrapolated: \($0).\n" }.joined())
   }
 
   /// Why the columns differ from the paper's.

@@ -33,8 +33,8 @@ struct CostIterationCommand: ParsableCommand {
       sequences: batch, context: context, prompts: prefill > 0 ? 1 : 0, newTokens: max(1, prefill),
       cachedTokens: cached)
     let explained = try costed.explain(iteration)
-    costed.warn()
     let report = IterationReport(instance: costed, iteration: iteration, explained: explained)
+    costed.warn(report.extrapolations)
     try writeToStandardOutput(json ? report.json.prettyText : report.text)
   }
 }
@@ -71,6 +71,14 @@ struct IterationReport {
 
   private var total: Double { Double(explained.total) * 1e-6 }
 
+  /// One sentence for each measured range that the iteration leaves.
+  var extrapolations: [String] {
+    let prompt = iteration.prompts * iteration.newTokens
+    return instance.hardware.measured.extrapolations(
+      tokens: iteration.sequences + prompt, decodeContext: iteration.sequences > 0 ? iteration.context : 0,
+      prefill: prompt > 0 ? prompt + iteration.cachedTokens : 0)
+  }
+
   var text: String {
     var work: [String] = []
     if iteration.sequences > 0 {
@@ -105,7 +113,7 @@ struct IterationReport {
     text += "\(figure(instance.roofline.bytesPerSecond / 1e9)) GB/s and "
     text += "\(figure(instance.roofline.flopsPerSecond / 1e12)) TFLOP/s, links "
     text += "\(figure(instance.roofline.linkBytesPerSecond / 1e9)) GB/s.\n"
-    return text
+    return text + instance.basis(extrapolations)
   }
 
   private func row(_ part: OperatorCost) -> [String] {
@@ -144,6 +152,7 @@ struct IterationReport {
         }),
       "bound": .string(instance.roofline.name),
       "unvalidated": .array(instance.unvalidated.map(JSON.string)),
+      "extrapolated": .array(extrapolations.map(JSON.string)),
     ]
   }
 }

@@ -45,8 +45,8 @@ struct CostSweepCommand: ParsableCommand {
       return try SweepPoint(
         costed, context: context, batch: batch ?? min(Self.most, fitting), fitting: fitting)
     }
-    costed.warn()
     let report = SweepReport(instance: costed, capacity: capacity.tokens, points: points)
+    costed.warn(report.extrapolations)
     try writeToStandardOutput(csv ? report.csv : json ? report.json.prettyText : report.text)
   }
 
@@ -129,6 +129,12 @@ struct SweepReport {
 
   private var peak: Double { instance.roofline.flopsPerSecond }
 
+  /// One sentence for the longest context, if it leaves the measured range.
+  var extrapolations: [String] {
+    instance.hardware.measured.extrapolations(
+      decodeContext: points.filter { $0.batch > 0 }.map(\.context).max() ?? 0)
+  }
+
   var text: String {
     var rows = [
       [
@@ -149,6 +155,7 @@ struct SweepReport {
       ])
     }
     return "\(instance.text); \(grouped(capacity)) tokens of KV cache\n\n" + markdownTable(rows) + "\n" + plot
+      + instance.basis(extrapolations)
   }
 
   /// Two bars a length: how efficient the non-attention part is, and how much of the time attention takes.
@@ -179,16 +186,24 @@ struct SweepReport {
     ("attention_flops", { .double($0.attentionFlops) }), ("attention_bytes", { .double($0.attentionBytes) }),
   ]
 
+  /// The columns of a point; where not one request fits, all but the first three are null.
+  private func values(_ point: SweepPoint) -> [JSON] {
+    Self.columns.enumerated().map { $0.offset < 3 || point.batch > 0 ? $0.element.1(point) : .null }
+  }
+
+  /// RFC 4180; a cell is empty where there is no value.
   var csv: String {
     Self.columns.map(\.0).joined(separator: ",") + "\n"
-      + points.map { p in Self.columns.map { $0.1(p).text }.joined(separator: ",") + "\n" }.joined()
+      + points.map { p in values(p).map { $0 == .null ? "" : $0.text }.joined(separator: ",") + "\n" }
+      .joined()
   }
 
   var json: JSON {
     [
       "instance": instance.json, "kv_tokens": .int(capacity), "peak_flops_per_s": .double(peak),
-      "points": .array(points.map { p in .object(Self.columns.map { .init($0.0, $0.1(p)) }) }),
+      "points": .array(points.map { p in .object(zip(Self.columns, values(p)).map { .init($0.0, $1) }) }),
       "unvalidated": .array(instance.unvalidated.map(JSON.string)),
+      "extrapolated": .array(extrapolations.map(JSON.string)),
     ]
   }
 }

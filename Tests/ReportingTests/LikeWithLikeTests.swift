@@ -1,0 +1,109 @@
+import Foundation
+import Reporting
+import Results
+import Sim
+import Storage
+import Testing
+
+/// What reports say of values that are not there, of runs on parts of a trace, and of what costs rest on.
+@Suite("Like with like", .enabled(if: hasPrograms, "gnuplot and cmark-gfm are not installed"))
+struct LikeWithLikeTests {
+  /// "slow" rejects request 1 of t.csv, so both ran again without it; nobody is served of none.csv.
+  private func database(_ path: String) throws -> ResultStore {
+    let store = try ResultStore.open(path)
+    func record(
+      _ policy: String, _ trace: String, rate: Double?, rejected: [Int], dropped: Bool = false,
+      basis: RunBasis = RunBasis(costs: .fits, measuredPrompt: 100)
+    ) throws {
+      let manifest = Manifest(
+        programVersion: "test", cluster: ["instances": 1, "tp": 1, "pp": 1, "kv_blocks": 9],
+        model: ["name": "m"],
+        hardware: ["name": "h"], policy: policy, policyOptions: [:], engine: EngineOptions(),
+        engineProfile: ["name": "e"], slo: SLO(), trace: trace,
+        workload: dropped ? ["digest": "d", "dropped": "x"] : ["digest": "d"], seed: 0)
+      _ = try store.record(manifest, startedAt: "2026-01-01T00:00:00Z") { recorder in
+        var summary = RunSummary()
+        summary.fingerprint = "f"
+        summary.policy = policy
+        (summary.completed, summary.rejected) = (rate == nil ? 0 : 9, rejected.count)
+        (summary.outputTokensPerSecond, summary.load) = (rate, rate.map { _ in .stable })
+        summary.longest = LongestRequests(prompt: rate == nil ? 0 : 250, context: 300)
+        for id in rejected {
+          recorder.requestEnded(
+            RequestRecord(
+              id: RequestID(id), arrival: .zero, prompt: 1, output: 1, generated: 0, home: InstanceID(0),
+              admitted: nil, firstToken: nil, ended: .zero, outcome: .rejected(.exceedsCapacity),
+              preemptions: 0,
+              borrowedBlocksPeak: 0))
+        }
+        return (
+          RunResult(
+            summary: summary, maxContextTTFTSeconds: nil, heat: dropped ? .common : .whole, basis: basis),
+          "2026-01-01T00:00:01Z"
+        )
+      }
+    }
+    let bound = RunBasis(costs: .dataSheet, unvalidated: ["a guess"])
+    try record("slow", "t.csv", rate: 4_667, rejected: [1])
+    try record("fast", "t.csv", rate: 142, rejected: [], basis: bound)
+    try record("slow", "t.csv", rate: 200, rejected: [], dropped: true)
+    try record("fast", "t.csv", rate: 300, rejected: [], dropped: true, basis: bound)
+    try record("slow", "none.csv", rate: nil, rejected: [0, 1])
+    try record("fast", "none.csv", rate: nil, rejected: [0, 1])
+    return store
+  }
+
+  private func markdown(_ template: String?) throws -> String {
+    let folder = try Folder()
+    let store = try database(folder.file("r.db"))
+    return try #require(
+      ReportSource(store).report(template: template.map { ($0, "t.md") }).files().first {
+        $0.name == "report.md"
+      }
+    ).text
+  }
+
+  @Test("A statistic of nothing is a dash in numbers, tables and queries, and no condition holds on it")
+  func dashes() throws {
+    let text = try markdown(
+      """
+      one {{ value(slow, output_tokens_per_s) where trace == none }},
+      two {{ ratio(fast, slow, output_tokens_per_s) where trace == none | gain }},
+      three {{ sql SELECT avg(output_tokens_per_s) FROM run WHERE trace = 'none.csv' | digits 1 }}.
+      {{ table output_tokens_per_s, requests.rejected by trace }}
+      {{ table ratio output_tokens_per_s to slow by trace }}
+      """.replacingOccurrences(of: "== none", with: "== none.csv"))
+    #expect(text.contains("one –,") && text.contains("two –,") && text.contains("three –."), "\(text)")
+    #expect(text.contains(#/\| none.csv \| slow +\| +– \| +2/#), "a run of nobody is a row: \(text)")
+    let folder = try Folder()
+    let source = try ReportSource(database(folder.file("r.db")))
+    #expect(throws: ReportError.self) {
+      _ = try source.report(
+        template: ("{{ if value(slow, output_tokens_per_s) < 1 where trace == none.csv }}x{{ end }}", "t.md"))
+    }
+    #expect(throws: ReportError.self) {
+      _ = try source.report(template: ("{{ value(slow, nothing) }}", "t.md"))
+    }
+  }
+
+  @Test("Every run is labelled by what it replayed and rests on, ratios by what they are of")
+  func labels() throws {
+    let text = try markdown(nil)
+    let rows = text.split(separator: "\n").filter { $0.contains("t.csv") && $0.contains(" trace ") }
+    #expect(rows.count == 4, "\(text)")
+    for row in rows {
+      let isCommon = row.contains(" 200 |") || row.contains(" 300 |")
+      #expect(
+        row.contains("| common trace |") == isCommon && row.contains("| whole trace ") != isCommon, "\(row)")
+      #expect(
+        row.contains(row.contains("| fast ") ? "| data-sheet, 1 unvalidated" : "| fits, extrapolated 2.5×"))
+    }
+    #expect(text.contains("1.500 (common)") && text.contains("the requests that all contenders complete"))
+    #expect(!text.contains("0.030"), "142 over 4,667 is a ratio of nothing alike")
+    #expect(
+      text.contains("## Results (unlike bases: data-sheet and fits, 0 to 1 unvalidated costs"), "\(text)")
+    #expect(text.contains("- unvalidated: a guess (2 of 6 runs)"))
+    #expect(
+      text.contains("- extrapolated: a prompt of 250 tokens is beyond the measured 100 by 150, 2.5 times"))
+  }
+}
