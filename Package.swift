@@ -38,7 +38,7 @@ let package = Package(
     .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
     .target(
       name: "Workloads",
-      dependencies: ["Sim", "CZlib", "CZstd", .product(name: "Yams", package: "Yams")],
+      dependencies: ["Results", "Sim", "CZlib", "CZstd", .product(name: "Yams", package: "Yams")],
       swiftSettings: strict),
     .target(name: "Results", dependencies: ["Sim"], swiftSettings: strict),
     .target(

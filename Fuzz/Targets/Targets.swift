@@ -228,8 +228,10 @@ extension Target {
       return .content
     } catch let error as ModelConfigError {
       _ = error.description
-      if case .notAnObject = error { return .header }
-      return .content
+      switch error {
+      case .notAnObject, .malformed: return .header
+      default: return .content
+      }
     } catch { return .content }
   }
 

@@ -61,6 +61,7 @@ struct CompareCommand: ParsableCommand {
       }
     }
     let first = try loaded ?? Workload.load(options, seed: options.seed)
+    if !options.quiet { first.writeNotes() }
     let reportFile = try report.map { try AtomicFile($0, option: "--report") }
     let store = try options.db.map { try ResultStore.open($0) }
 

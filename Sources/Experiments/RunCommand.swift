@@ -31,6 +31,7 @@ struct RunCommand: ParsableCommand {
       return loaded?.longest
     }
     let workload = try loaded ?? Workload.load(options, seed: options.seed)
+    if !options.quiet { workload.writeNotes() }
     let requestsFile = try requestsOut.map { try AtomicFile($0, option: "--requests-out") }
     let store = try options.db.map { try ResultStore.open($0) }
     let executor = RunExecutor(

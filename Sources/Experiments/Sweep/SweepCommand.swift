@@ -93,6 +93,7 @@ struct SweepCommand: ParsableCommand {
 
     for sentence in plan.unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
     if !quiet {
+      for note in plan.notes { writeToStandardError("note: \(note)\n") }
       for warning in plan.warnings { writeToStandardError("warning: \(warning)\n") }
       for sentence in runner.extrapolations {
         writeToStandardError("warning: costs are extrapolated: \(sentence)\n")

@@ -117,7 +117,7 @@ package struct RunOptions: ParsableArguments, Sendable {
   package var timing = false
   @Flag(help: "Walk every decode step instead of skipping ahead: the same result, slowly.")
   package var stepByStep = false
-  @Flag(help: "No progress and no warnings.")
+  @Flag(help: "No progress, no notes and no warnings.")
   package var quiet = false
 
   package init() {}

@@ -44,6 +44,8 @@ struct RowFault: Error {
   var found: String
   var expected: String
   var reason: SkipReason
+  /// The file is to blame, not the row: leniency does not help.
+  var isOfFile = false
   /// An error of the file itself that this only carries.
   var rethrown: TraceError?
 }

@@ -8,6 +8,10 @@ struct RowSettings: Hashable, Sendable {
   /// Where rows or sessions without times of their own arrive; all at once if `nil`.
   var arrivals: ArrivalProcess?
   var arrivalSeed: UInt64 = 0
+  /// The unit of the arrival column, if not the format's own.
+  var timeUnit: TimeUnit?
+  /// Columns or keys that are left unread.
+  var ignoredColumns: Set<String> = []
   /// Windows of a client pool.
   var poolSpan: ClosedRange<Int>?
   /// Rows may be in any order of time: all are read into memory and sorted.
@@ -62,10 +66,29 @@ struct RowReader: ~Copyable {
     (csv, json) = (opening.csv, opening.json)
     sorted = opening.pool
     poolDigest = opening.poolDigest
-    rules = RowRules(format: format, keepsDetails: settings.keepsDetails)
+    unread = opening.unread
+    rules = RowRules(
+      format: format, timeUnit: settings.timeUnit ?? format.timeUnit, keepsDetails: settings.keepsDetails)
+  }
+
+  /// What the whole file, which has been read, says about its times; throws if a column that was to be ignored is not there.
+  func ended() throws(TraceError) -> TimeCheck? {
+    try unread.requireIgnored()
+    guard let unit = rules.timeUnit, let first = origin else { return nil }
+    return TimeCheck(
+      path: path, column: rules.name(.arrival), unit: unit, isDeclared: settings.timeUnit != nil,
+      rates: usualRates, rows: rows, first: first,
+      span: sorted?.requests.last?.arrival.picoseconds ?? previous)
   }
 
   private let poolDigest: SHA256?
+  private let unread: UnreadColumns
+
+  /// Columns or keys that are not read and are not asked to be ignored, as far as the file has been read.
+  var unreadColumns: [String] { unread.names }
+
+  /// The unit of the arrival column; `nil` for calendar times and for none.
+  var timeUnit: TimeUnit? { rules.timeUnit }
 
   /// Digest of the bytes read so far.
   var digest: SHA256? { poolDigest ?? input.digest }
@@ -77,6 +100,12 @@ struct RowReader: ~Copyable {
       return try nextLine()
     }
     return try nextOther()
+  }
+
+  /// Sessions that begin together may come fast; those that begin when a process says so have no rate of their own.
+  private var usualRates: ClosedRange<Double>? {
+    if format.times == .shared { return TimeCheck.usualRates }
+    return settings.arrivals == nil ? TimeCheck.usualRates.lowerBound...Double.infinity : nil
   }
 
   // MARK: Rows in order
@@ -213,6 +242,7 @@ struct RowReader: ~Copyable {
           }
         }
         let known = sessions[current]
+        if self.origin == nil { self.origin = row.arrival }
         guard let since = row.arrival?.since(origin), since <= Instant.longestSpan - known.start else {
           throw rules.fault(.arrival, quoted(fields[.arrival]), "a time within 100 days", .badTime)
         }
@@ -300,7 +330,7 @@ struct RowReader: ~Copyable {
 
   private mutating func handle(_ fault: RowFault) throws(TraceError) {
     let error = fault.rethrown ?? TraceError(fault, path: path, line: lineNumber)
-    guard settings.isLenient, fault.rethrown == nil else { throw error }
+    guard settings.isLenient, fault.rethrown == nil, !fault.isOfFile else { throw error }
     skip(error, fault.reason)
   }
 
