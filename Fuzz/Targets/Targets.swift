@@ -87,16 +87,16 @@ extension Target {
     ) { bytes in
       // Readers of compressed files among them; the options by the length, so that each input has one outcome.
       file.write(bytes)
-      return try read(file, variants[bytes.count % variants.count])
+      return read(file, variants[bytes.count % variants.count])
     }
   }()
 
-  private static func read(_ file: ScratchFile, _ options: TraceOptions) throws -> Reach {
-    do {
+  private static func read(_ file: ScratchFile, _ options: TraceOptions) -> Reach {
+    do throws(TraceError) {
       let trace = try TraceFile.open(path: file.path, options: options)
       _ = try trace.allRecords()
       return .content
-    } catch let error as TraceError {
+    } catch {
       _ = error.description
       switch error {
       // A unit is judged when all rows have been read.
@@ -123,12 +123,14 @@ extension Target {
     return Target(
       name: "columns", headerLines: 1,
       words: [
-        "arrival_s", "input_tokens", "output_tokens", "session", "foo", "timestamp", "created_at", "t_s", "session_id",
-        "delay", "\\u0074", "null", "1700000000000", "1700000000000000000", "1e8", "99999999.999", "1e-9", "model",
+        "arrival_s", "input_tokens", "output_tokens", "session", "foo", "timestamp", "created_at", "t_s",
+        "session_id",
+        "delay", "\\u0074", "null", "1700000000000", "1700000000000000000", "1e8", "99999999.999", "1e-9",
+        "model",
       ]
     ) { bytes in
       file.write(bytes)
-      return try read(file, variants[bytes.count % variants.count])
+      return read(file, variants[bytes.count % variants.count])
     }
   }()
 

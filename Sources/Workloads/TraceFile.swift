@@ -89,9 +89,7 @@ public final class TraceFile: RequestSource {
         "\(path): not read: \(unreadColumns.prefix(20).joined(separator: ", "))"
           + (unreadColumns.count > 20 ? " and \(unreadColumns.count - 20) more" : ""))
     }
-    if let warning = try validated.rows.ended()?.judge(accepting: options.acceptsTimes) {
-      notes.append(warning)
-    }
+    if let warning = try validated.rows.ended() { notes.append(warning) }
     self.notes = notes
     fold = validated.fold
     digest = validated.rows.digest.map { $0.finish() } ?? ""
@@ -154,7 +152,7 @@ public final class TraceFile: RequestSource {
     var rows = try RowReader(
       path: path, settings: try options.rowSettings(isFirstPass: true), digesting: false)
     while try rows.next() != nil {}
-    _ = try rows.ended()?.judge(accepting: options.acceptsTimes)
+    _ = try rows.ended()
     return (rows.format, RowCount(read: rows.rows, skipped: rows.skipped, firstSkipped: rows.firstSkipped))
   }
 }

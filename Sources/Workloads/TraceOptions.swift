@@ -94,7 +94,8 @@ public struct TraceOptions: Hashable, Sendable {
     }
     return RowSettings(
       format: format, isLenient: isLenient, arrivals: arrivals, arrivalSeed: seed, timeUnit: timeUnit,
-      ignoredColumns: ignoredColumns, poolSpan: poolSpan, sorts: sorts, keepsDetails: keepsDetails,
+      acceptsTimes: acceptsTimes, ignoredColumns: ignoredColumns, poolSpan: poolSpan, sorts: sorts,
+      keepsDetails: keepsDetails,
       isFirstPass: isFirstPass)
   }
 }

@@ -67,6 +67,36 @@ import Workloads
     if !what.contains("epoch m") { #expect(try TraceFile.open(path: path, options: accepting).notes.isEmpty) }
   }
 
+  @Test("A file that would span more than 100 days in its unit is told of units, leniently as well")
+  func long() throws {
+    let scratch = try Scratch()
+    var lenient = FormatFixtures.options(nil, lenient: true)
+    lenient.maximumSkippedShare = 1
+    for options in [TraceOptions.unchanged, lenient] {
+      // A day in milliseconds.
+      let path = try scratch.file(Self.rows(30, from: 1_700_000_000_000, every: 2_880_000))
+      guard
+        case .malformed(_, _, "arrival_s", _, let expected) = traceError({
+          _ = try TraceFile.open(path: path, options: options)
+        })
+      else {
+        Issue.record("a thousand days were read")
+        return
+      }
+      #expect(expected.contains("in milliseconds; --time-unit"), "\(expected)")
+    }
+    let path = try scratch.file(Self.rows(30, from: 0, every: 2_880_000))
+    guard case .malformed(_, 6, _, _, let expected) = traceError({ _ = try TraceFile.open(path: path) })
+    else {
+      Issue.record("a thousand days were read")
+      return
+    }
+    #expect(expected.contains("within 100 days") && expected.contains("--time-unit"), "\(expected)")
+    var told = TraceOptions.unchanged
+    told.timeUnit = .ms
+    #expect(try TraceFile.open(path: path, options: told).info.lastArrival.seconds == 83_520)
+  }
+
   @Test("Few rows of an odd rate are taken with a word, and so is an odd rate in a unit that was named")
   func warned() throws {
     let scratch = try Scratch()

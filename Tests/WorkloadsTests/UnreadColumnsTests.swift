@@ -118,6 +118,17 @@ import Workloads
     }
   }
 
+  @Test("What steers a terminal is not shown, and a long name is cut")
+  func printable() throws {
+    #expect(
+      try column("input_tokens,output_tokens,\u{1B}[2Jdate\u{202E}\n1,2,3\n").column
+        == "\\u{1b}[2Jdate\\u{202e}")
+    let scratch = try Scratch()
+    let name = String(repeating: "é", count: 100)
+    let trace = try TraceFile.open(path: try scratch.file("input_tokens,output_tokens,\(name)\n1,2,3\n"))
+    #expect(trace.unreadColumns == [String(repeating: "é", count: 60) + "…"])
+  }
+
   @Test("Keys of conversations and messages are asked about too")
   func conversations() throws {
     let scratch = try Scratch()

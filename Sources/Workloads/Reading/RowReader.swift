@@ -10,6 +10,8 @@ struct RowSettings: Hashable, Sendable {
   var arrivalSeed: UInt64 = 0
   /// The unit of the arrival column, if not the format's own.
   var timeUnit: TimeUnit?
+  /// Times are not judged.
+  var acceptsTimes = false
   /// Columns or keys that are left unread.
   var ignoredColumns: Set<String> = []
   /// Windows of a client pool.
@@ -71,13 +73,18 @@ struct RowReader: ~Copyable {
       format: format, timeUnit: settings.timeUnit ?? format.timeUnit, keepsDetails: settings.keepsDetails)
   }
 
-  /// What the whole file, which has been read, says about its times; throws if a column that was to be ignored is not there.
-  func ended() throws(TraceError) -> TimeCheck? {
+  /// To be called when the whole file has been read: throws if a column that was to be ignored is not there.
+  /// A sentence to show for times that are hardly right; throws those that are not taken.
+  func ended() throws(TraceError) -> String? {
     try unread.requireIgnored()
+    return try timeCheck?.judge()
+  }
+
+  private var timeCheck: TimeCheck? {
     guard let unit = rules.timeUnit, let first = origin else { return nil }
     return TimeCheck(
       path: path, column: rules.name(.arrival), unit: unit, isDeclared: settings.timeUnit != nil,
-      rates: usualRates, rows: rows, first: first,
+      isAccepted: settings.acceptsTimes, rates: usualRates, rows: rows, first: first,
       span: sorted?.requests.last?.arrival.picoseconds ?? previous)
   }
 
@@ -244,7 +251,7 @@ struct RowReader: ~Copyable {
         let known = sessions[current]
         if self.origin == nil { self.origin = row.arrival }
         guard let since = row.arrival?.since(origin), since <= Instant.longestSpan - known.start else {
-          throw rules.fault(.arrival, quoted(fields[.arrival]), "a time within 100 days", .badTime)
+          throw tooLate("a time within 100 days")
         }
         guard since >= known.last else {
           throw rules.fault(
@@ -342,10 +349,17 @@ struct RowReader: ~Copyable {
   @inline(never)
   private func misplaced(_ instant: Instant) -> RowFault {
     let isEarlier = instant.since(origin!).map { $0 < previous } ?? (instant.seconds < origin!.seconds)
+    guard isEarlier else { return tooLate("a time within 100 days of the first") }
     return rules.fault(
-      .arrival, quoted(fields[.arrival]),
-      isEarlier ? "a time not before the row above" : "a time within 100 days of the first",
-      isEarlier ? .timeGoingBack : .badTime)
+      .arrival, quoted(fields[.arrival]), "a time not before the row above", .timeGoingBack)
+  }
+
+  /// The fault of a time beyond what a trace may span: that of all times, if their unit is to blame.
+  @inline(never)
+  private func tooLate(_ expected: String) -> RowFault {
+    do { try timeCheck?.requireNoEpoch() } catch { return RowFault(rethrowing: error) }
+    let hint = rules.timeUnit.map { " in \($0.name); --time-unit says what else the column counts" } ?? ""
+    return rules.fault(.arrival, quoted(fields[.arrival]), expected + hint, .badTime)
   }
 
   private func noRows() -> TraceError {

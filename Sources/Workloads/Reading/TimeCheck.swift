@@ -9,6 +9,8 @@ struct TimeCheck {
   var unit: TimeUnit
   /// The user has named the unit.
   var isDeclared: Bool
+  /// The user takes the times as they are.
+  var isAccepted: Bool
   /// The mean rates that can be, in requests per second; `nil` where the file has none of its own.
   var rates: ClosedRange<Double>?
   var rows: Int
@@ -20,19 +22,15 @@ struct TimeCheck {
   /// Seconds from which a time is taken for one since 1970: three years, which no trace counts from its start, and a date
   /// of 1973, before which none was recorded.
   static let epochSeconds: Int64 = 100_000_000
-  /// Requests per second that a trace has on average. Assumed: beyond that, a wrong unit is more likely than such a trace; the
-  /// public ones that are read lie between 0.2 and 50.
+  /// Requests per second that a trace has on average. Assumed: beyond that, a wrong unit is more likely than such a trace.
   static let usualRates = 1.0 / 120...1_000
   /// Rows from which a mean rate says something.
   static let fewestRows = 20
 
   /// A sentence to show for times that are taken and are hardly right; throws those that are not taken.
-  func judge(accepting: Bool) throws(TraceError) -> String? {
-    if !isDeclared, !accepting, first.seconds >= Self.epochSeconds {
-      throw error(
-        "\(Self.short(firstSeconds)) s as the first time", "a time since the start of the trace: \(dates)")
-    }
-    guard let rates, span > 0, rows > 1, !accepting else { return nil }
+  func judge() throws(TraceError) -> String? {
+    try requireNoEpoch()
+    guard let rates, span > 0, rows > 1, !isAccepted else { return nil }
     let rate = Double(rows - 1) * 1e12 / Double(span)
     guard !rates.contains(rate) else { return nil }
     let found = "\(Self.short(rate)) requests/s on average with times in \(unit.name)"
@@ -40,6 +38,13 @@ struct TimeCheck {
       throw error(found, "one in 2 minutes to 1,000 a second: \(others(rate))")
     }
     return "\(path): \(found); \(others(rate))"
+  }
+
+  /// Throws if the first time is one since 1970 and nobody has said so.
+  func requireNoEpoch() throws(TraceError) {
+    guard !isDeclared, !isAccepted, first.seconds >= Self.epochSeconds else { return }
+    throw error(
+      "\(Self.short(firstSeconds)) s as the first time", "a time since the start of the trace: \(dates)")
   }
 
   private func error(_ found: String, _ expected: String) -> TraceError {

@@ -89,7 +89,7 @@ final class UnreadColumns {
       if let hint = ColumnHint.of(name) {
         throw fault(shown, "a column that is not read and whose name speaks of \(hint.meaning)")
       }
-      if known.count < Self.mostKnown { names.append(shown) }
+      if known.count < Self.mostKnown { names.append(printable(shown)) }
     }
     if known.count < Self.mostKnown { known[shown] = known.count }
     return known[shown] ?? Int.max
@@ -114,12 +114,13 @@ final class UnreadColumns {
     let expected =
       "a name that \(reader) (\(names.joined(separator: ", "))): rename the column, or leave it unread with "
       + "--ignore-columns \(Self.argument(name))"
-    return RowFault(column: name, found: found, expected: expected, reason: .fieldCount, isOfFile: true)
+    return RowFault(
+      column: printable(name), found: found, expected: expected, reason: .fieldCount, isOfFile: true)
   }
 
   /// The name as a shell takes it.
   private static func argument(_ name: String) -> String {
-    name.allSatisfy { $0.isLetter || $0.isNumber || "_-.".contains($0) } ? name : "'\(name)'"
+    name.allSatisfy { $0.isLetter || $0.isNumber || "_-.".contains($0) } ? name : "'\(printable(name))'"
   }
 }
 
