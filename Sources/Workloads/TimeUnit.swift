@@ -13,8 +13,22 @@ public enum TimeUnit: String, CaseIterable, Sendable {
   }
 
   /// How often a second is divided by a thousand.
-  var thousands: Int { Self.allCases.firstIndex(of: self)! }
+  var thousands: Int {
+    switch self {
+    case .s: 0
+    case .ms: 1
+    case .us: 2
+    case .ns: 3
+    }
+  }
 
   /// Seconds of one unit.
-  var seconds: Double { [1, 1e-3, 1e-6, 1e-9][thousands] }
+  var seconds: Double {
+    switch self {
+    case .s: 1
+    case .ms: 1e-3
+    case .us: 1e-6
+    case .ns: 1e-9
+    }
+  }
 }
