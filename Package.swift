@@ -39,7 +39,7 @@ let package = Package(
     .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
     .target(
       name: "Workloads",
-      dependencies: ["Output", "Sim", "CZlib", "CZstd", .product(name: "Yams", package: "Yams")],
+      dependencies: ["Output", "Results", "Sim", "CZlib", "CZstd", .product(name: "Yams", package: "Yams")],
       swiftSettings: strict),
     .target(name: "Results", dependencies: ["Sim"], swiftSettings: strict),
     .target(

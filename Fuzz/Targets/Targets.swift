@@ -24,7 +24,7 @@ public struct Target: Sendable {
   public var read: @Sendable (UnsafeRawBufferPointer) throws -> Reach
 
   public static let all = [
-    trace, pool, study, faults, hardware, generator, config, json, database,
+    trace, columns, pool, study, faults, hardware, generator, config, json, database,
     // A new parser is entered here: for one of YAML see `generator`.
   ]
   public static func named(_ name: String) -> Target? { all.first { $0.name == name } }
@@ -87,18 +87,50 @@ extension Target {
     ) { bytes in
       // Readers of compressed files among them; the options by the length, so that each input has one outcome.
       file.write(bytes)
-      do {
-        let trace = try TraceFile.open(path: file.path, options: variants[bytes.count % variants.count])
-        _ = try trace.allRecords()
-        return .content
-      } catch let error as TraceError {
-        _ = error.description
-        switch error {
-        case .malformed(_, let line, _, _, _): return line > 1 ? .content : .header
-        case .tooManySkipped, .invalidOption: return .content
-        case .missing, .notAFile, .unreadable, .changed: return .header
-        }
+      return read(file, variants[bytes.count % variants.count])
+    }
+  }()
+
+  private static func read(_ file: ScratchFile, _ options: TraceOptions) -> Reach {
+    do throws(TraceError) {
+      let trace = try TraceFile.open(path: file.path, options: options)
+      _ = try trace.allRecords()
+      return .content
+    } catch {
+      _ = error.description
+      switch error {
+      // A unit is judged when all rows have been read.
+      case .malformed(_, let line, _, _, let expected):
+        return line > 1 || expected.contains("--accept-times") ? .content : .header
+      case .tooManySkipped, .invalidOption: return .content
+      case .missing, .notAFile, .unreadable, .changed: return .header
       }
+    }
+  }
+
+  /// Traces again: columns that are not read or are ignored, and units of time.
+  private static let columns: Target = {
+    let file = ScratchFile("columns")
+    let variants = TimeUnit.allCases.map { unit in
+      var options = TraceOptions.unchanged
+      options.timeUnit = unit
+      options.acceptsTimes = unit == .us
+      options.sorts = unit == .ns
+      options.ignoredColumns = unit == .ms ? ["foo", "session"] : []
+      options.keepsDetails = true
+      return options
+    }
+    return Target(
+      name: "columns", headerLines: 1,
+      words: [
+        "arrival_s", "input_tokens", "output_tokens", "session", "foo", "timestamp", "created_at", "t_s",
+        "session_id",
+        "delay", "\\u0074", "null", "1700000000000", "1700000000000000000", "1e8", "99999999.999", "1e-9",
+        "model",
+      ]
+    ) { bytes in
+      file.write(bytes)
+      return read(file, variants[bytes.count % variants.count])
     }
   }()
 
@@ -228,8 +260,10 @@ extension Target {
       return .content
     } catch let error as ModelConfigError {
       _ = error.description
-      if case .notAnObject = error { return .header }
-      return .content
+      switch error {
+      case .notAnObject, .malformed: return .header
+      default: return .content
+      }
     } catch { return .content }
   }
 

@@ -62,6 +62,7 @@ struct CompareCommand: ParsableCommand {
       }
     }
     let first = try loaded ?? Workload.load(options, seed: options.seed)
+    if !options.quiet { first.writeNotes() }
     let reportFile = try report.map { try OutputFile($0, option: "--report") }
     let store = try options.db.map { try ResultStore.open($0, waits: options.noteWaiting($0)) }
     if let db = options.db { Interruption.keeps { "complete runs are kept in \(db)" } }

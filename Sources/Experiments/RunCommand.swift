@@ -32,6 +32,7 @@ struct RunCommand: ParsableCommand {
       return loaded?.longest
     }
     let workload = try loaded ?? Workload.load(options, seed: options.seed)
+    if !options.quiet { workload.writeNotes() }
     let requestsFile = try requestsOut.map { try OutputFile($0, option: "--requests-out") }
     let timelineFile = try timeline.map { try OutputFile($0, option: "--timeline") }
     let store = try options.db.map { try ResultStore.open($0, waits: options.noteWaiting($0)) }

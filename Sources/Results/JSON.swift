@@ -126,33 +126,7 @@ extension JSON: ExpressibleByDictionaryLiteral, ExpressibleByArrayLiteral, Expre
 
 // MARK: - Reading
 
-extension JSON: Decodable {
-  /// Reads `text`; objects come back with their keys sorted, because decoders do not keep the order.
-  public init(parsing text: String) throws {
-    self = try JSONDecoder().decode(JSON.self, from: Data(text.utf8))
-  }
-
-  public init(from decoder: any Decoder) throws {
-    if let members = try? decoder.singleValueContainer().decode([String: JSON].self) {
-      self = JSON.object(members.map { Member($0.key, $0.value) }).canonical
-    } else if let elements = try? decoder.singleValueContainer().decode([JSON].self) {
-      self = .array(elements)
-    } else {
-      let container = try decoder.singleValueContainer()
-      if container.decodeNil() {
-        self = .null
-      } else if let value = try? container.decode(Bool.self) {
-        self = .bool(value)
-      } else if let value = try? container.decode(Int.self) {
-        self = .int(value)
-      } else if let value = try? container.decode(Double.self) {
-        self = .double(value)
-      } else {
-        self = .string(try container.decode(String.self))
-      }
-    }
-  }
-
+extension JSON {
   /// The value of `key` if this is an object that has it.
   public subscript(key: String) -> JSON? {
     guard case .object(let members) = self else { return nil }

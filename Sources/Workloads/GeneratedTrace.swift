@@ -39,12 +39,14 @@ public struct GeneratedTrace {
     _ recipe: String, spec: WorkloadSpec, redraw: Int = 0, options: TraceOptions = .unchanged
   ) throws(TraceError) {
     guard options.format == nil, !options.isLenient, options.arrivals == nil, options.jitter == nil,
-      options.poolSpan == nil, !options.sorts
+      options.poolSpan == nil, !options.sorts, options.timeUnit == nil, !options.acceptsTimes,
+      options.ignoredColumns.isEmpty
     else {
       throw .invalidOption(
         name: "trace", found: quoted(recipe.utf8),
         expected:
-          "a file, for --format, --lenient, --arrivals, --jitter, --pool-span and --sort; a generated trace needs none"
+          "a file, for --format, --lenient, --arrivals, --jitter, --pool-span, --sort, --time-unit, --accept-times and "
+          + "--ignore-columns; a generated trace needs none"
       )
     }
     var spec = spec

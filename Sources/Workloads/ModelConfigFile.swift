@@ -1,12 +1,17 @@
 import Foundation
+import Results
 import Sim
 
 /// A model read from a Hugging Face `config.json`.
 ///
 /// Reads the dense families `llama`, `mistral`, `qwen2`, `qwen3`, `opt` and `gpt_bigcode`, the mixtures of experts
 /// `mixtral`, `qwen2_moe` and `qwen3_moe`, and `deepseek_v2` and `deepseek_v3` with their latent attention. Quantised
-/// weights have other costs and are refused, and so is what makes layers of one model differ. Where a key is absent,
-/// the default is the one that `transformers` gives it.
+/// weights have other costs and are refused, and so is what makes layers of one model differ. Sizes must be stated; where
+/// another key is absent, the default is the one that the family's class in `transformers` gives it, which is not what null
+/// stands for.
+///
+/// Source of the defaults: https://github.com/huggingface/transformers, `src/transformers/models/FAMILY/configuration_FAMILY.py`,
+/// 2026.
 public struct ModelConfigFile: Hashable, Sendable {
   /// The dimensions, validated.
   public let model: ModelSpec
@@ -29,10 +34,17 @@ public struct ModelConfigFile: Hashable, Sendable {
 
   /// Parses `json`; `file` is only for messages.
   public init(json: Data, file: String, name: String) throws {
-    guard let object = try? JSONDecoder().decode([String: JSONValue].self, from: json) else {
+    let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+    guard let text = String(bytes: json.starts(with: mark) ? json.dropFirst(3) : json, encoding: .utf8) else {
       throw ModelConfigError.notAnObject(file: file)
     }
-    let config = Config(file: file, values: object)
+    let value: JSON
+    do { value = try JSON(parsing: text) } catch {
+      throw ModelConfigError.malformed(file: file, error: error)
+    }
+    guard case .object(let members) = value else { throw ModelConfigError.notAnObject(file: file) }
+    let values = Dictionary(uniqueKeysWithValues: members.map { ($0.key, $0.value) })
+    let config = Config(file: file, values: values)
     try config.refuseUnmodelled()
     model = try config.model(name: name)
     notes = config.notes()
@@ -44,6 +56,8 @@ public struct ModelConfigFile: Hashable, Sendable {
 public enum ModelConfigError: Error, Hashable, CustomStringConvertible {
   case unreadable(file: String)
   case notAnObject(file: String)
+  /// Text that is no JSON, or has a key twice.
+  case malformed(file: String, error: JSONError)
   case missing(file: String, key: String, expected: String)
   case invalid(file: String, key: String, found: String, expected: String)
   /// A kind of model whose costs are not modelled.
@@ -54,6 +68,8 @@ public enum ModelConfigError: Error, Hashable, CustomStringConvertible {
     switch self {
     case .unreadable(let file): "\(file): cannot be read"
     case .notAnObject(let file): "\(file): is not a JSON object"
+    case .malformed(let file, let error):
+      "\(file):\(error.line): found \(error.found), expected \(error.expected)"
     case .missing(let file, let key, let expected): "\(file): key \"\(key)\" is missing, expected \(expected)"
     case .invalid(let file, let key, let found, let expected):
       "\(file): key \"\(key)\" is \(found), expected \(expected)"
@@ -66,7 +82,7 @@ public enum ModelConfigError: Error, Hashable, CustomStringConvertible {
 /// Typed access to the keys of one file.
 private struct Config {
   let file: String
-  let values: [String: JSONValue]
+  let values: [String: JSON]
 
   /// Keys whose presence (and not as null) says that the costs would be wrong.
   func refuseUnmodelled() throws {
@@ -130,15 +146,15 @@ private struct Config {
     }
     var dense = 0
     if let value = present("mlp_only_layers") {
-      guard case .array(let layers) = value, layers == layers.indices.map({ .integer($0) }) else {
+      guard case .array(let layers) = value, layers == layers.indices.map({ .int($0) }) else {
         throw unsupported(
           "mlp_only_layers", value, "dense layers are modelled before the experts only: [0, 1, …]")
       }
       dense = layers.count
     }
     let width = try integer("moe_intermediate_size")
-    let shared =
-      present("shared_expert_intermediate_size") == nil ? 0 : try integer("shared_expert_intermediate_size")
+    // `Qwen2MoeConfig`: shared_expert_intermediate_size = 5632. `Qwen3MoeConfig` has none.
+    let shared = family == "qwen2_moe" ? try integer("shared_expert_intermediate_size", absent: 5_632) : 0
     guard shared.isMultiple(of: width) else {
       throw ModelConfigError.invalid(
         file: file, key: "shared_expert_intermediate_size", found: "\(shared)",
@@ -164,12 +180,14 @@ private struct Config {
     model.latent = LatentAttention(
       rank: try integer("kv_lora_rank"), ropeDim: try integer("qk_rope_head_dim"),
       valueDim: try integer("v_head_dim"),
-      queryRank: present("q_lora_rank") == nil ? nil : try integer("q_lora_rank"))
-    if present("n_routed_experts") != nil {
+      // `DeepseekV2Config` and `DeepseekV3Config`: q_lora_rank = 1536; null is none.
+      queryRank: try optional("q_lora_rank", absent: 1_536))
+    // Those classes have experts unless told otherwise, and DeepSeek's own have none: it must be said.
+    if let experts = try optional("n_routed_experts") {
       model.experts = MixtureOfExperts(
-        count: try integer("n_routed_experts"), perToken: try integer("num_experts_per_tok"),
+        count: experts, perToken: try integer("num_experts_per_tok"),
         intermediate: try integer("moe_intermediate_size"),
-        shared: present("n_shared_experts") == nil ? 0 : try integer("n_shared_experts"),
+        shared: try optional("n_shared_experts") ?? 0,
         denseLayers: try count("first_k_dense_replace"))
     }
     return model
@@ -190,29 +208,45 @@ private struct Config {
 
   /// The sliding window of all layers, or `nil`.
   private func window(family: String, layers: Int) throws -> Int? {
-    guard present("sliding_window") != nil, family != "llama" else { return nil }
-    guard family.hasPrefix("qwen") else { return try integer("sliding_window") }
-    guard try flag("use_sliding_window", default: false) else { return nil }
-    // Qwen: the layers from max_window_layers on slide.
-    let full = present("max_window_layers") == nil ? 0 : try count("max_window_layers")
-    if full >= layers { return nil }
-    guard full == 0 else {
-      throw unsupported(
-        "max_window_layers", .integer(full), "layers whose attention differs are not modelled")
+    switch family {
+    case "llama": return nil
+    // `MistralConfig`: sliding_window = 4096; null, as from version 0.2 of the model on, is none.
+    case "mistral": return try optional("sliding_window", absent: 4_096)
+    // `MixtralConfig`: none.
+    case "mixtral": return present("sliding_window") == nil ? nil : try integer("sliding_window")
+    default: break
     }
-    return try integer("sliding_window")
+    // Qwen's classes: use_sliding_window = False, sliding_window = 4096.
+    guard try flag("use_sliding_window", default: false) else { return nil }
+    let window = try optional("sliding_window", absent: 4_096)
+    if let value = present("layer_types"), case .array(let types) = value, let type = types.first {
+      return type == .string("full_attention") ? nil : window
+    }
+    // `Qwen2MoeConfig` lets every second layer slide.
+    if family == "qwen2_moe" {
+      throw unsupported("use_sliding_window", .bool(true), "layers whose attention differs are not modelled")
+    }
+    // The layers from max_window_layers on slide: 28 in `Qwen2Config` and `Qwen3Config`; `Qwen3MoeConfig` has no such key.
+    let full = family == "qwen3_moe" ? 0 : 28
+    let first = present("max_window_layers") == nil ? full : try count("max_window_layers")
+    if first >= layers { return nil }
+    guard first == 0 else {
+      throw unsupported(
+        "max_window_layers", .int(first), "layers whose attention differs are not modelled")
+    }
+    return window
   }
 
   private func llama(name: String, family: String) throws -> ModelSpec {
     let hidden = try integer("hidden_size")
     let heads = try integer("num_attention_heads")
-    // Llama 1 has no such key: one KV head per query head. The other families' defaults depend on the version.
+    // Llama 1 has no such key: one KV head per query head. The other families' are sizes, and must be stated.
     let kvHeads =
       family == "llama" && present("num_key_value_heads") == nil ? heads : try integer("num_key_value_heads")
     let layers = try integer("num_hidden_layers")
     return ModelSpec(
       name: name, layers: layers, hidden: hidden, queryHeads: heads,
-      kvHeads: kvHeads, headDim: try headDim(hidden: hidden, heads: heads),
+      kvHeads: kvHeads, headDim: try headDim(family: family, hidden: hidden, heads: heads),
       intermediate: try integer("intermediate_size"), vocab: try integer("vocab_size"),
       maxPosition: try integer("max_position_embeddings"),
       tiedEmbeddings: try flag("tie_word_embeddings", default: false),
@@ -241,12 +275,18 @@ private struct Config {
   func notes() -> [String] {
     guard values["model_type"] == .string("llama"), let window = present("sliding_window") else { return [] }
     return [
-      "\(file): sliding_window \(window.text) is left out: llama attends to the whole context"
+      "\(file): sliding_window \(window.shown) is left out: llama attends to the whole context"
     ]
   }
 
-  private func headDim(hidden: Int, heads: Int) throws -> Int {
+  private func headDim(family: String, hidden: Int, heads: Int) throws -> Int {
+    // `Qwen3Config`: head_dim = 128. The other classes divide, `Qwen3MoeConfig` among them.
+    if family == "qwen3" { return try integer("head_dim", absent: 128) }
     if present("head_dim") != nil { return try integer("head_dim") }
+    return try headDim(hidden: hidden, heads: heads)
+  }
+
+  private func headDim(hidden: Int, heads: Int) throws -> Int {
     guard hidden.isMultiple(of: heads) else {
       throw ModelConfigError.invalid(
         file: file, key: "num_attention_heads", found: "\(heads)",
@@ -270,18 +310,31 @@ private struct Config {
 
   private func integer(_ key: String) throws -> Int {
     let expected = "a whole number in 1...\(Self.largest)"
-    guard let value = present(key) else {
+    guard let value = values[key] else {
       throw ModelConfigError.missing(file: file, key: key, expected: expected)
     }
-    guard case .integer(let number) = value, (1...Self.largest).contains(number) else {
-      throw ModelConfigError.invalid(file: file, key: key, found: value.text, expected: expected)
+    guard case .int(let number) = value, (1...Self.largest).contains(number) else {
+      throw ModelConfigError.invalid(file: file, key: key, found: value.shown, expected: expected)
     }
     return number
   }
 
+  /// A whole number, `absent` without the key.
+  private func integer(_ key: String, absent: Int) throws -> Int {
+    values[key] == nil ? absent : try integer(key)
+  }
+
+  /// A whole number or, where it is null, `nil`.
+  private func optional(_ key: String) throws -> Int? { values[key] == .null ? nil : try integer(key) }
+
+  /// The same, `absent` without the key.
+  private func optional(_ key: String, absent: Int) throws -> Int? {
+    values[key] == nil ? absent : try optional(key)
+  }
+
   /// A whole number that may be 0.
   private func count(_ key: String) throws -> Int {
-    if present(key) == .integer(0) { return 0 }
+    if values[key] == .int(0) { return 0 }
     return try integer(key)
   }
 
@@ -289,14 +342,14 @@ private struct Config {
   private func require(_ key: String, _ value: Int, _ meaning: String) throws {
     let found = try integer(key)
     guard found == value else {
-      throw unsupported(key, .integer(found), "only \(value) is modelled: \(meaning)")
+      throw unsupported(key, .int(found), "only \(value) is modelled: \(meaning)")
     }
   }
 
   private func flag(_ key: String, default absent: Bool) throws -> Bool {
     guard let value = present(key) else { return absent }
     guard case .bool(let flag) = value else {
-      throw ModelConfigError.invalid(file: file, key: key, found: value.text, expected: "true or false")
+      throw ModelConfigError.invalid(file: file, key: key, found: value.shown, expected: "true or false")
     }
     return flag
   }
@@ -306,53 +359,29 @@ private struct Config {
       throw ModelConfigError.missing(file: file, key: key, expected: "a string")
     }
     guard case .string(let text) = value else {
-      throw ModelConfigError.invalid(file: file, key: key, found: value.text, expected: "a string")
+      throw ModelConfigError.invalid(file: file, key: key, found: value.shown, expected: "a string")
     }
     return text
   }
 
   /// The key's value; `nil` when it is absent or null.
-  private func present(_ key: String) -> JSONValue? { values[key].flatMap { $0 == .null ? nil : $0 } }
+  private func present(_ key: String) -> JSON? {
+    guard let value = values[key], value != .null else { return nil }
+    return value
+  }
 
-  private func unsupported(_ key: String, _ value: JSONValue, _ why: String) -> ModelConfigError {
-    .unsupported(file: file, key: key, found: value.text, why: why)
+  private func unsupported(_ key: String, _ value: JSON, _ why: String) -> ModelConfigError {
+    .unsupported(file: file, key: key, found: value.shown, why: why)
   }
 }
 
-/// A JSON value that keeps whole numbers apart from fractions and from booleans.
-private enum JSONValue: Decodable, Hashable {
-  case null, bool(Bool), integer(Int), number(Double), string(String), array([JSONValue])
-  case object([String: JSONValue])
-
-  init(from decoder: any Decoder) throws {
-    let container = try decoder.singleValueContainer()
-    if container.decodeNil() {
-      self = .null
-    } else if let value = try? container.decode(Bool.self) {
-      self = .bool(value)
-    } else if let value = try? container.decode(Int.self) {
-      self = .integer(value)
-    } else if let value = try? container.decode(Double.self) {
-      self = .number(value)
-    } else if let value = try? container.decode(String.self) {
-      self = .string(value)
-    } else if let value = try? container.decode([JSONValue].self) {
-      self = .array(value)
-    } else {
-      self = .object(try container.decode([String: JSONValue].self))
-    }
-  }
-
+extension JSON {
   /// How a message shows it.
-  var text: String {
+  fileprivate var shown: String {
     switch self {
-    case .null: "null"
-    case .bool(let value): "\(value)"
-    case .integer(let value): "\(value)"
-    case .number(let value): "\(value)"
-    case .string(let value): "\"\(value)\""
     case .array: "an array"
     case .object: "an object"
+    default: text
     }
   }
 }

@@ -25,6 +25,12 @@ public final class TraceFile: RequestSource {
   public let longest: Int
   /// Rows of the file, all of them whatever the limit.
   public let count: RowCount
+  /// The unit of the arrival column; `nil` where arrivals are calendar times or none.
+  public let timeUnit: TimeUnit?
+  /// Columns or keys that were not read and not asked to be ignored, in order of appearance.
+  public let unreadColumns: [String]
+  /// What a user should know of the way in which the file was read: sentences.
+  public let notes: [String]
   /// SHA-256 of the file's bytes as they are on disk, all of them whatever the limit, as 64 hexadecimal digits.
   public let digest: String
 
@@ -75,6 +81,16 @@ public final class TraceFile: RequestSource {
     guard Double(count.allSkipped) <= options.maximumSkippedShare * Double(count.all) else {
       throw .tooManySkipped(path: validated.path, count: count, share: options.maximumSkippedShare)
     }
+    timeUnit = validated.rows.timeUnit
+    unreadColumns = validated.rows.unreadColumns
+    var notes: [String] = []
+    if !unreadColumns.isEmpty {
+      notes.append(
+        "\(path): not read: \(unreadColumns.prefix(20).joined(separator: ", "))"
+          + (unreadColumns.count > 20 ? " and \(unreadColumns.count - 20) more" : ""))
+    }
+    if let warning = try validated.rows.ended() { notes.append(warning) }
+    self.notes = notes
     fold = validated.fold
     digest = validated.rows.digest.map { $0.finish() } ?? ""
     try rewind()
@@ -123,6 +139,9 @@ public final class TraceFile: RequestSource {
     return records
   }
 
+  /// How arrivals were read, in a word or two.
+  public var timeText: String { options.timeUnit?.name ?? format.timeText }
+
   /// Whether the path is a pipe, socket or device, of which nobody knows what will come.
   public static func isStream(path: String) -> Bool { ByteSource.isStream(path: path) }
 
@@ -133,6 +152,7 @@ public final class TraceFile: RequestSource {
     var rows = try RowReader(
       path: path, settings: try options.rowSettings(isFirstPass: true), digesting: false)
     while try rows.next() != nil {}
+    _ = try rows.ended()
     return (rows.format, RowCount(read: rows.rows, skipped: rows.skipped, firstSkipped: rows.firstSkipped))
   }
 }

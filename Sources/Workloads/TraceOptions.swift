@@ -17,6 +17,12 @@ public struct TraceOptions: Hashable, Sendable {
   public var isLenient = false
   /// The largest share of rows that may be left out, 0 to 1.
   public var maximumSkippedShare = 0.01
+  /// What the arrival column counts, if not what the format says.
+  public var timeUnit: TimeUnit?
+  /// Times that can hardly be in the unit that they are read in are taken none the less.
+  public var acceptsTimes = false
+  /// Columns or keys that are left unread, those that the format reads among them.
+  public var ignoredColumns: Set<String> = []
   /// When requests without times arrive, or when sessions whose times count from their own start begin; all at
   /// time 0 if `nil`.
   public var arrivals: ArrivalProcess?
@@ -67,6 +73,11 @@ public struct TraceOptions: Hashable, Sendable {
     return true
   }
 
+  /// The names of columns in a list with commas, as `ignoredColumns` takes them: nothing is trimmed.
+  public static func columns(_ list: String) -> Set<String> {
+    Set(list.split(separator: ",").map(String.init))
+  }
+
   /// What the reader of rows needs of this.
   func rowSettings(isFirstPass: Bool) throws(TraceError) -> RowSettings {
     if let format, TraceFormat.named(format) == nil {
@@ -82,8 +93,9 @@ public struct TraceOptions: Hashable, Sendable {
       throw .invalidOption(name: "jitter", found: "\(jitter) ps", expected: "up to a day of seconds")
     }
     return RowSettings(
-      format: format, isLenient: isLenient, arrivals: arrivals, arrivalSeed: seed, poolSpan: poolSpan,
-      sorts: sorts,
-      keepsDetails: keepsDetails, isFirstPass: isFirstPass)
+      format: format, isLenient: isLenient, arrivals: arrivals, arrivalSeed: seed, timeUnit: timeUnit,
+      acceptsTimes: acceptsTimes, ignoredColumns: ignoredColumns, poolSpan: poolSpan, sorts: sorts,
+      keepsDetails: keepsDetails,
+      isFirstPass: isFirstPass)
   }
 }

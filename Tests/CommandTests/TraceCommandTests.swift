@@ -154,6 +154,107 @@ import Testing
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["g.yaml", "m.jsonl"])
   }
 
+  @Test func `a column that would be lost ends every command with code 65 and its name, and may be ignored`()
+    throws
+  {
+    defer { cleanUp() }
+    try write(
+      "created_at,input_tokens,output_tokens,foo\n" + String(repeating: "7,10,5,1\n", count: 40), "c.csv")
+    try write("study: s\noptions: {trace: c.csv}\ncontenders: [vllm-m, vllm-s]\n", "s.yaml")
+    let commands = [
+      ["run", "--trace", "c.csv", "--policy", "vllm-m"],
+      ["compare", "--trace", "c.csv", "--policies", "vllm-m,vllm-s"],
+      ["capacity", "--trace", "c.csv", "--policy", "vllm-m", "--slo-ttft", "1"],
+      ["trace", "inspect", "c.csv"],
+      ["trace", "check", "c.csv"], ["trace", "convert", "c.csv", "--to", "lengths", "--out", "x"],
+      ["trace", "fit", "c.csv", "--json"], ["sweep", "s.yaml", "--db", "s.db"],
+    ]
+    for command in commands {
+      let outcome = try Program.run(command, in: folder)
+      #expect(outcome.status == 65 && outcome.output.isEmpty, "\(command): \(outcome.status)")
+      #expect(outcome.errors.contains("column created_at"), "\(outcome.errors)")
+      #expect(outcome.errors.contains("--ignore-columns created_at"), "\(outcome.errors)")
+    }
+    for command in commands where !["capacity", "sweep"].contains(command[0]) && command[1] != "fit" {
+      let outcome = try Program.run(command + ["--ignore-columns", "created_at"], in: folder)
+      #expect(outcome.status == 0, "\(command): \(outcome.errors)")
+      if command[1] == "inspect" {
+        #expect(outcome.output.contains("warning: c.csv: not read: foo"))
+        continue
+      }
+      #expect(outcome.errors.components(separatedBy: "not read: foo").count == 2, "\(outcome.errors)")
+      if command[0] == "run" || command[0] == "compare" {
+        let atZero =
+          "note: c.csv: all 40 requests arrive at 0, as there are no times; --arrivals gives them some"
+        #expect(outcome.errors.components(separatedBy: atZero).count == 2, "\(outcome.errors)")
+        let quiet = try Program.run(command + ["--ignore-columns", "created_at,foo", "--quiet"], in: folder)
+        #expect(quiet.status == 0 && !quiet.errors.contains("note:"), "\(quiet.errors)")
+      }
+    }
+    let study =
+      "study: s\noptions: {trace: c.csv, ignore-columns: created_at}\ncontenders: [vllm-m, vllm-s]\n"
+    try write(study, "s.yaml")
+    let sweep = try program("sweep", "s.yaml", "--db", "s.db")
+    #expect(
+      sweep.status == 0 && sweep.errors.components(separatedBy: "not read: foo").count == 2, "\(sweep.errors)"
+    )
+    #expect(sweep.errors.contains("all 40 requests arrive at 0"))
+  }
+
+  @Test
+  func `a unit of time that can hardly be ends with code 65, and is answered by a unit in all commands`()
+    throws
+  {
+    defer { cleanUp() }
+    let rows = (0..<40).map { "\(1_700_000_000_000 + 500 * $0),100,5\n" }.joined()
+    try write("arrival_s,input_tokens,output_tokens\n" + rows, "ms.csv")
+    let seconds = (0..<40).map { "\(Double($0) / 2),100,5\n" }.joined()
+    try write("arrival_s,input_tokens,output_tokens\n" + seconds, "s.csv")
+    let run = ["run", "--trace", "ms.csv", "--policy", "vllm-m"]
+    let refused = try Program.run(run, in: folder)
+    #expect(refused.status == 65 && refused.output.isEmpty)
+    #expect(refused.errors.contains("2023-11-14T22:13:20Z in milliseconds"), "\(refused.errors)")
+    let told = try fingerprint("ms.csv", ["--time-unit", "ms"])
+    #expect(try told != nil && told == fingerprint("s.csv"))
+    #expect(
+      try program("run", "--trace", "ms.csv", "--policy", "vllm-m", "--time-unit", "minutes").status == 64)
+    let text = try Program.run(run + ["--time-unit", "ms"], in: folder)
+    #expect(text.output.contains("as recorded (seed 0), times: milliseconds"), "\(text.output)")
+    #expect(
+      try program("trace", "inspect", "ms.csv", "--time-unit", "ms").output.contains("times: milliseconds"))
+    let json = try JSON(parsing: try program("trace", "inspect", "m.jsonl", "--json").output)
+    #expect(json["times"] == "milliseconds" && json["unread_columns"] == [])
+
+    try write("study: s\noptions: {trace: ms.csv, time-unit: ms}\ncontenders: [vllm-m, vllm-s]\n", "s.yaml")
+    #expect(try program("sweep", "s.yaml", "--db", "s.db").status == 0)
+    let capacity = [
+      "capacity", "--trace", "ms.csv", "--policy", "vllm-m", "--slo-ttft", "1", "--fewest-nodes", "1",
+    ]
+    #expect(try Program.run(capacity, in: folder).status == 65)
+
+    // What the program writes with an odd rate, it says how to read.
+    try write("requests: 100\narrivals: {rate: 5000}\nprompt: 10\noutput: 2\n", "fast.yaml")
+    let made = try program("trace", "generate", "fast.yaml", "--out", "fast.csv")
+    #expect(made.status == 0 && made.errors.contains("--accept-times"), "\(made.errors)")
+    #expect(try program("trace", "check", "fast.csv").status == 65)
+    #expect(try program("trace", "check", "fast.csv", "--accept-times").status == 0)
+    #expect(try program("run", "--trace", "fast.yaml", "--policy", "vllm-m").status == 0)
+    #expect(try program("run", "--trace", "fast.yaml", "--policy", "vllm-m", "--time-unit", "s").status == 64)
+  }
+
+  @Test func `what changes the reading is in the manifest, and what does not is not`() throws {
+    func manifest(_ more: [String]) throws -> JSON {
+      let options = try RunOptions.parse(["--trace", "\(folder)/t.csv"] + more)
+      return try Workload.load(options, seed: 0).manifest
+    }
+    defer { cleanUp() }
+    try write("arrival_s,input_tokens,output_tokens,class\n0,10,5,a\n5,10,5,b\n", "t.csv")
+    let plain = try manifest([])
+    #expect(try manifest(["--accept-times"]) == plain && plain["reading"] == nil)
+    #expect(try manifest(["--time-unit", "ms"])["reading"]?["time_unit"] == "ms")
+    #expect(try manifest(["--ignore-columns", "class"])["reading"]?["ignore_columns"] == ["class"])
+  }
+
   @Test func `skipped rows are printed, and too many end with code 65`() throws {
     defer { cleanUp() }
     var text = "arrival_s,input_tokens,output_tokens\n"

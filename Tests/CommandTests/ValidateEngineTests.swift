@@ -154,6 +154,7 @@ import Testing
     "{\"facebook/opt-13b\": {\"1\": {\"decoding_smallbs\": [1, 2]}}}",
     "{\"facebook/opt-1b\": {\"1\": {\"decoding_smallbs\": [1, 2, 3]}}}",
     "{\"facebook/opt-13b\": {\"one\": {\"decoding_smallbs\": [1, 2, 3]}}}",
+    "{\"facebook/opt-13b\": {\"1\": {}, \"1\": {}}}", "{\"facebook/opt-13b\": {},}",
   ])
   func `coefficients that are not whole are refused`(text: String) throws {
     try inFolder(["c.json": text]) { folder in

@@ -79,6 +79,38 @@ import Results
     #expect(json.text == #"{"b":[1,2.5,null,true,[]],"a":{"x":"y","e":{}}}"#)
   }
 
+  @Test func `numbers, escapes and nesting read as RFC 8259 has them`() throws {
+    let text =
+      #"[0, -7, 2.50, 1e3, -0.5E-1, 9223372036854775808, "\u00e9\ud83d\ude00\/\b\f", {"b": {}, "a": []}]"#
+    let read = try JSON(parsing: text)
+    #expect(read == [0, -7, 2.5, 1000, -0.05, 9223372036854775808.0, "é😀/\u{8}\u{C}", ["a": [], "b": [:]]])
+    #expect(try JSON(parsing: " \t\r\n null \n") == nil)
+    let deep =
+      String(repeating: "[", count: JSON.maximumDepth) + String(repeating: "]", count: JSON.maximumDepth)
+    #expect(throws: Never.self) { _ = try JSON(parsing: deep) }
+    #expect(throws: JSONError.self) { _ = try JSON(parsing: "[\(deep)]") }
+  }
+
+  @Test(arguments: [
+    "", "[1,]", #"{"a":1,}"#, #"{"a":1,"a":1}"#, #"[{"a":{"b":1,"b":2}}]"#, "01", "1.", ".5", "+1", "-", "1e",
+    "1e400", "NaN",
+    "tru", "nulls", "[1 2]", #"{"a" 1}"#, #"{a:1}"#, #"{"a":}"#, "[", #"""#, #""\x""#, #""\u12g4""#,
+    #""\ud800""#,
+    #""\ud800\u0041""#, #""\udc00""#, "\"a\nb\"", "[1]]", "'a'", "// a\n1",
+  ])
+  func `what is no JSON is refused`(text: String) {
+    #expect(throws: JSONError.self) { _ = try JSON(parsing: text) }
+  }
+
+  @Test func `an error says the line, what stands there and what was expected`() {
+    #expect(throws: JSONError(line: 2, found: "the key \"a\" twice", expected: "each key once")) {
+      _ = try JSON(parsing: "{\"a\": 1,\n\"a\": 2}")
+    }
+    #expect(throws: JSONError(line: 3, found: "\"]\"", expected: "a value")) {
+      _ = try JSON(parsing: "[1,\n2,\n]")
+    }
+  }
+
   @Test func `a summary that lacks a key names it`() throws {
     #expect(throws: SummaryError(key: "requests.arrived")) {
       _ = try RunResult(["fingerprint": "", "policy": "", "requests": [:]])

@@ -166,6 +166,29 @@ struct ModelConfigFileTests {
     #expect(throws: ModelConfigError.self) { _ = try read(text: text) }
   }
 
+  @Test(arguments: [
+    ("{\n\"hidden_size\": 1,\n\"hidden_size\": 2}", 3, "twice"),
+    ("{\"a\": {\"b\": 1, \"b\": 1}}", 1, "twice"),
+    ("{\"a\": 1,}", 1, "\"}\""), ("{\"a\": [1, 2,]}", 1, "]"), ("{\"a\": 01}", 1, "1"),
+    ("{\"a\": 1} x", 1, "x"),
+    ("{\"a\": 'b'}", 1, "'b'"), ("// no\n{}", 1, "//"), ("{\"a\": .5}", 1, ".5"),
+    ("{\"a\": \"\\ud800\"}", 1, "}"),
+  ])
+  func `text that is not quite JSON is refused with its line`(text: String, line: Int, found: String) {
+    do {
+      _ = try read(text: text)
+      Issue.record("\(text) was read")
+    } catch {
+      #expect("\(error)".contains("config.json:\(line): found "), "\(error)")
+      #expect("\(error)".contains(found), "\(error)")
+    }
+  }
+
+  @Test func `a byte order mark is passed over`() throws {
+    let lines = Self.llama13b.map { "\"\($0.key)\": \($0.value)" }.joined(separator: ",")
+    #expect(try read(text: "\u{FEFF}{\(lines)}").model.layers == 40)
+  }
+
   @Test func `a missing file is refused by its path`() {
     let path = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString).path
     #expect(throws: ModelConfigError.unreadable(file: path)) { _ = try ModelConfigFile(path: path) }

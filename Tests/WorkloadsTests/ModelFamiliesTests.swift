@@ -172,6 +172,112 @@ struct ModelFamiliesTests {
     #expect(message.contains(key) || message.contains("experts per token"), "\(message)")
   }
 
+  /// A configuration without keys, and what the family's class in transformers makes of that.
+  private static let defaults:
+    [(
+      what: String, config: [String: String], without: [String], read: @Sendable (ModelSpec) -> String,
+      value: String
+    )] =
+      [
+        // Qwen/Qwen3-0.6B, 0.596 G parameters.
+        (
+          "qwen3's head_dim", qwen3, ["head_dim"],
+          { "\($0.headDim) \($0.kvBytesPerToken) \(String(format: "%.3f", Double($0.parameters) / 1e9))" },
+          "128 114688 0.596"
+        ),
+        ("qwen3_moe's head_dim", qwen3Experts, ["head_dim"], { "\($0.headDim)" }, "64"),
+        ("qwen2's head_dim", qwen2, [], { "\($0.headDim)" }, "128"),
+        ("mistral's window", mistral, ["sliding_window"], { "\($0.window ?? 0)" }, "4096"),
+        (
+          "mistral's window, null", mistral.merging(["sliding_window": "null"]) { $1 }, [],
+          { "\($0.window ?? 0)" }, "0"
+        ),
+        ("mixtral's window", mixtral, ["sliding_window"], { "\($0.window ?? 0)" }, "0"),
+        ("qwen2's window", qwen2, [], { "\($0.window ?? 0)" }, "0"),
+        (
+          "qwen2's width of a window",
+          qwen2.merging(["use_sliding_window": "true", "max_window_layers": "0"]) { $1 }, [],
+          { "\($0.window ?? 0)" }, "4096"
+        ),
+        (
+          "qwen2's layers without a window", qwen2.merging(["use_sliding_window": "true"]) { $1 }, [],
+          { "\($0.window ?? 0)" }, "0"
+        ),
+        (
+          "qwen3_moe's window", qwen3Experts.merging(["use_sliding_window": "true"]) { $1 }, [],
+          { "\($0.window ?? 0)" }, "4096"
+        ),
+        (
+          "layer_types before max_window_layers",
+          qwen2.merging([
+            "use_sliding_window": "true", "max_window_layers": "0", "layer_types": "[\"full_attention\"]",
+          ]) { $1 }, [], { "\($0.window ?? 0)" }, "0"
+        ),
+        (
+          "qwen2_moe's shared experts", qwen2Experts, ["shared_expert_intermediate_size"],
+          { "\($0.experts?.shared ?? 0)" }, "4"
+        ),
+        ("qwen3_moe's shared experts", qwen3Experts, [], { "\($0.experts?.shared ?? 1)" }, "0"),
+        ("deepseek's q_lora_rank", deepSeekV3, ["q_lora_rank"], { "\($0.latent?.queryRank ?? 0)" }, "1536"),
+        (
+          "deepseek's q_lora_rank, null", deepSeekV3.merging(["q_lora_rank": "null"]) { $1 }, [],
+          { "\($0.latent?.queryRank ?? 0)" }, "0"
+        ),
+        (
+          "deepseek's shared experts, null", deepSeekV2.merging(["n_shared_experts": "null"]) { $1 }, [],
+          { "\($0.experts?.shared ?? 1)" }, "0"
+        ),
+        (
+          "deepseek's experts, null", deepSeekV2.merging(["n_routed_experts": "null"]) { $1 }, [],
+          { "\($0.experts == nil)" }, "true"
+        ),
+        ("llama's embeddings", llama, [], { "\($0.tiedEmbeddings) \($0.window ?? 0)" }, "false 0"),
+        ("llama's KV heads", llama, ["num_key_value_heads"], { "\($0.kvHeads)" }, "32"),
+      ]
+
+  private static let qwen3 = llamaLike(
+    "qwen3", layers: 28, hidden: 1_024, heads: 16, kvHeads: 8, intermediate: 3_072, vocab: 151_936,
+    more: ["head_dim": "128", "tie_word_embeddings": "true"])
+  private static let qwen3Experts = llamaLike(
+    "qwen3_moe", layers: 48, hidden: 2_048, heads: 32, kvHeads: 4, intermediate: 6_144, vocab: 151_936,
+    more: ["moe_intermediate_size": "768", "num_experts": "128", "num_experts_per_tok": "8"])
+  private static let qwen2Experts = llamaLike(
+    "qwen2_moe", layers: 24, hidden: 2_048, heads: 16, kvHeads: 16, intermediate: 5_632, vocab: 151_936,
+    more: [
+      "moe_intermediate_size": "1408", "num_experts": "60", "num_experts_per_tok": "4",
+      "shared_expert_intermediate_size": "5632",
+    ])
+  private static let qwen2 = llamaLike(
+    "qwen2", layers: 28, hidden: 3_584, heads: 28, kvHeads: 4, intermediate: 18_944, vocab: 152_064)
+  private static let mistral = llamaLike(
+    "mistral", layers: 32, hidden: 4_096, heads: 32, kvHeads: 8, intermediate: 14_336, vocab: 32_000,
+    more: ["sliding_window": "8192"])
+  private static let llama = llamaLike(
+    "llama", layers: 32, hidden: 4_096, heads: 32, kvHeads: 32, intermediate: 11_008, vocab: 32_000)
+
+  @Test(arguments: defaults.indices)
+  func `a key that is absent has the family's default, which is not what null stands for`(row: Int) throws {
+    let (what, config, without, value, expected) = Self.defaults[row]
+    #expect(try value(read(config.filter { !without.contains($0.key) })) == expected, "\(what)")
+  }
+
+  @Test(arguments: [
+    ("deepseek_v3", "n_routed_experts"), ("deepseek_v3", "n_shared_experts"),
+    ("deepseek_v3", "first_k_dense_replace"),
+    ("mixtral", "num_local_experts"), ("qwen2_moe", "num_experts_per_tok"), ("qwen3", "num_key_value_heads"),
+  ])
+  func `a size that the family's classes do not agree on must be stated`(family: String, key: String) {
+    let configs = ["deepseek_v3": Self.deepSeekV3, "mixtral": Self.mixtral, "qwen2_moe": Self.qwen2Experts]
+    let config = configs[family] ?? Self.qwen3
+    #expect(refusal(config.filter { $0.key != key }).contains("\"\(key)\" is missing"))
+  }
+
+  @Test func `a null where the family knows none is refused`() {
+    #expect(refusal(Self.qwen3.merging(["head_dim": "null"]) { $1 }).contains("\"head_dim\" is null"))
+    let slides = Self.qwen2Experts.merging(["use_sliding_window": "true"]) { $1 }
+    #expect(refusal(slides).contains("use_sliding_window"))
+  }
+
   @Test func `layers that differ in attention are refused`() {
     let mixed = ["layer_types": "[\"sliding_attention\", \"full_attention\"]"]
     let qwen = Self.llamaLike(

@@ -94,6 +94,7 @@ struct SweepCommand: ParsableCommand {
     try store.close()
 
     if !quiet {
+      for note in plan.notes { writeToStandardError("note: \(note)\n") }
       for sentence in plan.unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
       for warning in plan.warnings { writeToStandardError("warning: \(warning)\n") }
       for sentence in runner.extrapolations {

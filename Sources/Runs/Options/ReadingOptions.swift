@@ -2,6 +2,8 @@ import ArgumentParser
 import Results
 import Workloads
 
+extension TimeUnit: ExpressibleByArgument {}
+
 /// How a trace is read.
 package struct ReadingOptions: ParsableArguments, Sendable {
   @Option(help: "Format by name; see `infinite-sim trace formats`. (default: found from the content)")
@@ -23,6 +25,13 @@ package struct ReadingOptions: ParsableArguments, Sendable {
   var poolSpan: String?
   @Flag(help: "Take rows in any order of time and sort them in memory.")
   var sort = false
+  @Option(
+    help: ArgumentHelp("Columns or keys that are left unread, separated by commas.", valueName: "names"))
+  var ignoreColumns: String?
+  @Option(help: "What the arrival column counts: s, ms, us or ns. (default: what the format says)")
+  var timeUnit: TimeUnit?
+  @Flag(help: "Take times that can hardly be in the unit in which they are read.")
+  var acceptTimes = false
 
   package init() {}
 
@@ -52,10 +61,16 @@ package struct ReadingOptions: ParsableArguments, Sendable {
       options.poolSpan = ends[0]...ends[1]
     }
     options.sorts = sort
+    options.timeUnit = timeUnit
+    options.acceptsTimes = acceptTimes
+    options.ignoredColumns = ignoredColumns
     return options
   }
 
-  /// What of this changes the requests; `nil` if nothing does. The format does not: a file is of one.
+  private var ignoredColumns: Set<String> { TraceOptions.columns(ignoreColumns ?? "") }
+
+  /// What of this changes the requests; `nil` if nothing does. The format does not: a file is of one. Nor does taking times as
+  /// they are.
   var manifest: JSON? {
     var members: [JSON.Member] = []
     if lenient { members.append(.init("lenient", .bool(true))) }
@@ -64,6 +79,10 @@ package struct ReadingOptions: ParsableArguments, Sendable {
     if traceSeed != 0 { members.append(.init("trace_seed", .int(traceSeed))) }
     if let poolSpan { members.append(.init("pool_span", .string(poolSpan))) }
     if sort { members.append(.init("sort", .bool(true))) }
+    if !ignoredColumns.isEmpty {
+      members.append(.init("ignore_columns", .array(ignoredColumns.sorted().map(JSON.string))))
+    }
+    if let timeUnit { members.append(.init("time_unit", .string(timeUnit.rawValue))) }
     return members.isEmpty ? nil : .object(members)
   }
 }

@@ -16,6 +16,10 @@ package struct Workload {
   /// Tokens of the longest request of the trace itself, as `BlockLimits.total(prompt:output:)` counts them: a redraw of a file
   /// has none longer. `nil` where it is not known in advance: of a closed loop and of a generated trace drawn anew.
   package var longest: Int?
+  /// How the arrivals were read, in a word or two; `nil` of a trace that was generated.
+  package var times: String?
+  /// What a user should know of the requests: sentences.
+  package var notes: [String] = []
   /// The requests left out, by their ids in the whole trace, ascending.
   package var dropped: [Int] = []
   /// Opens the requests from the first.
@@ -40,6 +44,28 @@ package struct Workload {
   package static func load(
     _ options: RunOptions, seed: Int, recipe: WorkloadSpec? = nil, times: Int = 1
   ) throws -> Workload {
+    var about = About()
+    var workload = try load(options, seed: seed, recipe: recipe, times: times, &about)
+    (workload.times, workload.notes) = (about.times, about.notes)
+    return workload
+  }
+
+  /// What is said of a trace, whatever is made of it.
+  private struct About {
+    var times: String?
+    var notes: [String] = []
+
+    mutating func arrivals(of name: String, _ requests: Int, until last: SimTime, _ options: RunOptions) {
+      guard requests > 1, last == .zero, !options.atOnce else { return }
+      notes.append(
+        "\(name): all \(requests) requests arrive at 0"
+          + (times == TraceFormat.noTimes ? ", as there are no times; --arrivals gives them some" : ""))
+    }
+  }
+
+  private static func load(
+    _ options: RunOptions, seed: Int, recipe: WorkloadSpec?, times: Int, _ about: inout About
+  ) throws -> Workload {
     var reading = try options.traceOptions()
     let sessions = SessionTurns(closesLoop: options.closedLoop, sharesPrefixes: options.prefixCaching)
     let wantsDetails = sessions.closesLoop || sessions.sharesPrefixes
@@ -51,6 +77,8 @@ package struct Workload {
         options.trace, spec: spec.lasting(times: times), redraw: seed, options: reading)
       let manifest = Self.manifest(trace.digest, reading, options)
       let longest = seed == 0 ? trace.longest : nil
+      about.arrivals(
+        of: trace.name, trace.records.count, until: trace.records.last?.request.arrival ?? .zero, options)
       if wantsDetails {
         return Workload(
           name: trace.name, seed: seed, manifest: manifest, longest: longest,
@@ -63,6 +91,8 @@ package struct Workload {
     let trace = try TraceFile.open(path: options.trace, options: reading)
     let name = options.trace.split(separator: "/").last.map(String.init) ?? options.trace
     let manifest = Self.manifest(trace.digest, trace.options, options)
+    (about.times, about.notes) = (trace.timeText, trace.notes)
+    about.arrivals(of: options.trace, trace.info.count, until: trace.info.lastArrival, options)
     if options.reading.lenient { writeToStandardError("note: \(trace.count.text)\n") }
     if wantsDetails {
       guard seed == 0 else {
@@ -100,6 +130,9 @@ package struct Workload {
       return trace
     }
   }
+
+  /// Says on stderr what a user should know.
+  package func writeNotes() { for note in notes { writeToStandardError("note: \(note)\n") } }
 
   /// The trace's digest and what is changed in it.
   private static func manifest(_ digest: String, _ trace: TraceOptions, _ options: RunOptions) -> JSON {

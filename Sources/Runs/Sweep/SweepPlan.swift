@@ -11,6 +11,8 @@ package struct SweepPlan {
   package private(set) var heats: [PlannedHeat] = []
   /// What users should know, each sentence once.
   package private(set) var warnings: [String] = []
+  /// What is to be known of the traces, each sentence once.
+  package private(set) var notes: [String] = []
   package private(set) var unvalidated: [String] = []
   /// The points of other shards.
   package private(set) var elsewhere: [StudyPoint] = []
@@ -66,6 +68,7 @@ package struct SweepPlan {
             throw PointError(draft.point, error)
           }
           let workload = named.workload(seed: draft.job.seed)
+          for note in named.notes where said.insert(note).inserted { notes.append(note) }
           let name = HeatName(cell: draft.point.cell, seed: draft.point.seed)
           if places[name] == nil {
             places[name] = heats.count
@@ -148,11 +151,13 @@ private struct NamedWorkload: Sendable {
   private let requests: Int
   private let isClosedLoop: Bool
   let longest: Int?
+  let notes: [String]
 
   init(_ draft: Draft) throws {
     let whole = try Workload.load(draft.job.options, seed: draft.redraw, recipe: draft.job.recipe)
     (name, manifest) = (whole.name, whole.manifest)
     (requests, isClosedLoop, longest) = (whole.requests, whole.isClosedLoop, whole.longest)
+    notes = whole.notes
   }
 
   func workload(seed: Int) -> Workload {

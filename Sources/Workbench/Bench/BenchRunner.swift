@@ -77,7 +77,7 @@ struct BenchRunner {
   }
 
   private func arguments(_ scenario: BenchScenario, _ trace: String) -> [String] {
-    ["run", "--trace", trace] + scenario.arguments + ["--json", "--timing", "--quiet"]
+    ["run", "--trace", trace, "--accept-times"] + scenario.arguments + ["--json", "--timing", "--quiet"]
   }
 
   private func check(

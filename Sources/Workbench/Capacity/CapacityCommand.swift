@@ -93,7 +93,10 @@ struct CapacityCommand: ParsableCommand {
     let rate = try Self.rate(of: workload)
     for sentence in plan.unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
     if let note = plan.sizingNote { writeToStandardError("note: \(note)\n") }
-    if !options.quiet { for warning in plan.warnings { writeToStandardError("warning: \(warning)\n") } }
+    if !options.quiet {
+      workload.writeNotes()
+      for warning in plan.warnings { writeToStandardError("warning: \(warning)\n") }
+    }
     let recipe = try GeneratedTrace.isRecipe(options.trace) ? GeneratedTrace.spec(options.trace) : nil
     var base = RunJob(policy: policy, options: options, seed: options.seed, recipe: recipe)
     var needed = CapacityTrial.fewestRequests

@@ -21,15 +21,35 @@ struct TraceFormats: ParsableCommand {
   static let configuration = CommandConfiguration(commandName: "formats", abstract: "List the formats.")
 
   func run() throws {
-    var rows = [["format", "what it is", "columns or keys", "written"]]
+    var rows = [["format", "what it is", "columns or keys", "times", "written"]]
     for format in TraceFormat.all {
       rows.append([
         format.name, format.summary, format.requiredNames.joined(separator: ", "),
-        format.isWritable ? "yes" : "no",
+        format.timeText, format.isWritable ? "yes" : "no",
       ])
     }
-    try writeToStandardOutput(markdownTable(rows, leftColumns: [0, 1, 2, 3]))
+    var hints = [["speaks of", "a name with", "or with the word"]]
+    for hint in ColumnHint.all {
+      hints.append([
+        hint.meaning, hint.parts.joined(separator: ", "), hint.words.joined(separator: ", "),
+      ])
+    }
+    try writeToStandardOutput(
+      markdownTable(rows, leftColumns: [0, 1, 2, 3, 4])
+        + "\nA column or key that a format does not read is an error if another format reads it, or if its name, in any case, "
+        + "speaks of what a request is; --ignore-columns leaves it unread.\n\n"
+        + markdownTable(hints, leftColumns: [0, 1, 2]))
   }
+}
+
+extension TraceFile {
+  /// Says on stderr what a user should know of the way in which it was read.
+  func writeNotes() { for note in notes { writeToStandardError("note: \(note)\n") } }
+}
+
+/// Says on stderr what a user should know of a file, if there is anything.
+private func writeNote(_ note: String?, on path: String) {
+  if let note { writeToStandardError("note: \(path): \(note)\n") }
 }
 
 /// `infinite-sim trace check`: read every row and count.
@@ -49,6 +69,7 @@ struct TraceCheck: ParsableCommand {
     let options = try reading.apply(to: .unchanged)
     guard timing else {
       let trace = try TraceFile.open(path: path, options: options)
+      trace.writeNotes()
       return try writeToStandardOutput("\(trace.format.name): \(trace.count.text)\n")
     }
     let (begin, cpuBegin) = (ContinuousClock.now, clock())
@@ -110,6 +131,8 @@ struct TraceConvert: ParsableCommand {
     options.keepsDetails = true
     let trace = try TraceFile.open(path: path, options: options)
     let rows = try conversion.run(trace, to: out)
+    trace.writeNotes()
+    writeNote(format.noteOnReadingBack(rows, until: trace.info.lastArrival), on: out)
     try files.writeSummary(
       "\(trace.format.name): \(trace.count.text)\n\(format.name): \(grouped(rows)) requests written to \(out)\n"
     )
@@ -170,6 +193,8 @@ struct TraceGenerate: ParsableCommand {
     }
     let records = try workload.generate()
     try TraceConversion.write(records, as: format, to: out)
+    writeNote(
+      format.noteOnReadingBack(records.count, until: records.last?.request.arrival ?? .zero), on: out)
     var text = "\(grouped(records.count)) requests written to \(out)\n"
     for kind in workload.classes {
       let bounds = [("TTFT", kind.slo.ttftSeconds), ("TPOT", kind.slo.tpotSeconds)]

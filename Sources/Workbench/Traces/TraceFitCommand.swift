@@ -37,7 +37,9 @@ struct TraceFitCommand: ParsableCommand {
     files.addOutput("--out", out)
     try files.requireDistinct()
     let file = try out.map { try OutputFile($0, option: "--out") }
-    let requests = try TraceFile.open(path: path, options: try reading.apply(to: .unchanged)).all()
+    let trace = try TraceFile.open(path: path, options: try reading.apply(to: .unchanged))
+    trace.writeNotes()
+    let requests = try trace.all()
     let spec = try TraceFit.fit(requests, seed: UInt64(seed))
     let score = try HoldOut(requests)
     try file?.write(

@@ -38,6 +38,8 @@ struct TraceReport {
     }
     return [
       "format": .string(trace.format.name),
+      "times": .string(trace.timeText),
+      "unread_columns": .array(trace.unreadColumns.map(JSON.string)),
       "rows": .int(s.rows),
       "skipped": .object(skipped),
       "rows_in_file": .int(trace.count.all),
@@ -56,7 +58,7 @@ struct TraceReport {
       "prefix_token_hit_rate": .optional(s.prefixes.tokenHitRate),
       "prefix_blocks": .int(s.prefixes.blocks),
       "prefix_hit_blocks": .int(s.prefixes.hitBlocks),
-      "warnings": .array(s.warnings.map(JSON.string)),
+      "warnings": .array((trace.notes + s.warnings).map(JSON.string)),
       "digest": .string(trace.digest),
     ]
   }
@@ -80,7 +82,7 @@ struct TraceReport {
 
   var text: String {
     let s = statistics
-    var out = "\(trace.path): format \(trace.format.name)\n\(trace.count.text)\n\n"
+    var out = "\(trace.path): format \(trace.format.name), times: \(trace.timeText)\n\(trace.count.text)\n\n"
     if let first = trace.count.firstSkipped { out += "first skipped: \(first)\n\n" }
     var rows = [["tokens", "mean", "p50", "p90", "p99", "max"]]
     for (name, counts) in [("prompt", s.prompts), ("output", s.outputs), ("prompt + output", s.contexts)] {
@@ -112,8 +114,9 @@ struct TraceReport {
       out += "prefix hits without eviction: \(percent(rate)) of the prompt tokens\n"
     }
     out += "\nprompt tokens\n" + histogram(s.prompts) + "\noutput tokens\n" + histogram(s.outputs)
-    for warning in s.warnings { out += "\nwarning: \(warning)" }
-    return out + (s.warnings.isEmpty ? "" : "\n")
+    let warnings = trace.notes + s.warnings
+    for warning in warnings { out += "\nwarning: \(warning)" }
+    return out + (warnings.isEmpty ? "" : "\n")
   }
 
   /// Bars over powers of two, the fullest 50 characters long.

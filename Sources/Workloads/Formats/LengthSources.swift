@@ -4,7 +4,7 @@ extension TraceFormat {
   package static let lengths = TraceFormat(
     name: "lengths", summary: "lengths without arrivals (CSV)", grammar: .csv,
     columns: [Column("input_tokens", .prompt), Column("output_tokens", .output)],
-    foreign: ["arrival_s", "client"], times: .none)
+    times: .none)
 
   /// Pairs of lengths as Vidur and Etalon prepare them.
   ///
@@ -16,14 +16,19 @@ extension TraceFormat {
       Column("num_total_tokens", .total, required: false),
       Column("pd_ratio", .ignored, required: false),
     ],
-    foreign: ["arrived_at"], times: .none)
+    times: .none)
 
   /// NarrativeQA's stories: words, no outputs. Read with `--lenient` only.
   ///
   /// Source: https://github.com/google-deepmind/narrativeqa, `documents.csv`.
   static let storyLengths = TraceFormat(
     name: "narrativeqa", summary: "NarrativeQA's stories, in words (CSV)", grammar: .csv,
-    columns: [Column("document_id", .ignored, filler: "0"), Column("story_word_count", .prompt)],
+    columns: [
+      Column("document_id", .ignored, filler: "0"), Column("story_word_count", .prompt),
+    ]
+      + ignored(
+        "set", "kind", "story_url", "story_file_size", "story_file_size_bytes", "wiki_url", "wiki_title",
+        "story_start", "story_end"),
     times: .none, unit: .words)
 
   /// LongBench's tasks: average words, no outputs. Read with `--lenient` only.
@@ -31,7 +36,8 @@ extension TraceFormat {
   /// Source: https://github.com/THUDM/LongBench, `README.md`.
   static let taskWords = TraceFormat(
     name: "longbench", summary: "LongBench's tasks, average words (CSV)", grammar: .csv,
-    columns: [Column("task", .label), Column("avg_len_words_or_zh_chars", .prompt)],
+    columns: [Column("task", .label), Column("avg_len_words_or_zh_chars", .prompt)]
+      + ignored("type", "metric", "language", "samples"),
     times: .none, unit: .words)
 
   /// InfiniteBench's tasks: average tokens. Read with `--lenient` only.
@@ -41,6 +47,11 @@ extension TraceFormat {
     name: "infinitebench", summary: "InfiniteBench's tasks, average tokens (CSV)", grammar: .csv,
     columns: [
       Column("task", .label), Column("avg_input_tokens", .prompt), Column("avg_output_tokens", .output),
-    ],
+    ] + ignored("examples"),
     times: .none, unit: .averages)
+
+  /// Columns that the source documents and nothing here needs.
+  private static func ignored(_ names: String...) -> [Column] {
+    names.map { Column($0, .ignored, required: false) }
+  }
 }

@@ -9,5 +9,5 @@ extension TraceFormat {
       Column("timestamp", .arrival), Column("input_length", .prompt), Column("output_length", .output),
       Column("hash_ids", .hashes),
     ],
-    foreign: ["chat_id"], clock: .milliseconds, blockTokens: 512)
+    clock: .milliseconds, blockTokens: 512)
 }

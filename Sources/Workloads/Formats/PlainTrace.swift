@@ -8,7 +8,7 @@ extension TraceFormat {
       Column("turn", .turn, required: false), Column("think_s", .think, required: false),
       Column("class", .label, required: false), Column("prefix_tokens", .prefixTokens, required: false),
     ],
-    foreign: ["client"], hasNumberedSessions: true)
+    hasNumberedSessions: true)
 
   /// The same as JSONL, which can also carry the identities of a prompt's blocks.
   package static let plainJSONL = TraceFormat(
@@ -16,5 +16,5 @@ extension TraceFormat {
     columns: plain.columns + [
       Column("block_tokens", .blockTokens, required: false), Column("hash_ids", .hashes, required: false),
     ],
-    foreign: ["client"], hasNumberedSessions: true)
+    hasNumberedSessions: true)
 }

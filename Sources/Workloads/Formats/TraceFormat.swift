@@ -54,7 +54,7 @@ public struct TraceFormat: Sendable {
     case averages
   }
 
-  /// A column or key that the format knows; others are ignored.
+  /// A column or key that the format documents; what becomes of others is in `UnreadColumns`.
   struct Column: Sendable {
     var name: String
     var role: Role
@@ -73,8 +73,6 @@ public struct TraceFormat: Sendable {
   public let summary: String
   let grammar: Grammar
   let columns: [Column]
-  /// Columns that are those of another format.
-  var foreign: [String] = []
   package var clock = Clock.seconds
   package var times = Times.shared
   var unit = Unit.tokens
@@ -85,6 +83,30 @@ public struct TraceFormat: Sendable {
 
   /// The names of the columns or keys that a file must have.
   public var requiredNames: [String] { columns.filter(\.isRequired).map(\.name) }
+
+  /// The names of the columns or keys that are read.
+  public var readNames: [String] { columns.filter { $0.role != .ignored }.map(\.name) }
+
+  /// The unit of the arrival column; `nil` where arrivals are calendar times or none.
+  public var timeUnit: TimeUnit? {
+    guard times != .none, grammar == .csv || grammar == .jsonLines else { return nil }
+    switch clock {
+    case .seconds: return .s
+    case .milliseconds: return .ms
+    case .calendar, .calendarWithZone: return nil
+    }
+  }
+
+  /// What `timeText` says of a format without arrivals.
+  public static let noTimes = "none"
+
+  /// How arrivals are written, in a word or two.
+  public var timeText: String {
+    if let timeUnit { return timeUnit.name + (times == .perSession ? " from the session's start" : "") }
+    if grammar == .clientPool { return "drawn, seconds" }
+    guard times != .none else { return Self.noTimes }
+    return clock == .calendar ? "calendar, no zone" : "calendar with zone"
+  }
 
   /// The format called `name`.
   public static func named(_ name: String) -> TraceFormat? { all.first { $0.name == name } }

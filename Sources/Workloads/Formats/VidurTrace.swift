@@ -8,5 +8,6 @@ extension TraceFormat {
     columns: [
       Column("arrived_at", .arrival), Column("num_prefill_tokens", .prompt),
       Column("num_decode_tokens", .output), Column("num_total_tokens", .total, required: false),
+      Column("pd_ratio", .ignored, required: false),
     ])
 }

@@ -417,7 +417,7 @@ private struct YAMLReader {
       try only(["points"])
       return .quantiles(try points(map))
     case "empirical":
-      try only(["path", "field", "format"])
+      try only(["path", "field", "format", "ignore_columns"])
       return try empirical(map)
     case "mixture":
       try only(["of", "min", "max"])
@@ -467,6 +467,11 @@ private struct YAMLReader {
     let file = try word(map, "path")
     var options = TraceOptions.unchanged
     if map.values["format"] != nil { options.format = try word(map, "format") }
+    if map.values["ignore_columns"] != nil {
+      options.ignoredColumns = TraceOptions.columns(try word(map, "ignore_columns"))
+    }
+    // Its times are not used.
+    options.acceptsTimes = true
     let trace = try TraceFile.open(path: GeneratorYAML.whole(file, beside: path), options: options)
     var counts = LengthCounts()
     while let request = try trace.next() { counts.add(field == "prompt" ? request.prompt : request.output) }

@@ -6,9 +6,19 @@ struct CSVRow {
   private let roles: [Role]
   private let given: UInt32
 
-  init(columns: [String], format: TraceFormat) {
+  /// Throws if `unread` refuses a column that is not read.
+  init(columns: [String], format: TraceFormat, ignoring asked: Set<String>, unread: UnreadColumns)
+    throws(RowFault)
+  {
     self.columns = columns
-    roles = columns.map { name in format.columns.first { $0.name == name }?.role ?? .ignored }
+    var roles: [Role] = []
+    for name in columns {
+      let column = asked.contains(name) ? nil : format.columns.first { $0.name == name }
+      let role = column?.role ?? .ignored
+      if role == .ignored { _ = try unread.meet(name) }
+      roles.append(role)
+    }
+    self.roles = roles
     given = roles.reduce(0) { $0 | $1.bit }
   }
 

@@ -199,6 +199,7 @@ struct ClientPool {
     var all: [(start: Int, prompt: Histogram, output: Histogram)] = []
     var column: String?
     var position = 0
+    var starts: Set<Int> = []
     let fault: JSONScanner.Fault? = text.withUnsafeBufferPointer { bytes in
       var scanner = JSONScanner(bytes)
       do throws(JSONScanner.Fault) {
@@ -209,9 +210,13 @@ struct ClientPool {
           guard let start = Int(key), start >= 0, start <= 8_640_000 else {
             throw JSONScanner.Fault(found: quoted(key.utf8), expected: "whole seconds")
           }
+          guard starts.insert(start).inserted else {
+            throw JSONScanner.Fault(found: "the key \(quoted(key.utf8)) twice", expected: "each key once")
+          }
           try scanner.require(UInt8(ascii: ":"), "a colon")
           try scanner.require(UInt8(ascii: "{"), "an object")
           var histograms: [String: Histogram] = [:]
+          var names: Set<String> = []
           if !scanner.take(UInt8(ascii: "}")) {
             repeat {
               let name = String(decoding: try scanner.string(), as: UTF8.self)
@@ -220,6 +225,9 @@ struct ClientPool {
               let value = try scanner.value()
               guard value.kind == .string else {
                 throw JSONScanner.Fault(found: quoted(value.text), expected: "a histogram in a string")
+              }
+              guard names.insert(name).inserted else {
+                throw JSONScanner.Fault(found: "the key twice", expected: "each key once")
               }
               if name == "input_tokens" || name == "output_tokens" {
                 histograms[name] = try histogram(value.text)
@@ -257,6 +265,7 @@ struct ClientPool {
     try scanner.require(UInt8(ascii: "{"), "a histogram {tokens: share}")
     if scanner.take(UInt8(ascii: "}")) { return histogram }
     var sum = 0.0
+    var counts: Set<Int> = []
     repeat {
       let tokens = try scanner.value()
       try scanner.require(UInt8(ascii: ":"), "a colon")
@@ -266,6 +275,9 @@ struct ClientPool {
       else {
         throw JSONScanner.Fault(
           found: quoted(tokens.text), expected: "whole tokens from 0 to \(RowRules.maximumTokens)")
+      }
+      guard counts.insert(count).inserted else {
+        throw JSONScanner.Fault(found: "\(count) tokens twice", expected: "each number of tokens once")
       }
       guard share.kind == .number, let part = Double(String(decoding: share.text, as: UTF8.self)),
         (0...1).contains(part)

@@ -27,6 +27,26 @@ package enum DecimalSeconds {
       ? Instant(seconds: seconds, picoseconds: picoseconds) : Instant(seconds: seconds + 1, picoseconds: 0)
   }
 
+  /// The same of a number of milliseconds, microseconds or nanoseconds; digits below a picosecond round down.
+  @inline(__always)
+  static func parse(_ text: UnsafeBufferPointer<UInt8>, in unit: TimeUnit) -> Instant? {
+    guard var instant = parse(text) else {
+      // Nanoseconds since 1970 have 19 digits.
+      return unit == .s || text.count <= 18 ? nil : parseLong(text, in: unit)
+    }
+    for _ in 0..<unit.thousands {
+      let (whole, rest) = instant.seconds.quotientAndRemainder(dividingBy: 1_000)
+      instant = Instant(seconds: whole, picoseconds: rest * 1_000_000_000 + instant.picoseconds / 1_000)
+    }
+    return instant
+  }
+
+  @inline(never)
+  private static func parseLong(_ text: UnsafeBufferPointer<UInt8>, in unit: TimeUnit) -> Instant? {
+    let shifted = Array(text) + Array("e-\(3 * unit.thousands)".utf8)
+    return shifted.withUnsafeBufferPointer(parse)
+  }
+
   /// Writes a number with an exponent out without it and reads that.
   private static func parseWithExponent(_ text: UnsafeBufferPointer<UInt8>) -> Instant? {
     guard text.contains(where: { $0 | 0x20 == UInt8(ascii: "e") }), let number = DecimalNumber(text) else {

@@ -44,6 +44,8 @@ struct RowFault: Error {
   var found: String
   var expected: String
   var reason: SkipReason
+  /// The file is to blame, not the row: leniency does not help.
+  var isOfFile = false
   /// An error of the file itself that this only carries.
   var rethrown: TraceError?
 }
@@ -72,6 +74,19 @@ public enum SkipReason: String, CaseIterable, Sendable {
   case duplicateID = "duplicate-id"
   /// Numbers of one row that contradict each other.
   case contradiction = "contradiction"
+}
+
+/// A name of a file as it may be shown in a message: cut at 60 characters, without what steers a terminal.
+func printable(_ name: String) -> String {
+  var text = ""
+  for scalar in name.unicodeScalars.prefix(60) {
+    switch scalar.properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator, .unassigned, .privateUse:
+      text += "\\u{\(String(scalar.value, radix: 16))}"
+    default: text.unicodeScalars.append(scalar)
+    }
+  }
+  return text + (name.unicodeScalars.count > 60 ? "…" : "")
 }
 
 /// Bytes of a file as they may be shown in a message: quoted, cut at 40 bytes, unprintable ones escaped.

@@ -5,15 +5,9 @@ enum FormatDetection {
     let candidates = named.map { [$0] } ?? TraceFormat.all.filter { $0.grammar == .csv }
     if let named, named.grammar != .csv { throw mismatch(named, found: "a CSV header") }
     let given = candidates.map { format in format.requiredNames.filter(header.contains).count }
-    let matching = candidates.indices.filter { index in
-      let format = candidates[index]
-      return given[index] == format.requiredNames.count && !format.foreign.contains(where: header.contains)
-    }
-    if let index = matching.max(by: { (given[$0], $1) < (given[$1], $0) }) {
-      try requireOnce(candidates[index], header)
-      return candidates[index]
-    }
-    let best = given.indices.max { (given[$0], $1) < (given[$1], $0) }!
+    let matching = candidates.indices.filter { given[$0] == candidates[$0].requiredNames.count }
+    // One of which all columns are there, else the one of which most are.
+    let best = (matching.isEmpty ? Array(given.indices) : matching).max { (given[$0], $1) < (given[$1], $0) }!
     guard given[best] > 0 else {
       let known = candidates.map { $0.requiredNames.joined(separator: ",") }.joined(separator: " or ")
       throw RowFault(
@@ -21,29 +15,18 @@ enum FormatDetection {
         reason: .fieldCount)
     }
     try requireOnce(candidates[best], header)
-    let foreign = candidates[best].foreign.first(where: header.contains)
-    throw RowFault(
-      column: foreign, found: "a column of another format",
-      expected: "a file of format \(candidates[best].name)", reason: .fieldCount)
+    return candidates[best]
   }
 
   /// The format of a JSONL file whose first line has these keys.
   static func jsonLines(_ keys: [String], named: TraceFormat?) throws(RowFault) -> TraceFormat {
     if let named {
       guard named.grammar == .jsonLines else { throw mismatch(named, found: "a JSON object") }
-      if let foreign = named.foreign.first(where: keys.contains) {
-        throw RowFault(
-          column: foreign, found: "a key of another format", expected: "a file of format \(named.name)",
-          reason: .missingKey)
-      }
       return named
     }
     let candidates = TraceFormat.all.filter { $0.grammar == .jsonLines }
     let given = candidates.map { format in format.requiredNames.filter(keys.contains).count }
-    let shares = candidates.indices.map { index in
-      candidates[index].foreign.contains(where: keys.contains)
-        ? -1 : Double(given[index]) / Double(candidates[index].requiredNames.count)
-    }
+    let shares = candidates.indices.map { Double(given[$0]) / Double(candidates[$0].requiredNames.count) }
     let best = candidates.indices.max { (shares[$0], given[$0], $1) < (shares[$1], given[$1], $0) }!
     guard given[best] > 0 else {
       let known = candidates.map { $0.requiredNames.joined(separator: ",") }.joined(separator: " or ")

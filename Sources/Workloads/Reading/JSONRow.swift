@@ -1,3 +1,5 @@
+import Foundation
+
 /// A scanner for one JSON text held in memory (RFC 8259): checks all of it, keeps only slices of it.
 ///
 /// Nothing is copied and nothing recurses, so hostile input costs no more than its length.
@@ -16,6 +18,8 @@ struct JSONScanner {
     enum Kind { case number, string, array, object, literal }
     var kind: Kind
     var text: Bytes
+
+    var isNull: Bool { kind == .literal && text.first == UInt8(ascii: "n") }
   }
 
   private let base: UnsafePointer<UInt8>
@@ -281,9 +285,13 @@ struct JSONRow {
   private let keys: [Key]
   private let required: UInt32
   private let format: TraceFormat
+  private let unread: UnreadColumns
 
-  init(format: TraceFormat) {
-    keys = format.columns.map { Key(name: Array($0.name.utf8), role: $0.role) }
+  /// Keys in `asked` are left to `unread`, as are those that the format does not read.
+  init(format: TraceFormat, ignoring asked: Set<String>, unread: UnreadColumns) {
+    keys = format.columns.filter { !asked.contains($0.name) }
+      .map { Key(name: Array($0.name.utf8), role: $0.role) }
+    self.unread = unread
     required = format.columns.reduce(0) { $0 | ($1.isRequired ? $1.role.bit : 0) }
     self.format = format
   }
@@ -296,6 +304,10 @@ struct JSONRow {
     fields.hashCount = -1
     var scanner = JSONScanner(line)
     var current = -1
+    // Keys that were met, those with null and those that are not read among them.
+    var met: UInt32 = 0
+    var others: [Int] = []
+    var refused: RowFault?
     do throws(JSONScanner.Fault) {
       try scanner.require(UInt8(ascii: "{"), "an object")
       if !scanner.take(UInt8(ascii: "}")) {
@@ -305,8 +317,25 @@ struct JSONRow {
           try scanner.require(UInt8(ascii: ":"), "a colon")
           let index = find(name, guess)
           current = index
-          let role = index >= 0 ? keys[index].role : .ignored
-          if role == .hashes, fields.present & role.bit == 0 {
+          guard index >= 0 else {
+            let value = try scanner.value()
+            // What is null says nothing that could be lost.
+            if value.isNull { continue }
+            do throws(RowFault) {
+              let number = try unread.meet(Self.text(name))
+              if others.contains(number) { throw Self.twice(name) }
+              others.append(number)
+            } catch {
+              refused = refused ?? error
+            }
+            continue
+          }
+          let role = keys[index].role
+          guard met & role.bit == 0 else {
+            throw JSONScanner.Fault(found: "the key \(quoted(name)) twice", expected: "each key once")
+          }
+          met |= role.bit
+          if role == .hashes {
             let list = scanner.wholeNumbers()
             if list.count >= 0 {
               guess = index + 1
@@ -317,12 +346,8 @@ struct JSONRow {
             }
           }
           let value = try scanner.value()
-          guard index >= 0 else { continue }
           guess = index + 1
-          if role == .ignored || value.kind == .literal && value.text.first == UInt8(ascii: "n") { continue }
-          guard fields.present & role.bit == 0 else {
-            throw JSONScanner.Fault(found: "the key \(quoted(name)) twice", expected: "each key once")
-          }
+          if value.isNull { continue }
           fields.present |= role.bit
           if value.kind == .string { fields.strings |= role.bit }
           fields[role] = value.text
@@ -342,6 +367,7 @@ struct JSONRow {
         column: nil, found: "bytes that are not UTF-8", expected: "UTF-8 text", reason: .badText)
     }
     if fields.present & required != required { throw missing(fields.present) }
+    if let refused { throw refused }
   }
 
   /// The index of the key called `name`, tried first where keys in the usual order would have it; −1 if none.
@@ -366,6 +392,19 @@ struct JSONRow {
       column: column?.name, found: "no such key",
       expected: "the keys \(format.requiredNames.joined(separator: ","))",
       reason: column?.role == .output ? .noOutput : .missingKey)
+  }
+
+  /// A key as text, its escapes undone.
+  static func text(_ name: Bytes) -> String {
+    let raw = String(decoding: name, as: UTF8.self)
+    guard raw.utf8.contains(UInt8(ascii: "\\")) else { return raw }
+    return (try? JSONDecoder().decode(String.self, from: Data("\"\(raw)\"".utf8))) ?? raw
+  }
+
+  /// The fault of a key that an object has twice.
+  static func twice(_ name: Bytes) -> RowFault {
+    RowFault(
+      column: nil, found: "the key \(quoted(name)) twice", expected: "each key once", reason: .badJSON)
   }
 
   /// The keys of the object that `line` is, escapes as they are; `nil` if it is none.

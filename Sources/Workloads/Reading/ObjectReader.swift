@@ -26,8 +26,10 @@ struct ObjectReader: ~Copyable {
   private var isDone = false
   private var conversations = 0
   private var object: [UInt8] = []
+  private let unread: UnreadColumns
 
-  init(path: String, digesting: Bool) throws(TraceError) {
+  init(path: String, unread: UnreadColumns, digesting: Bool) throws(TraceError) {
+    self.unread = unread
     source = try ByteSource(path: path, digesting: digesting)
     chunk = .allocate(capacity: 262_144)
   }
@@ -45,7 +47,7 @@ struct ObjectReader: ~Copyable {
       let firstLine = lineNumber
       try collect()
       conversations += 1
-      var parser = ConversationParser(session: conversations - 1)
+      var parser = ConversationParser(session: conversations - 1, unread: unread)
       let fault: RowFault? = object.withUnsafeBufferPointer { bytes in
         do throws(RowFault) {
           try parser.parse(bytes)
@@ -159,8 +161,12 @@ struct ConversationParser {
   /// How far the text was read.
   private(set) var position = 0
   private let session: Int
+  private let unread: UnreadColumns
 
-  init(session: Int) { self.session = session }
+  init(session: Int, unread: UnreadColumns) {
+    self.session = session
+    self.unread = unread
+  }
 
   private static let modelNames = ["gpt", "chatgpt", "bard", "bing", "assistant", "chatbot", "model"]
 
@@ -168,14 +174,18 @@ struct ConversationParser {
     var scanner = JSONScanner(text)
     var messages: Bytes?
     var column: String?
+    var keys = ConversationKeys(unread: unread)
     do throws(JSONScanner.Fault) {
       try scanner.require(UInt8(ascii: "{"), "an object")
       if !scanner.take(UInt8(ascii: "}")) {
         repeat {
-          column = String(decoding: try scanner.string().prefix(40), as: UTF8.self)
+          let name = try scanner.string()
+          column = String(decoding: name.prefix(40), as: UTF8.self)
           try scanner.require(UInt8(ascii: ":"), "a colon")
           let value = try scanner.value()
-          if column == "conversations" {
+          if column != "conversations" {
+            keys.meet(name, value)
+          } else {
             guard messages == nil else {
               throw JSONScanner.Fault(found: "the key twice", expected: "each key once")
             }
@@ -201,6 +211,7 @@ struct ConversationParser {
         column: "conversations", found: "no such key", expected: "the key conversations",
         reason: .missingKey)
     }
+    if let fault = keys.fault { throw fault }
     let offset = messages.baseAddress! - text.baseAddress!
     do { try read(messages) } catch {
       position += offset
@@ -212,6 +223,7 @@ struct ConversationParser {
     var scanner = JSONScanner(messages)
     var context = 0
     var column = "conversations"
+    var keys = ConversationKeys(prefix: "conversations.", unread: unread)
     position = 0
     do throws(JSONScanner.Fault) {
       try scanner.require(UInt8(ascii: "["), "an array")
@@ -220,15 +232,20 @@ struct ConversationParser {
         var speaker: Bytes?
         var tokens: Int?
         var given: Int?
+        keys.begin()
         scanner.skipBlanks()
         position = scanner.position
         try scanner.require(UInt8(ascii: "{"), "a message")
         if !scanner.take(UInt8(ascii: "}")) {
           repeat {
-            let key = String(decoding: try scanner.string().prefix(40), as: UTF8.self)
+            let name = try scanner.string()
+            let key = String(decoding: name.prefix(40), as: UTF8.self)
             column = "conversations.\(key)"
             try scanner.require(UInt8(ascii: ":"), "a colon")
             let value = try scanner.value()
+            guard speaker == nil || key != "from", tokens == nil || key != "value",
+              given == nil || key != "tokens"
+            else { throw JSONScanner.Fault(found: "the key twice", expected: "each key once") }
             switch key {
             case "from":
               guard value.kind == .string, !value.text.isEmpty else {
@@ -250,7 +267,7 @@ struct ConversationParser {
                   expected: "a whole number of tokens from 0 to \(RowRules.maximumTokens)")
               }
               given = count
-            default: break
+            default: keys.meet(name, value)
             }
           } while scanner.take(UInt8(ascii: ","))
           try scanner.require(UInt8(ascii: "}"), "a comma or }")
@@ -266,6 +283,7 @@ struct ConversationParser {
     } catch {
       throw RowFault(column: column, found: error.found, expected: error.expected, reason: .badJSON)
     }
+    if let fault = keys.fault { throw fault }
   }
 
   private mutating func add(_ speaker: String, _ tokens: Int, _ context: inout Int) throws(JSONScanner.Fault)
@@ -302,5 +320,31 @@ struct ConversationParser {
       index += 1
     }
     return (ascii + 3) / 4 + others
+  }
+}
+
+/// The keys of a conversation or a message that are not read.
+private struct ConversationKeys {
+  var prefix = ""
+  let unread: UnreadColumns
+  /// The first fault of one.
+  private(set) var fault: RowFault?
+  private var met: [Int] = []
+
+  init(prefix: String = "", unread: UnreadColumns) {
+    self.prefix = prefix
+    self.unread = unread
+  }
+
+  /// The next object begins.
+  mutating func begin() { met.removeAll(keepingCapacity: true) }
+
+  mutating func meet(_ name: Bytes, _ value: JSONScanner.Value) {
+    guard fault == nil, !value.isNull else { return }
+    do throws(RowFault) {
+      let number = try unread.meet(JSONRow.text(name), prefix: prefix)
+      if met.contains(number) { throw JSONRow.twice(name) }
+      met.append(number)
+    } catch { fault = error }
   }
 }

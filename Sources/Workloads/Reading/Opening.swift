@@ -5,6 +5,8 @@ struct Opening {
   var format: TraceFormat
   var csv: CSVRow?
   var json: JSONRow?
+  /// What is not read of it.
+  var unread: UnreadColumns
   /// A UTF-8 byte order mark comes first.
   var hasMark = false
   /// The requests of a client pool, which is no file of rows, and its digest.
@@ -16,17 +18,22 @@ struct Opening {
     let named = settings.format.flatMap { TraceFormat.named($0) }
     let isPool = named == nil ? try ClientPool.isPool(path) : named!.grammar == .clientPool
     if isPool {
+      try requireTimes(.serveGenPool, path: path, settings)
       let pool = try ClientPool(path: path, digesting: digesting).draw(
         seed: settings.arrivalSeed, span: settings.poolSpan, limit: RowReader.maximumSorted)
       return Opening(
-        format: .serveGenPool, pool: pool, poolDigest: digesting ? try ClientPool.digest(path) : nil)
+        format: .serveGenPool,
+        unread: UnreadColumns(format: .serveGenPool, ignoring: settings.ignoredColumns), pool: pool,
+        poolDigest: digesting ? try ClientPool.digest(path) : nil)
     }
     var lines = try LineReader(path: path, digesting: false)
     let opening: Opening
-    do throws(RowFault) { opening = try look(&lines, named: named) } catch {
+    do throws(RowFault) { opening = try look(&lines, named: named, ignoring: settings.ignoredColumns) } catch
+    {
       throw error.rethrown ?? TraceError(error, path: path, line: 1)
     }
     let format = opening.format
+    try requireTimes(format, path: path, settings)
     if let approximation = format.approximation, !settings.isLenient {
       throw .malformed(
         path: path, line: 1, column: format.columns.first { $0.role == .prompt }?.name,
@@ -36,8 +43,18 @@ struct Opening {
     return opening
   }
 
+  /// Throws if the user names a unit of times that are no numbers.
+  private static func requireTimes(_ format: TraceFormat, path: String, _ settings: RowSettings)
+    throws(TraceError)
+  {
+    guard settings.timeUnit != nil, format.timeUnit == nil else { return }
+    throw .invalidOption(
+      name: "time-unit", found: "\(path) of format \(format.name), whose times are: \(format.timeText)",
+      expected: "a format whose times are numbers")
+  }
+
   private static func look(
-    _ lines: inout LineReader, named: TraceFormat?
+    _ lines: inout LineReader, named: TraceFormat?, ignoring asked: Set<String>
   ) throws(RowFault) -> Opening {
     let head: [UInt8]
     do { head = try lines.head() } catch { throw RowFault(rethrowing: error) }
@@ -52,22 +69,28 @@ struct Opening {
       if let named, named.grammar != .conversations {
         throw FormatDetection.mismatch(named, found: "a JSON array")
       }
-      return Opening(format: .shareGPT, hasMark: hasMark)
+      return Opening(
+        format: .shareGPT, unread: UnreadColumns(format: .shareGPT, ignoring: asked), hasMark: hasMark)
     }
     if first == UInt8(ascii: "{") { lines.maximumLength = LineReader.maximumObjectLength }
     guard let line = try next(&lines) else { throw fault("an empty file", "a header and rows") }
     if first == UInt8(ascii: "{") {
-      let format = try FormatDetection.jsonLines(JSONRow.keys(of: line) ?? [], named: named)
-      return Opening(format: format, json: JSONRow(format: format), hasMark: hasMark)
+      let keys = JSONRow.keys(of: line) ?? []
+      let format = try FormatDetection.jsonLines(keys.filter { !asked.contains($0) }, named: named)
+      let unread = UnreadColumns(format: format, ignoring: asked)
+      let json = JSONRow(format: format, ignoring: asked, unread: unread)
+      return Opening(format: format, json: json, unread: unread, hasMark: hasMark)
     }
     let header = try names(line)
-    var format = try FormatDetection.csv(header, named: named)
+    var format = try FormatDetection.csv(header.filter { !asked.contains($0) }, named: named)
     if named == nil, format.name == TraceFormat.azure2023.name,
       let row = try next(&lines), hasZone(row, header.firstIndex(of: "TIMESTAMP") ?? 0)
     {
       format = .azure2024
     }
-    return Opening(format: format, csv: CSVRow(columns: header, format: format), hasMark: hasMark)
+    let unread = UnreadColumns(format: format, ignoring: asked)
+    let csv = try CSVRow(columns: header, format: format, ignoring: asked, unread: unread)
+    return Opening(format: format, csv: csv, unread: unread, hasMark: hasMark)
   }
 
   private static func next(_ lines: inout LineReader) throws(RowFault) -> Bytes? {
@@ -117,7 +140,8 @@ struct RowInput: ~Copyable {
   /// Opens `path` at its first row.
   init(path: String, opening: Opening, digesting: Bool) throws(TraceError) {
     if opening.format.grammar == .conversations {
-      self.init(lines: nil, objects: try ObjectReader(path: path, digesting: digesting))
+      self.init(
+        lines: nil, objects: try ObjectReader(path: path, unread: opening.unread, digesting: digesting))
     } else if opening.pool != nil {
       self.init(lines: nil, objects: nil)
     } else {

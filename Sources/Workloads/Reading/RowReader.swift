@@ -8,6 +8,12 @@ struct RowSettings: Hashable, Sendable {
   /// Where rows or sessions without times of their own arrive; all at once if `nil`.
   var arrivals: ArrivalProcess?
   var arrivalSeed: UInt64 = 0
+  /// The unit of the arrival column, if not the format's own.
+  var timeUnit: TimeUnit?
+  /// Times are not judged.
+  var acceptsTimes = false
+  /// Columns or keys that are left unread.
+  var ignoredColumns: Set<String> = []
   /// Windows of a client pool.
   var poolSpan: ClosedRange<Int>?
   /// Rows may be in any order of time: all are read into memory and sorted.
@@ -62,10 +68,34 @@ struct RowReader: ~Copyable {
     (csv, json) = (opening.csv, opening.json)
     sorted = opening.pool
     poolDigest = opening.poolDigest
-    rules = RowRules(format: format, keepsDetails: settings.keepsDetails)
+    unread = opening.unread
+    rules = RowRules(
+      format: format, timeUnit: settings.timeUnit ?? format.timeUnit, keepsDetails: settings.keepsDetails)
+  }
+
+  /// To be called when the whole file has been read: throws if a column that was to be ignored is not there.
+  /// A sentence to show for times that are hardly right; throws those that are not taken.
+  func ended() throws(TraceError) -> String? {
+    try unread.requireIgnored()
+    return try timeCheck?.judge()
+  }
+
+  private var timeCheck: TimeCheck? {
+    guard let unit = rules.timeUnit, let first = origin else { return nil }
+    return TimeCheck(
+      path: path, column: rules.name(.arrival), unit: unit, isDeclared: settings.timeUnit != nil,
+      isAccepted: settings.acceptsTimes, rates: usualRates, rows: rows, first: first,
+      span: sorted?.requests.last?.arrival.picoseconds ?? previous)
   }
 
   private let poolDigest: SHA256?
+  private let unread: UnreadColumns
+
+  /// Columns or keys that are not read and are not asked to be ignored, as far as the file has been read.
+  var unreadColumns: [String] { unread.names }
+
+  /// The unit of the arrival column; `nil` for calendar times and for none.
+  var timeUnit: TimeUnit? { rules.timeUnit }
 
   /// Digest of the bytes read so far.
   var digest: SHA256? { poolDigest ?? input.digest }
@@ -77,6 +107,12 @@ struct RowReader: ~Copyable {
       return try nextLine()
     }
     return try nextOther()
+  }
+
+  /// Sessions that begin together may come fast; those that begin when a process says so have no rate of their own.
+  private var usualRates: ClosedRange<Double>? {
+    if format.times == .shared { return TimeCheck.usualRates }
+    return settings.arrivals == nil ? TimeCheck.usualRates.lowerBound...Double.infinity : nil
   }
 
   // MARK: Rows in order
@@ -213,8 +249,9 @@ struct RowReader: ~Copyable {
           }
         }
         let known = sessions[current]
+        if self.origin == nil { self.origin = row.arrival }
         guard let since = row.arrival?.since(origin), since <= Instant.longestSpan - known.start else {
-          throw rules.fault(.arrival, quoted(fields[.arrival]), "a time within 100 days", .badTime)
+          throw tooLate("a time within 100 days")
         }
         guard since >= known.last else {
           throw rules.fault(
@@ -300,7 +337,7 @@ struct RowReader: ~Copyable {
 
   private mutating func handle(_ fault: RowFault) throws(TraceError) {
     let error = fault.rethrown ?? TraceError(fault, path: path, line: lineNumber)
-    guard settings.isLenient, fault.rethrown == nil else { throw error }
+    guard settings.isLenient, fault.rethrown == nil, !fault.isOfFile else { throw error }
     skip(error, fault.reason)
   }
 
@@ -312,10 +349,17 @@ struct RowReader: ~Copyable {
   @inline(never)
   private func misplaced(_ instant: Instant) -> RowFault {
     let isEarlier = instant.since(origin!).map { $0 < previous } ?? (instant.seconds < origin!.seconds)
+    guard isEarlier else { return tooLate("a time within 100 days of the first") }
     return rules.fault(
-      .arrival, quoted(fields[.arrival]),
-      isEarlier ? "a time not before the row above" : "a time within 100 days of the first",
-      isEarlier ? .timeGoingBack : .badTime)
+      .arrival, quoted(fields[.arrival]), "a time not before the row above", .timeGoingBack)
+  }
+
+  /// The fault of a time beyond what a trace may span: that of all times, if their unit is to blame.
+  @inline(never)
+  private func tooLate(_ expected: String) -> RowFault {
+    do { try timeCheck?.requireNoEpoch() } catch { return RowFault(rethrowing: error) }
+    let hint = rules.timeUnit.map { " in \($0.name); --time-unit says what else the column counts" } ?? ""
+    return rules.fault(.arrival, quoted(fields[.arrival]), expected + hint, .badTime)
   }
 
   private func noRows() -> TraceError {

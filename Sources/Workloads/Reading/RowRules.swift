@@ -19,12 +19,15 @@ struct RowRules {
   static let maximumTokens = 100_000_000
 
   let format: TraceFormat
+  /// What the arrival column counts; `nil` for calendar times and for none.
+  let timeUnit: TimeUnit?
   /// Whether details are kept, or only checked.
   let keepsDetails: Bool
   private let columnNames: [String]
 
-  init(format: TraceFormat, keepsDetails: Bool) {
+  init(format: TraceFormat, timeUnit: TimeUnit?, keepsDetails: Bool) {
     self.format = format
+    self.timeUnit = timeUnit
     self.keepsDetails = keepsDetails
     columnNames = Role.allCases.map { role in format.columns.first { $0.role == role }?.name ?? "" }
   }
@@ -59,12 +62,8 @@ struct RowRules {
 
   @inline(__always)
   private func parseTime(_ text: Bytes) -> Instant? {
-    switch format.clock {
-    case .seconds: DecimalSeconds.parse(text)
-    case .milliseconds: DecimalSeconds.parse(text)?.dividedByThousand
-    case .calendar: Timestamp.hasZone(text) ? nil : Timestamp.parse(text)
-    case .calendarWithZone: Timestamp.hasZone(text) ? Timestamp.parse(text) : nil
-    }
+    if let timeUnit { return DecimalSeconds.parse(text, in: timeUnit) }
+    return Timestamp.hasZone(text) == (format.clock == .calendarWithZone) ? Timestamp.parse(text) : nil
   }
 
   @inline(__always)
@@ -251,11 +250,14 @@ struct RowRules {
   @inline(never)
   private func badTime(_ text: Bytes) -> RowFault {
     let expected =
-      switch format.clock {
-      case .seconds: DecimalSeconds.expected
-      case .milliseconds: "milliseconds as a decimal number of 0 or more"
-      case .calendar: "a time without a zone such as 2023-11-16 18:15:46.6805900"
-      case .calendarWithZone: "a time with a zone such as 2024-05-10 00:00:00.009930+00:00"
+      if let timeUnit {
+        (timeUnit == .s ? DecimalSeconds.expected : "\(timeUnit.name) as a decimal number of 0 or more")
+          + (text.count > 18 && text.allSatisfy { decimalDigit($0) != nil }
+            ? ", or --time-unit, which says what else the column counts" : "")
+      } else if format.clock == .calendarWithZone {
+        "a time with a zone such as 2024-05-10 00:00:00.009930+00:00"
+      } else {
+        "a time without a zone such as 2023-11-16 18:15:46.6805900"
       }
     return fault(.arrival, quoted(text), expected, .badTime)
   }
@@ -271,13 +273,5 @@ struct RowRules {
   @inline(never)
   private func badInteger(_ text: Bytes, _ role: Role) -> RowFault {
     fault(role, quoted(text), "a whole number of 0 or more with at most 18 digits", .badNumber)
-  }
-}
-
-extension Instant {
-  /// The same number read as milliseconds; digits below a picosecond round down.
-  fileprivate var dividedByThousand: Instant {
-    let (whole, rest) = seconds.quotientAndRemainder(dividingBy: 1_000)
-    return Instant(seconds: whole, picoseconds: rest * 1_000_000_000 + picoseconds / 1_000)
   }
 }

@@ -1,3 +1,4 @@
+import Results
 import Runs
 import Formatting
 import Foundation
@@ -117,6 +118,10 @@ struct GPUReport: Codable, Hashable {
   init(json path: String) throws(CommandFailure) {
     guard let data = FileManager.default.contents(atPath: path) else {
       throw CommandFailure(.missingInput, "\(path): cannot be read")
+    }
+    // A decoder takes a key twice.
+    do { _ = try JSON(parsing: String(decoding: data, as: UTF8.self)) } catch {
+      throw CommandFailure(.badData, "\(path): is not what validate gpu writes: \(error)")
     }
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase

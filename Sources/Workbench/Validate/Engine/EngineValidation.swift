@@ -27,9 +27,13 @@ package struct EngineValidation {
     for name in names {
       let path = data + "/" + name
       if name.hasSuffix(".json") {
-        guard let json = try? JSON(parsing: try Self.text(path)), DistServeProfile.recognises(json) else {
-          continue
+        let json: JSON
+        let text = try Self.text(path)
+        do { json = try JSON(parsing: text) } catch {
+          throw CommandFailure(
+            .badData, "\(path):\(error.line): found \(error.found), expected \(error.expected)")
         }
+        guard DistServeProfile.recognises(json) else { continue }
         let engine =
           name.contains("vllm")
           ? EngineCatalog.vllm2023Eager : name.contains("distserve") ? EngineCatalog.cudaGraph : ownEngine

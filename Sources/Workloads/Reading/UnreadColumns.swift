@@ -1,0 +1,136 @@
+import Foundation
+
+/// What the name of a column or key that is not read may speak of: such a column is an error, as what it says would be lost
+/// without a word.
+public struct ColumnHint: Sendable {
+  /// What such a column says of a request.
+  public let meaning: String
+  /// Parts of names, in lower case: a name that has one of them anywhere, in any case.
+  public let parts: [String]
+  /// Whole words of names: "request_ts" and "requestTS" have "ts", "parts" has not.
+  public let words: [String]
+  /// The columns of format plain that say it.
+  public let plainNames: [String]
+
+  /// All of them.
+  public static let all = [
+    ColumnHint(
+      meaning: "a time",
+      parts: [
+        "time", "stamp", "date", "arriv", "start", "creat", "sent", "event", "epoch", "submit", "delay",
+      ],
+      words: ["t", "ts", "at"], plainNames: ["arrival_s", "think_s"]),
+    ColumnHint(
+      meaning: "a length", parts: ["token", "len", "prompt", "output", "context"], words: ["isl", "osl"],
+      plainNames: ["input_tokens", "output_tokens"]),
+    ColumnHint(
+      meaning: "a session", parts: ["session", "conv", "chat", "parent"], words: [], plainNames: ["session"]),
+    ColumnHint(meaning: "a class", parts: ["class", "priority", "tenant"], words: [], plainNames: ["class"]),
+  ]
+
+  /// What `name` speaks of, if anything.
+  static func of(_ name: String) -> ColumnHint? {
+    let lower = name.lowercased()
+    let words = words(of: name)
+    return all.first { hint in
+      hint.parts.contains(where: lower.contains) || hint.words.contains(where: words.contains)
+    }
+  }
+
+  /// "requestTs" and "request_ts" are request and ts.
+  private static func words(of name: String) -> [String] {
+    var words: [String] = []
+    var word = ""
+    var wasLower = false
+    for character in name {
+      if !character.isLetter || (character.isUppercase && wasLower) {
+        words.append(word)
+        word = ""
+      }
+      if character.isLetter { word += character.lowercased() }
+      wasLower = character.isLowercase
+    }
+    return words + [word]
+  }
+}
+
+/// The columns or keys of a file that its format does not read: each is asked about once, and what would be lost without a
+/// word is refused.
+final class UnreadColumns {
+  /// Those that are left unread and are worth a word, in order of appearance.
+  private(set) var names: [String] = []
+  /// The columns that are to be ignored and are there.
+  private(set) var ignored: Set<String> = []
+
+  private let format: TraceFormat
+  private let asked: Set<String>
+  private var known: [String: Int] = [:]
+
+  /// Names beyond this are asked about whenever they appear, so that memory does not grow with the file.
+  private static let mostKnown = 1_024
+
+  /// `asked` are the columns that the user wants ignored.
+  init(format: TraceFormat, ignoring asked: Set<String>) {
+    self.format = format
+    self.asked = asked
+  }
+
+  /// Takes in a name that is not read, and returns its number: equal names have equal numbers. Throws if the name is one
+  /// that another format reads or that speaks of what a request is. `prefix` is what a message says before it.
+  func meet(_ name: String, prefix: String = "") throws(RowFault) -> Int {
+    let shown = prefix + name
+    if let number = known[shown] { return number }
+    if asked.contains(shown) {
+      ignored.insert(shown)
+    } else if !format.columns.contains(where: { $0.name == name && $0.role == .ignored }) {
+      if let other = TraceFormat.all.first(where: { $0.name != format.name && $0.decides(name) }) {
+        throw fault(shown, "a column of another format (\(other.name))")
+      }
+      if let hint = ColumnHint.of(name) {
+        throw fault(shown, "a column that is not read and whose name speaks of \(hint.meaning)")
+      }
+      if known.count < Self.mostKnown { names.append(printable(shown)) }
+    }
+    if known.count < Self.mostKnown { known[shown] = known.count }
+    return known[shown] ?? Int.max
+  }
+
+  /// Throws if a column that was to be ignored is not there.
+  func requireIgnored() throws(TraceError) {
+    let absent = asked.subtracting(ignored).sorted()
+    guard let first = absent.first else { return }
+    throw .invalidOption(
+      name: "ignore-columns", found: quoted(first.utf8), expected: "a column or key of the file")
+  }
+
+  private func fault(_ name: String, _ found: String) -> RowFault {
+    var reader = "format \(format.name) reads"
+    var names = format.readNames.isEmpty ? format.requiredNames : format.readNames
+    // Lengths have no column for more: what has is plain.
+    if format.name == TraceFormat.lengths.name {
+      reader = "format plain, which needs arrival_s, reads"
+      names = ColumnHint.of(name)?.plainNames ?? TraceFormat.plain.readNames
+    }
+    let expected =
+      "a name that \(reader) (\(names.joined(separator: ", "))): rename the column, or leave it unread with "
+      + "--ignore-columns \(Self.argument(name))"
+    return RowFault(
+      column: printable(name), found: found, expected: expected, reason: .fieldCount, isOfFile: true)
+  }
+
+  /// The name as a shell takes it.
+  private static func argument(_ name: String) -> String {
+    name.allSatisfy { $0.isLetter || $0.isNumber || "_-.".contains($0) } ? name : "'\(printable(name))'"
+  }
+}
+
+extension TraceFormat {
+  /// Whether a column of this name decides what a request is in this format: all but ids and labels.
+  fileprivate func decides(_ name: String) -> Bool {
+    guard let column = columns.first(where: { $0.name == name }) else { return false }
+    switch column.role {
+    case .ignored, .id, .label: return false
+    default: return true
+    }
+  }
+}
