@@ -92,9 +92,10 @@ struct Cells {
 
   /// How the bases of the runs of these cells differ: " (unlike bases: …)", or nothing.
   var unlikeBases: String {
-    BasisMark.heading(
+    let cells = Set(all)
+    return BasisMark.heading(
       results.outcomes.compactMap { key, outcome in
-        guard case .completed(let figures) = outcome, all.contains(key.cell) else { return nil }
+        guard case .completed(let figures) = outcome, cells.contains(key.cell) else { return nil }
         return BasisMark(summary: figures.summary)
       })
   }

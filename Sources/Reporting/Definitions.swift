@@ -22,6 +22,8 @@ package enum Definitions {
       + "Wasted = tokens computed for requests that were then rejected.",
     "Max context = the longest prompt + its first output token that the empty cluster admits, watermark kept "
       + "free, and the TTFT of that prompt alone on the cluster (– where that run would be too long).",
+    "Whole trace = all requests. Common trace = those that all contenders of a comparison complete, run again alone. "
+      + "– = a statistic of nothing: a latency where no request completed, a rate without a makespan.",
     "Goodput = requests completed in the steady state that keep every given bound, per second. Per GPU = per GPU of the cluster. "
       + "Worst stall = the longest time between two tokens of one request.",
   ]

@@ -99,10 +99,9 @@ final class ReportWriter {
 
   /// The results of the runs that are reported.
   private func completed() throws -> [RunResult] {
-    let runs = try source.store.runs().filter { run in
-      source.sweep == nil || source.results.runs.values.contains(run.id)
-    }
-    return runs.compactMap(\.result)
+    let ofSweep = Set(source.results.runs.values)
+    return try source.store.runs().filter { source.sweep == nil || ofSweep.contains($0.id) }
+      .compactMap(\.result)
   }
 
   /// The legend of the overview's last column, and what is not validated and what is extrapolated, a line each with the runs

@@ -204,6 +204,18 @@ import Testing
     let moved = try program("diff", "a.db", "b.db")
     #expect(moved.status == 1 && moved.output.contains("2 moved; 2 only in the old database"), "\(moved)")
     #expect(moved.output.contains("- cost constant hardware.balancedDecode.bytesPerSecond:"))
+    #expect(!moved.output.contains("unlike bases"))
+
+    // Its links are those of the fits, so that it is asked for alike.
+    var bound = HardwareCatalog.a100Measured
+    bound.name = "mine"
+    (bound.gemm.floor, bound.gemm.exponent) = (0, .infinity)
+    try write("mine.yaml", HardwareFile(spec: bound).yaml)
+    _ = try program(
+      "run", "--policy", "vllm-m", "--trace", "mixed.csv", "--gpus-per-node", "2", "--hardware", "mine.yaml",
+      "--db", "bound.db")
+    let unlike = try program("diff", "a.db", "bound.db")
+    #expect(unlike.output.contains("unlike bases: fits → data-sheet\n"), "\(unlike)")
 
     _ = try run("mixed.csv", "--db", "c.db")
     let nothing = try program("diff", "a.db", "c.db")

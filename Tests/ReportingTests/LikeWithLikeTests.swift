@@ -103,6 +103,14 @@ struct LikeWithLikeTests {
     #expect(
       text.contains("## Results (unlike bases: data-sheet and fits, 0 to 1 unvalidated costs"), "\(text)")
     #expect(text.contains("- unvalidated: a guess (2 of 6 runs)"))
+    let figures = try markdown(
+      """
+      {{ figure ratios x=trace to=slow title="Mine" where trace == t.csv }}
+      {{ table ratio output_tokens_per_s to slow where trace == t.csv }}
+      """)
+    #expect(figures.contains("*Figure 1.* Mine (unlike bases: data-sheet and fits"), "\(figures)")
+    #expect(figures.contains("All are of the common trace."))
+    #expect(figures.contains("to slow (unlike bases: data-sheet and fits"))
     #expect(
       text.contains("- extrapolated: a prompt of 250 tokens is beyond the measured 100 by 150, 2.5 times"))
   }

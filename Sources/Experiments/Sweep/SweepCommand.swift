@@ -100,6 +100,7 @@ struct SweepCommand: ParsableCommand {
       for sentence in runner.extrapolations {
         writeToStandardError("warning: costs are extrapolated: \(sentence)\n")
       }
+      if let note = runner.contextNote { writeToStandardError("warning: \(note)\n") }
       writeToStandardError(
         "note: \(grouped(runner.made)) runs made, \(grouped(runner.reused)) taken from \(db)\n")
     }

@@ -209,6 +209,20 @@ final class SweepRunner {
     .sorted()
   }
 
+  /// Said if the context of a model decided in some run what was served.
+  var contextNote: String? {
+    let limited = results.outcomes.values.count { outcome in
+      guard case .completed(let figures) = outcome else { return false }
+      return ["cut_at_context", "exceeds-context"].contains {
+        Metric.number($0, in: figures.summary).map { $0 > 0 } ?? false
+      }
+    }
+    guard limited > 0 else { return nil }
+    return
+      "in \(grouped(limited)) of \(grouped(results.outcomes.count)) points the model's context is shorter than the trace: prompts "
+      + "were rejected (exceeds-context) or outputs cut; max-model-len serves longer ones"
+  }
+
   private func pointKey(_ heat: PlannedHeat, _ member: PlannedRun, _ kind: HeatKind) -> PointKey {
     PointKey(cell: heat.name.cell, label: member.label, seed: heat.name.seed, heat: kind)
   }
