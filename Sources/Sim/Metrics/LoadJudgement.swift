@@ -118,7 +118,10 @@ struct LoadJudge {
   /// The judgement, and the first sample of the steady state if there is one.
   func judge(instances: Int, isBusy: Bool) -> (judgement: LoadJudgement, from: Int?) {
     guard let last = samples.last, samples.count == stride, count > 1 else {
-      return (LoadJudgement(.undecided, reason: "\(count) request\(count == 1 ? "" : "s") arrived"), nil)
+      return (
+        LoadJudgement(.undecided, reason: count > 1 ? "not all requests arrived" : "there is one request"),
+        nil
+      )
     }
     guard last.time > 0 else {
       return (LoadJudgement(.backlog, reason: "all requests arrive at once"), nil)

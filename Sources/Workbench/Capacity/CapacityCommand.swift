@@ -120,7 +120,7 @@ struct CapacityCommand: ParsableCommand {
     let times = (needed + workload.requests - 1) / workload.requests
     guard times > 1 else { return 1 }
     let text =
-      "\(options.trace): \(grouped(workload.requests)) requests are too few for a capacity; it needs \(grouped(needed))"
+      "\(options.trace): \(grouped(workload.requests)) requests are too few for a capacity; it needs \(grouped(needed)) or more"
     guard repeatTrace else {
       throw CommandFailure(
         .badData, "\(text). Give a longer trace, or --repeat-trace to replay this one \(grouped(times)) times"
@@ -129,7 +129,7 @@ struct CapacityCommand: ParsableCommand {
     guard needed <= Self.mostRequests else {
       throw CommandFailure(
         .badData,
-        "\(text), more than the \(grouped(Self.mostRequests)) to which --repeat-trace repeats. Use more --seeds"
+        "\(text), and --repeat-trace repeats to \(grouped(Self.mostRequests)) at most. Use more --seeds"
       )
     }
     if !options.quiet { writeToStandardError("note: the trace is replayed \(grouped(times)) times\n") }
