@@ -92,6 +92,6 @@ import Testing
     #expect(abs(steady.outputTokensPerSecond / rate - 1) < 1e-9)
     #expect(abs(steady.totalTokensPerSecond / rate / 2 - 1) < 1e-9)
     #expect(steady.from > 0 && steady.to == Double(requests[count - 1].arrival.picoseconds) * 1e-12)
-    #expect(summary.requestsPerSecond < rate)
+    #expect(try #require(summary.requestsPerSecond) < rate)
   }
 }

@@ -26,7 +26,7 @@ struct LikeWithLikeTests {
         summary.fingerprint = "f"
         summary.policy = policy
         (summary.completed, summary.rejected) = (rate == nil ? 0 : 9, rejected.count)
-        (summary.outputTokensPerSecond, summary.load) = (rate, rate.map { _ in .stable })
+        (summary.outputTokensPerSecond, summary.load) = (rate, rate.map { _ in LoadJudgement(.stable) })
         summary.longest = LongestRequests(prompt: rate == nil ? 0 : 250, context: 300)
         for id in rejected {
           recorder.requestEnded(

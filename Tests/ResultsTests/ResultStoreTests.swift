@@ -265,7 +265,7 @@ import Storage
     #expect(
       nobody.ttft == Distribution() && nobody.extrapolatedShare == nil && nobody.worstStallSeconds == nil)
     #expect(nobody.peakUtilisation == nil && nobody.windowOutputTokensPerSecond == nil)
-    #expect(oneToken.ttft.p50 == 0 && oneToken.tpot == Distribution() && oneToken.load == .stable)
+    #expect(oneToken.ttft.p50 == 0 && oneToken.tpot == Distribution() && oneToken.load?.label == .stable)
     #expect(oneToken.makespanSeconds == 2 && oneToken.worstStallSeconds == nil)
     #expect(plain.tpot.p50 == 0 && plain.worstStallSeconds == 0 && plain.windowOutputTokensPerSecond == 0)
     #expect(results.map(\.heat) == [.common, .whole, .whole])

@@ -1,6 +1,7 @@
-import Runs
+import Formatting
 import Foundation
 import Results
+import Runs
 import Sim
 import Storage
 import Studies
