@@ -69,8 +69,9 @@ struct RowReader: ~Copyable {
     sorted = opening.pool
     poolDigest = opening.poolDigest
     unread = opening.unread
-    rules = RowRules(
-      format: format, timeUnit: settings.timeUnit ?? format.timeUnit, keepsDetails: settings.keepsDetails)
+    // Nothing of self here: the optimiser of Swift 6.3 would destroy `rules` before it is set.
+    let unit = settings.timeUnit ?? opening.format.timeUnit
+    rules = RowRules(format: opening.format, timeUnit: unit, keepsDetails: settings.keepsDetails)
   }
 
   /// To be called when the whole file has been read: throws if a column that was to be ignored is not there.
