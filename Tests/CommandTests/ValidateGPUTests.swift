@@ -155,7 +155,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ("{\"a\": 1", "it is no JSON"), ("[]", "it is not a value of type"), ("{\"a\": 1}", "it has no "),
+    ("{\"a\": 1", "line 1: found the end of the text"), ("[]", "it is not a value of type"),
+    ("{\"a\": 1}", "it has no "),
     ("{\"program\": 1}", "program is not a value of type String"),
   ])
   func `What no check wrote is refused in words`(text: String, words: String) throws {
