@@ -34,6 +34,59 @@ import Testing
     }
   }
 
+  /// What is said to have no effect has none: the fingerprint is the same.
+  @Test(arguments: [
+    (
+      "debtor-creditor", ["--engine", "chunked"],
+      ["watermark=30", "append-check=exact", "over-budget=ignore", "padded=true"]
+    ),
+    ("debtor-creditor", [], ["chunked-watermark=30", "reserve-isl=false"]),
+    (
+      "debtor-creditor", ["--option", "lending=off"],
+      ["borrow-chunk=1", "placement=pack", "reserve-giants=none", "period=0.1"]
+    ),
+    (
+      "debtor-creditor", ["--option", "lending=passive"],
+      ["period=0.1", "min-gain=0", "message-delay=1", "beta-threshold=1"]
+    ),
+    (
+      "debtor-creditor", ["--option", "lending=planner-only"],
+      ["borrow-chunk=1", "placement=pack", "reserve-giants=none"]
+    ),
+    (
+      "debtor-creditor", ["--instances", "1"],
+      ["borrow-chunk=1", "placement=pack", "period=0.1", "message-delay=1", "share-from=16"]
+    ),
+    ("vllm-m", [], ["message-delay=1", "silence=5"]),
+  ])
+  func `an option without effect is told, and has none`(policy: String, base: [String], options: [String])
+    throws
+  {
+    let requests = (0..<60).map { index in
+      TraceRequest(
+        arrival: SimTime(picoseconds: Int64(index) * 40_000_000_000),
+        prompt: index % 9 == 0 ? 7_000 : 200 + index * 37 % 900, output: 20 + index * 13 % 200)
+    }
+    let machine =
+      ["--gpus-per-node", "3", "--kv-blocks", "300", "--max-num-seqs", "16", "--max-model-len", "100000"]
+      + base
+    func fingerprint(_ arguments: [String]) throws -> String {
+      try plan(policy, machine + arguments).simulate(ArraySource(requests), nil, nil).fingerprint
+    }
+    let plain = try plan(policy, machine)
+    #expect(!plain.warnings.contains { $0.contains("without effect") })
+    let expected = try fingerprint([])
+    for option in options {
+      let changed = try plan(policy, machine + ["--option", option])
+      let key = option.prefix { $0 != "=" }
+      #expect(changed.warnings.contains { $0.contains("--option \(key): without effect") }, "\(option)")
+      #expect(try fingerprint(["--option", option]) == expected, "\(option)")
+    }
+    // One that has an effect is not told.
+    let other = try plan(policy, machine + ["--option", "block-size=32"])
+    #expect(!other.warnings.contains { $0.contains("without effect") })
+  }
+
   @Test func `vllm-s refuses a TP that cannot be and more than one instance`() {
     #expect(throws: ClusterError.illegalTP(tp: 3, model: "llama2-7b", legal: [1, 2, 4, 8])) {
       _ = try plan("vllm-s", ["--tp", "3"])

@@ -138,6 +138,10 @@ extension RunPlan {
       of: layout.shape, multiple: placed.multiple, maxNumSeqs: placed.maxNumSeqs, policy: placed.name,
       on: machine, options: options, pairs: pairs, scope: scope, warnings: &warnings)
     let (engine, blocks) = (memory.engine, memory.blocks)
+    warnings += IdleOptions(
+      policy: placed.name, lending: placed.lending, engine: engine.kind, instances: layout.count,
+      isShared: scope == .vllmM
+    ).warnings(pairs)
     let managers = try Self.managers(options, pairs)
     var account = memory.capacity.lines
     if options.kvBlocks != nil { account.append("  \(grouped(blocks)) blocks are used: --kv-blocks") }
