@@ -209,9 +209,10 @@ struct TextReport {
 extension Workload {
   /// "the trace as it is" or which redraw, in words.
   var seedText: String {
-    seed == 0
+    (seed == 0
       ? "\(grouped(requests)) requests as recorded (seed 0)" + (times.map { ", times: \($0)" } ?? "")
-      : "\(grouped(requests)) requests redrawn (seed \(seed))"
+      : "\(grouped(requests)) requests redrawn (seed \(seed))")
+      + changes.map { ", \($0)" }.joined()
   }
 }
 

@@ -17,8 +17,8 @@ package enum Definitions {
     "Steady state = of stable and saturated runs, from the end of the warm-up (a tenth of the requests, or 5 × those "
       + "live in the mean) to the last arrival. There is none in other runs, and no requests/s or goodput.",
     "Length classes by prompt + output: short ≤ 2,048 < medium ≤ 32,768 < long.",
-    "Rejected: exceeds-capacity = prompt + 1 token does not fit what the policy could give it in an empty cluster; outgrew-capacity = alone on "
-      + "its instance and no block to be had; over-budget = longer than the token budget. "
+    "Rejected: exceeds-context = the prompt fills the context that is served (--max-model-len); exceeds-capacity = prompt + 1 "
+      + "token does not fit what the policy could give it in an empty cluster; outgrew-capacity = alone on its instance and no block to be had; over-budget = longer than the token budget. "
       + "Wasted = tokens computed for requests that were then rejected.",
     "Max context = the longest prompt + its first output token that the empty cluster admits, watermark kept "
       + "free, and the TTFT of that prompt alone on the cluster (– where that run would be too long).",

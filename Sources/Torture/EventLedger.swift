@@ -419,6 +419,8 @@ public final class EventLedger: RunObserver {
     enter(record.time)
     lastFault = record.time
     restartsSinceFault = 0
+    // What fits is another matter from now on.
+    for id in requests.indices { requests[id].chain = 0 }
     if record.begins {
       lastFaults.append(record.fault)
       sights.faults += 1

@@ -78,6 +78,13 @@ public final class TraceFile: RequestSource {
     count = RowCount(
       read: validated.rows.rows, skipped: validated.rows.skipped,
       firstSkipped: validated.rows.firstSkipped)
+    if options.arrivals != nil, format.times == .shared {
+      throw .invalidOption(
+        name: "arrivals", found: "a process",
+        expected:
+          "nothing: \(validated.path) has times of its own (--ignore-columns leaves them out, --rate-scale changes their rate)"
+      )
+    }
     guard Double(count.allSkipped) <= options.maximumSkippedShare * Double(count.all) else {
       throw .tooManySkipped(path: validated.path, count: count, share: options.maximumSkippedShare)
     }

@@ -49,6 +49,42 @@ import Testing
     #expect(summary.steady == nil)
   }
 
+  @Test(arguments: [(0.2, 1.5), (0.15, 2), (0.1, 5)])
+  func `a load that rises above capacity at the end is not stable`(share: Double, load: Double) throws {
+    for seed in 0..<8 as Range<UInt64> {
+      let count = 6_000
+      let many = Int(Double(count) * share)
+      let calm = WorkedExample.poisson(count: count - many, load: 0.3, seed: seed)
+      let rush = WorkedExample.poisson(count: many, load: load, seed: seed + 100)
+      let summary = try run(calm + rush.map { $0 + calm[calm.count - 1] })
+      #expect(summary.load?.label != .stable && summary.steady == nil, "\(summary.load as Any), seed \(seed)")
+    }
+  }
+
+  @Test(arguments: [16, 64])
+  func `batches as regular as a clock that are done before the next are stable`(batch: Int) throws {
+    for load in [0.1, 0.5] {
+      let period = Int64(Double(batch) * Double(Self.service) / load)
+      let arrivals = (0..<9_600).map { Int64($0 / batch) * period }
+      #expect(try run(arrivals).load?.label == .stable, "ρ \(load)")
+      let faster = (0..<9_600).map { Int64($0 / batch) * Int64(Double(batch) * Double(Self.service) * 0.8) }
+      #expect(try run(faster).load?.label == .overloaded)
+    }
+  }
+
+  @Test func `a cluster that dies is not stable`() throws {
+    var configuration = WorkedExample.cluster(instances: 1, blocks: 100) { $0.maxNumSeqs = 1 }
+    let arrivals = WorkedExample.poisson(count: 3_000, load: 0.3, seed: 1)
+    configuration.faults.timed = [
+      TimedFault(.crash(InstanceID(0)), start: SimTime(picoseconds: arrivals[800]))
+    ]
+    let requests = arrivals.map { WorkedExample.request($0, 1, 1) }
+    let summary = try Simulation(configuration, policy: VLLMMultiple(router: .roundRobin)).run(
+      ArraySource(requests))
+    #expect(summary.rejectedByReason[.noLiveInstance, default: 0] > 2_000)
+    #expect(summary.load?.label != .stable && summary.steady == nil, "\(summary.load as Any)")
+  }
+
   @Test func `one request says nothing, and requests that come at once are a backlog`() throws {
     let one = try run([0])
     #expect(one.load?.label == .undecided && one.load?.reason != nil && one.steady == nil)

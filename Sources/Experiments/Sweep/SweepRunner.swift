@@ -220,7 +220,7 @@ final class SweepRunner {
     }
     guard limited > 0 else { return nil }
     return
-      "in \(grouped(limited)) of \(grouped(results.outcomes.count)) points the model's context is shorter than the trace: prompts "
+      "in \(grouped(limited)) of \(grouped(results.outcomes.count)) points the context that is served is shorter than the trace: prompts "
       + "were rejected (exceeds-context) or outputs cut; max-model-len serves longer ones"
   }
 

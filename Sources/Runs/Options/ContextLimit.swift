@@ -43,7 +43,7 @@ extension RunSummary {
     let rejected = rejectedByReason[.exceedsContext, default: 0]
     guard rejected + cutAtContext > 0 else { return nil }
     return
-      "the model's context is shorter than the trace: \(grouped(rejected)) prompts were rejected (exceeds-context), "
+      "the context that is served is shorter than the trace: \(grouped(rejected)) prompts were rejected (exceeds-context), "
       + "\(grouped(cutAtContext)) outputs were cut; --max-model-len TOKENS serves longer ones"
   }
 }

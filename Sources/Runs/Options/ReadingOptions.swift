@@ -16,7 +16,7 @@ package struct ReadingOptions: ParsableArguments, Sendable {
     help: ArgumentHelp(
       "When requests without times arrive or sessions begin: together, poisson:RATE, fixed:RATE, gamma:RATE:CV "
         + "or weibull:RATE:SHAPE. (default: together)"))
-  var arrivals: String?
+  package var arrivals: String?
   @Option(help: "Spread arrivals that were rounded to multiples of so many seconds.")
   var jitter: String?
   @Option(help: "Seed of --arrivals, --jitter and client pools.")

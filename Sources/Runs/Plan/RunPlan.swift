@@ -86,12 +86,15 @@ package struct RunPlan {
     ]
   }
 
+  /// What its costs rest on.
+  package var basis: RunBasis { RunBasis(costs: costs, unvalidated: unvalidated, measured: measured) }
+
   /// What a run of the plan is reported by.
   package func result(_ summary: RunSummary, on workload: Workload, bound: BoundResult?) -> RunResult {
     RunResult(
       summary: summary, maxContextTTFTSeconds: maxContextTTFT(tokens: summary.maxContextTokens), bound: bound,
       heat: workload.dropped.isEmpty ? .whole : .common,
-      basis: RunBasis(costs: costs, unvalidated: unvalidated, measured: measured), sizing: sizing)
+      basis: basis, sizing: sizing)
   }
 
   /// Time to first token, in seconds, of the longest prompt that the empty cluster admits: a run of one request

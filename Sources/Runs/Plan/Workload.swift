@@ -18,6 +18,8 @@ package struct Workload {
   package var longest: Int?
   /// How the arrivals were read, in a word or two; `nil` of a trace that was generated.
   package var times: String?
+  /// What was changed in the trace, such as "arrivals 4 times as fast".
+  package var changes: [String] = []
   /// What a user should know of the requests: sentences.
   package var notes: [String] = []
   /// The requests left out, by their ids in the whole trace, ascending.
@@ -47,6 +49,9 @@ package struct Workload {
     var about = About()
     var workload = try load(options, seed: seed, recipe: recipe, times: times, &about)
     (workload.times, workload.notes) = (about.times, about.notes)
+    if options.atOnce { workload.changes.append("all at once") }
+    if options.rateScale != "1" { workload.changes.append("arrivals \(options.rateScale) times as fast") }
+    if let most = options.clipTotal { workload.changes.append("prompts clipped to \(most) tokens in all") }
     return workload
   }
 
@@ -71,6 +76,12 @@ package struct Workload {
     let wantsDetails = sessions.closesLoop || sessions.sharesPrefixes
     reading.keepsDetails = wantsDetails
     if GeneratedTrace.isRecipe(options.trace) {
+      if let arrivals = options.reading.arrivals {
+        throw CommandFailure(
+          .usage,
+          "--arrivals \(arrivals): \(options.trace) is generated, with arrivals of its own (docs/workloads.md)"
+        )
+      }
       let spec = try recipe ?? GeneratedTrace.spec(options.trace)
       reading.limit = reading.limit.map { $0 > .max / times ? .max : $0 * times }
       let trace = try GeneratedTrace(

@@ -72,8 +72,8 @@ struct LoadSample {
 ///
 /// 1. *Noise.* The arrivals are cut into 16 parts. Work that came in a part, less the mean rate times its length in time, is
 ///    the part's deviation; the root of the sum of their squares is the standard deviation of the work that arrives in
-///    the whole. Long parts see that bursts go together. It is taken to be at least a mean request for each instance:
-///    so much waits for a step's end.
+///    the whole. Long parts see that bursts go together; the same from as many parts as there are samples sees what comes in
+///    batches as regular as a clock. The larger counts, and at least a mean request for each instance: so much waits for a step's end.
 /// 2. *Overloaded:* the mean of the waiting work over the last eighth exceeds 3 times the noise. Work that arrives at up to
 ///    the rate that is served is, after n requests, a random walk that is reflected at 0, and its end is
 ///    normal at most: 3 standard deviations are exceeded in 0.3 % of cases.
@@ -81,7 +81,8 @@ struct LoadSample {
 ///    live in the mean if that is more, are left out of what follows. At least three quarters and at least 200 must be left.
 /// 4. *Stable:* the mean of the waiting work over the rest is below a tenth of the noise of the rest, or below one mean
 ///    request. A random walk without drift stays that close to 0 in less than 1 % of cases, one that drifts upwards less
-///    often still.
+///    often still. But not if the mean over the last eighth is more than 4 times that, and 10 requests an instance: then the cluster kept up for most of the
+///    trace and not to its end. And not if requests were rejected since no instance was up.
 /// 5. *Undecided* else.
 struct LoadJudge {
   static let samplesMost = 256
@@ -94,6 +95,10 @@ struct LoadJudge {
   static let warmUpInLive = 5.0
   static let judgedLeast = 200.0
   static let shareLeast = 0.75
+  /// The backlog at the end, in multiples of the mean one, from which nothing is steady.
+  static let endMost = 4.0
+  /// And in mean requests for each instance.
+  static let endLeast = 10.0
 
   private let count: Int
   private let stride: Int
@@ -116,7 +121,8 @@ struct LoadJudge {
   }
 
   /// The judgement, and the first sample of the steady state if there is one.
-  func judge(instances: Int, isBusy: Bool) -> (judgement: LoadJudgement, from: Int?) {
+  /// - Parameter lost: requests that were rejected because no instance was up.
+  func judge(instances: Int, isBusy: Bool, lost: Int) -> (judgement: LoadJudgement, from: Int?) {
     guard let last = samples.last, samples.count == stride, count > 1 else {
       return (
         LoadJudgement(.undecided, reason: count > 1 ? "not all requests arrived" : "there is one request"),
@@ -138,7 +144,7 @@ struct LoadJudge {
     guard count >= Self.requestsLeast else {
       return (short(needed, "\(count) requests are too few"), nil)
     }
-    let noise = noise(to: last)
+    let noise = max(noise(to: last, parts: Self.parts), noise(to: last, parts: stride))
     let request = Double(last.arrivedWork) / Double(max(last.arrived, 1))
     let least = request * Double(instances)
     let end = Self.mean(samples.suffix(max(stride / 8, 1))) { Double($0.waitingWork) }
@@ -152,6 +158,21 @@ struct LoadJudge {
     {
       waiting = Self.mean(samples[from...]) { Double($0.waitingWork) }
       if isSmall(waiting, judged / Double(count)) {
+        if lost > 0 {
+          return (
+            LoadJudgement(.undecided, reason: "\(lost) requests were rejected since no instance was up"), nil
+          )
+        }
+        if end > max(Self.endMost * waiting, Self.endLeast * least) {
+          return (
+            LoadJudgement(
+              .undecided,
+              reason:
+                "the backlog of the last eighth is \(Int((end / waiting).rounded())) times the mean: the load rises to the end"
+            ),
+            nil
+          )
+        }
         return (LoadJudgement(isBusy ? .saturated : .stable), from)
       }
     } else if isSmall(waiting, 1) {
@@ -174,18 +195,18 @@ struct LoadJudge {
       .undecided, reason: "\(what); about \(needed) are needed", requestsNeeded: needed)
   }
 
-  /// The standard deviation of the work that arrives up to `last`.
-  private func noise(to last: LoadSample) -> Double {
+  /// The standard deviation of the work that arrives up to `last`, from so many consecutive parts.
+  private func noise(to last: LoadSample, parts: Int) -> Double {
     let rate = Double(last.arrivedWork) / Double(last.time)
     var (work, time, sum) = (0, Int64(0), 0.0)
-    for part in 1...Self.parts {
-      let end = samples[part * stride / Self.parts - 1]
+    for part in 1...parts {
+      let end = samples[part * stride / parts - 1]
       let deviation = Double(end.arrivedWork - work) - rate * Double(end.time - time)
       sum += deviation * deviation
       (work, time) = (end.arrivedWork, end.time)
     }
     // The mean rate is that of the parts: one degree of freedom less.
-    return (sum * Double(Self.parts) / Double(Self.parts - 1)).squareRoot()
+    return (sum * Double(parts) / Double(parts - 1)).squareRoot()
   }
 
   private static func mean(

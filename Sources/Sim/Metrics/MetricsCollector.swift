@@ -217,7 +217,8 @@ struct MetricsCollector: ~Copyable {
           Double(emittedAtWindowEnd - emittedAtWindowStart) / (Double(window) * 1e-12)
       }
     }
-    let (load, from) = judge.judge(instances: state.instanceCount, isBusy: isBusy(state))
+    let (load, from) = judge.judge(
+      instances: state.instanceCount, isBusy: isBusy(state), lost: rejectedCount[.noLiveInstance, default: 0])
     if completedCount > 0 { s.load = load }
     if let from, s.makespanSeconds != nil { s.steady = steadyState(from: from) }
     if worstStall >= 0 { s.worstStallSeconds = Double(worstStall) * 1e-12 }

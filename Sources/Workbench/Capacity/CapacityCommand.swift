@@ -90,10 +90,10 @@ struct CapacityCommand: ParsableCommand {
       return loaded?.longest
     }
     let workload = try loaded ?? Workload.load(options, seed: options.seed)
-    let rate = try Self.rate(of: workload)
-    for sentence in plan.unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
+    _ = try Self.rate(of: workload)
     if let note = plan.sizingNote { writeToStandardError("note: \(note)\n") }
     if !options.quiet {
+      for sentence in plan.unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
       workload.writeNotes()
       for warning in plan.warnings { writeToStandardError("warning: \(warning)\n") }
     }
@@ -103,6 +103,7 @@ struct CapacityCommand: ParsableCommand {
     var report: CapacityReport?
     while report == nil {
       base.times = try times(for: needed, workload)
+      let rate = try meanRate(of: base)
       let found = try fewestNodes.map { try nodes(upTo: $0, base, rate) } ?? rates(base, rate)
       if let more = found.requestsNeeded {
         needed = max(more, workload.requests * base.times + 1)
@@ -112,6 +113,7 @@ struct CapacityCommand: ParsableCommand {
     }
     guard var report else { return }
     (report.requests, report.times) = (workload.requests, base.times)
+    if !options.quiet, let note = report.contextNote { writeToStandardError("warning: \(note)\n") }
     try writeToStandardOutput(options.json ? report.json.prettyText : report.text)
   }
 
@@ -146,6 +148,16 @@ struct CapacityCommand: ParsableCommand {
         .badData, "\(workload.name): all requests arrive at once, so there is no rate to scale")
     }
     return Double(workload.requests - 1) / span
+  }
+
+  /// The same of what is replayed, in the mean over the seeds.
+  private func meanRate(of job: RunJob) throws -> Double {
+    let rates = try (0..<seeds).map { offset in
+      var job = job
+      job.seed = options.seed + offset
+      return try Self.rate(of: job.workload())
+    }
+    return rates.reduce(0, +) / Double(rates.count)
   }
 
   // MARK: - Trials

@@ -40,8 +40,17 @@ struct CapacityReport {
     return "\(policy) on \(trace): \(bounds) at percentile \(figure(slo.percentile)), "
       + "mean over \(trials[0].trial.runs.count) seeds"
       + (times > 1 ? ", the trace replayed \(grouped(times)) times" : "") + "\n\n" + table + "\n" + answer
-      + cost
+      + cost + "Costs rest on \(basis.text).\n"
   }
+
+  /// Of the run that went furthest beyond what was measured.
+  private var basis: BasisMark {
+    let all = trials.flatMap { $0.trial.runs.map(\.basis) }
+    return all.max { ($0.extrapolated ?? 0) < ($1.extrapolated ?? 0) }!
+  }
+
+  /// Said if the model's context decided in some run what was served.
+  var contextNote: String? { trials.lazy.flatMap { $0.trial.runs }.compactMap(\.contextNote).first }
 
   private var table: String {
     let heading =
@@ -66,14 +75,23 @@ struct CapacityReport {
     switch outcome.answer {
     case .belowLowest:
       text =
-        "Not sustained even at the lowest rate tried, \(rates(lowest)). There is no capacity in this range.\n"
+        trials[0].trial.isUndecided
+        ? "Undecided even at the lowest rate tried, \(rates(lowest)). A longer trace or a lower --from decides.\n"
+        : "Not sustained even at the lowest rate tried, \(rates(lowest)). There is no capacity in this range.\n"
     case .aboveHighest:
       text =
         "Sustained at the highest rate tried, \(rates(highest)): the capacity is that or more. Raise --to.\n"
     case .bracket(let passes, let fails):
-      text = "Capacity: \(rates(passes)) passes, \(rates(fails)) fails.\n"
+      let isOpen = trials.first { $0.at == fails }?.trial.isUndecided == true
+      text = "Capacity: \(rates(passes)) passes, \(rates(fails)) \(isOpen ? "is undecided" : "fails").\n"
+      if isOpen {
+        text += "The capacity is that or more: above, some seeds are undecided. A longer trace decides.\n"
+      }
       text += "5 % below: \(outcome.passesBelow == true ? "passes, as it should" : "FAILS and should pass"); "
-      text += "5 % above: \(outcome.failsAbove == true ? "fails, as it should" : "PASSES and should fail").\n"
+      text +=
+        "5 % above: "
+        + (outcome.failsAbove == true
+          ? (isOpen ? "does not pass" : "fails, as it should") : "PASSES and should fail") + ".\n"
     }
     if !outcome.isMonotone {
       let failing = trials.filter { !$0.trial.passes }.map(\.at)
@@ -169,6 +187,7 @@ struct CapacityReport {
     return [
       "policy": .string(policy), "answer": .string(kind),
       "percentile": .double(slo.percentile),
+      "costs_rest_on": .string(basis.text),
       "trace_requests_per_s": .double(rate),
       "passes_rate_scale": .optional(passes), "fails_rate_scale": .optional(fails),
       "capacity_requests_per_s": .optional(passes.map { $0 * rate }),

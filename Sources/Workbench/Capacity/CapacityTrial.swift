@@ -1,5 +1,6 @@
 import Runs
 import Formatting
+import Results
 import Sim
 import Studies
 
@@ -27,6 +28,11 @@ struct CapacityRun: Sendable {
   var steady: SteadyState?
   var arrived: Int
   var completed: Int
+  var rejected: [RejectionReason: Int] = [:]
+  /// Said if the model's context decided what was served.
+  var contextNote: String?
+  /// What its costs rest on.
+  var basis: BasisMark
   var gpus: Int
   /// At the percentile, in the order of the bounds, seconds.
   var latencies: [Double]
@@ -49,6 +55,9 @@ struct CapacityTrial: Sendable {
   /// Why it does not pass, one phrase each.
   var objections: [String] { undecided + others }
 
+  /// Whether nothing speaks against it but that some seeds are undecided.
+  var isUndecided: Bool { !undecided.isEmpty && others.isEmpty }
+
   private var undecided: [String] {
     let undecided = runs.filter { $0.load.label == .undecided }
     guard let first = undecided.first else { return [] }
@@ -62,7 +71,15 @@ struct CapacityTrial: Sendable {
       if count > 0 { all.append("\(count) of \(runs.count) seeds \(label.rawValue)") }
     }
     let lost = runs.reduce(0) { $0 + $1.arrived - $1.completed }
-    if lost > 0 { all.append("\(grouped(lost)) requests not completed") }
+    if lost > 0 {
+      let reasons = RejectionReason.allCases.compactMap { reason in
+        let count = runs.reduce(0) { $0 + $1.rejected[reason, default: 0] }
+        return count > 0 ? "\(reason.rawValue) \(grouped(count))" : nil
+      }
+      all.append(
+        "\(grouped(lost)) requests not completed"
+          + (reasons.isEmpty ? "" : " (\(reasons.joined(separator: ", ")))"))
+    }
     for (index, bound) in slo.bounds.enumerated() where mean(index) > bound.seconds {
       all.append("\(bound.name) above \(figure(bound.seconds)) s")
     }
@@ -141,6 +158,10 @@ extension RunJob {
     }
     return CapacityRun(
       load: load, steady: summary.steady, arrived: summary.arrived, completed: summary.completed,
+      rejected: summary.rejectedByReason, contextNote: summary.contextNote,
+      basis: BasisMark(
+        costs: plan.basis.costs, unvalidated: plan.unvalidated.count,
+        overMeasured: plan.basis.overMeasured(summary.longest)),
       gpus: summary.gpus, latencies: latencies)
   }
 }

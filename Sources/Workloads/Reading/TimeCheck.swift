@@ -42,7 +42,9 @@ struct TimeCheck {
 
   /// Throws if the first time is one since 1970 and nobody has said so.
   func requireNoEpoch() throws(TraceError) {
-    guard !isDeclared, !isAccepted, first.seconds >= Self.epochSeconds else { return }
+    guard !isDeclared, !isAccepted, first.seconds >= Self.epochSeconds || !possibleDates.isEmpty else {
+      return
+    }
     throw error(
       "\(Self.short(firstSeconds)) s as the first time", "a time since the start of the trace: \(dates)")
   }
@@ -65,14 +67,18 @@ struct TimeCheck {
 
   /// The dates that the first time would be, counted since 1970 in each unit.
   private var dates: String {
-    let texts = TimeUnit.allCases.compactMap { other -> String? in
+    let texts = possibleDates
+    return texts.isEmpty
+      ? "since 1970 it is no date in any unit" : "since 1970 it would be \(texts.joined(separator: ", "))"
+  }
+
+  private var possibleDates: [String] {
+    TimeUnit.allCases.compactMap { other -> String? in
       let seconds = firstSeconds / unit.seconds * other.seconds
       // 1990 to 2100: elsewhere no date is meant.
       guard (631_152_000...4_102_444_800).contains(seconds) else { return nil }
       return "\(Date(timeIntervalSince1970: seconds).ISO8601Format()) in \(other.name)"
     }
-    return texts.isEmpty
-      ? "since 1970 it is no date in any unit" : "since 1970 it would be \(texts.joined(separator: ", "))"
   }
 
   private var firstSeconds: Double { Double(first.seconds) + Double(first.picoseconds) * 1e-12 }
