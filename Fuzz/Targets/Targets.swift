@@ -253,6 +253,7 @@ extension Target {
       "num_attention_heads", "num_key_value_heads", "num_hidden_layers", "vocab_size", "head_dim",
       "sliding_window",
       "quantization_config", "torch_dtype", "float16", "n_routed_experts", "kv_lora_rank", "bfloat16",
+      "rope_scaling", "rope_type", "yarn", "linear", "factor",
     ], isJSON: true
   ) { bytes in
     do {

@@ -6,6 +6,9 @@ public enum Progress {
   /// New tokens that a request makes between two preemptions, and the most preemptions in a row with fewer.
   public static let leastTokens = 16
   public static let longestChain = 3
+  /// The most tokens that a run computes again after preemptions, in parts of the tokens asked for. Not derived: twice what 10,000
+  /// random clusters reach.
+  public static let mostAgain = 5.0
 }
 
 /// Rebuilds from the records of a run alone who has which blocks, and checks the laws on that: nothing is asked of the
@@ -42,6 +45,8 @@ public final class EventLedger: RunObserver {
     /// Preemptions in a row with fewer than `Progress.leastTokens` new tokens between them, and its tokens at the last one.
     var chain = 0
     var generatedBefore = 0
+    /// Since a preemption, until it is computed again.
+    var isPreempted = false
 
     var lent: Int { loans.reduce(0) { $0 + $1.blocks } }
   }
@@ -87,6 +92,7 @@ public final class EventLedger: RunObserver {
   private(set) var lastOrder: SimTime?
   /// Requests that were preempted since the last fault, each time counted.
   private(set) var restartsSinceFault = 0
+  private var computedAgain = 0
   /// When the gManager was down; the last one may have no end yet.
   private(set) var managerOutages: [Range<SimTime>] = []
   /// Used blocks can be compared where prompts share nothing.
@@ -204,6 +210,8 @@ public final class EventLedger: RunObserver {
       "request \(id): \(requests[id].whole) for \(length) tokens")
     requests[id].atHome = min(length, local * blockSize)
     requests[id].onHosts = length - requests[id].atHome
+    if requests[id].isPreempted { computedAgain += length }
+    requests[id].isPreempted = false
     requests[id].generated += 1
     requests[id].phase = .decoding
     instances[home].own += sharesNothing ? local : 0
@@ -317,8 +325,11 @@ public final class EventLedger: RunObserver {
       requests[id].chain = made < Progress.leastTokens ? requests[id].chain + 1 : 1
       requests[id].generatedBefore = requests[id].generated
       sights.longestChain = max(sights.longestChain, requests[id].chain)
+      requests[id].isPreempted = true
     // A fault took its blocks.
-    case .lost: requests[id].chain = 0
+    case .lost:
+      requests[id].chain = 0
+      requests[id].isPreempted = false
     case .steal, .restart:
       check(
         instances[decision.destination.index].isUp, "nothing is queued where nobody is", "request \(id)")
@@ -520,6 +531,7 @@ public final class EventLedger: RunObserver {
         "nothing is left when everybody has gone",
         "instance \(i): \(instances[i].own), \(instances[i].hosted), \(instances[i].reserved)")
     }
+    sights.again = Double(computedAgain) / Double(asked.reduce(0) { $0 + $1.prompt + $1.output })
     sights.requests = asked.count
     sights.events = summary.events
   }
@@ -543,6 +555,8 @@ public struct TortureSights: Sendable {
   public var lateness = 0.0
   /// The most preemptions of one request in a row with fewer than `Progress.leastTokens` new tokens between them.
   public var longestChain = 0
+  /// Tokens computed again after preemptions, in parts of those asked for.
+  public var again = 0.0
   /// Whether instances that are full borrow: only then is such a series bounded.
   public var borrows = false
 }

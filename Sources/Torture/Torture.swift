@@ -110,6 +110,12 @@ public enum Torture {
         seed: scenario.seed,
         details: "\(sights.longestChain) times with fewer than \(Progress.leastTokens) new tokens between")
     }
+    guard sights.again <= Progress.mostAgain || !sights.borrows else {
+      throw LawViolation(
+        law:
+          "a run does not compute again after preemptions more than \(Progress.mostAgain) of what was asked for",
+        seed: scenario.seed, details: "\(sights.again)")
+    }
     sights.mapIsTrueInTheEnd = map.lastTrue.map { $0 >= ledger.lastFault } ?? false
     let last = max(scenario.requests[scenario.requests.count - 1].arrival, ledger.lastFault)
     let took = max(.zero, ledger.lastEnd - last)
@@ -146,6 +152,9 @@ public enum Torture {
       Sight(
         "preempted again with few new tokens", floor: 5, borrows ? sights.longestChain > 1 : nil,
         ofBound: borrows ? Double(sights.longestChain) / Double(Progress.longestChain) : nil),
+      Sight(
+        "a tenth of what was asked for is computed again", floor: 25, borrows ? sights.again >= 0.1 : nil,
+        ofBound: borrows ? sights.again / Progress.mostAgain : nil),
       Sight(
         "the last end takes a tenth of the time that it may take", floor: 3, sights.lateness >= 0.1,
         ofBound: sights.lateness),

@@ -175,7 +175,7 @@ private struct Config {
       name: name, layers: try integer("num_hidden_layers"), hidden: try integer("hidden_size"),
       queryHeads: try integer("num_attention_heads"), kvHeads: 1, headDim: try integer("qk_nope_head_dim"),
       intermediate: try integer("intermediate_size"), vocab: try integer("vocab_size"),
-      maxPosition: try integer("max_position_embeddings"),
+      maxPosition: try longestContext(),
       tiedEmbeddings: try flag("tie_word_embeddings", default: false))
     model.latent = LatentAttention(
       rank: try integer("kv_lora_rank"), ropeDim: try integer("qk_rope_head_dim"),
@@ -248,7 +248,7 @@ private struct Config {
       name: name, layers: layers, hidden: hidden, queryHeads: heads,
       kvHeads: kvHeads, headDim: try headDim(family: family, hidden: hidden, heads: heads),
       intermediate: try integer("intermediate_size"), vocab: try integer("vocab_size"),
-      maxPosition: try integer("max_position_embeddings"),
+      maxPosition: try longestContext(),
       tiedEmbeddings: try flag("tie_word_embeddings", default: false),
       window: try window(family: family, layers: layers))
   }
@@ -268,8 +268,42 @@ private struct Config {
       name: name, layers: try integer("num_hidden_layers"), hidden: hidden, queryHeads: heads,
       kvHeads: heads, headDim: try headDim(hidden: hidden, heads: heads),
       intermediate: try integer("ffn_dim"), vocab: try integer("vocab_size"),
-      maxPosition: try integer("max_position_embeddings"), gatedFFN: false,
+      maxPosition: try longestContext(), gatedFFN: false,
       tiedEmbeddings: try flag("tie_word_embeddings", default: true))
+  }
+
+  /// What the positions were trained for, or what their scaling makes of it.
+  ///
+  /// As vLLM derives it (`_get_and_verify_max_len` in vllm/config): `yarn` multiplies the original length, `linear` and `dynamic`
+  /// the stated one; `llama3` and `longrope` state the scaled length. Version 5 of transformers calls the key rope_parameters,
+  /// and takes the stated length for an original one that is absent.
+  private func longestContext() throws -> Int {
+    let stated = try integer("max_position_embeddings")
+    guard let key = ["rope_scaling", "rope_parameters"].first(where: { present($0) != nil }),
+      let value = present(key)
+    else { return stated }
+    guard case .object(let members) = value else {
+      throw ModelConfigError.invalid(file: file, key: key, found: value.shown, expected: "an object")
+    }
+    // Version 5 also allows an object for each type of layer.
+    let scaling = Config(
+      file: file,
+      values: Dictionary(uniqueKeysWithValues: members.map { ("\(key).\($0.key)", $0.value) }))
+    let type = ["\(key).rope_type", "\(key).type"].first { scaling.present($0) != nil }
+    guard let type else { return stated }
+    var length = stated
+    switch try scaling.text(type) {
+    case "default", "mrope", "llama3", "longrope", "su": return stated
+    case "linear", "dynamic": break
+    case "yarn":
+      length = try scaling.integer("\(key).original_max_position_embeddings", absent: stated)
+    default:
+      throw ModelConfigError.invalid(
+        file: file, key: type, found: scaling.values[type]?.shown ?? "absent",
+        expected: "default, linear, dynamic, yarn, longrope, su, llama3 or mrope")
+    }
+    let factor = try scaling.number("\(key).factor", in: 1...1_000_000)
+    return Int(Double(length) * factor)
   }
 
   func notes() -> [String] {
@@ -315,6 +349,23 @@ private struct Config {
     }
     guard case .int(let number) = value, (1...Self.largest).contains(number) else {
       throw ModelConfigError.invalid(file: file, key: key, found: value.shown, expected: expected)
+    }
+    return number
+  }
+
+  private func number(_ key: String, in range: ClosedRange<Double>) throws -> Double {
+    let expected = "a number in \(Int(range.lowerBound))...\(Int(range.upperBound))"
+    let number: Double
+    switch values[key] {
+    case .int(let value): number = Double(value)
+    case .double(let value): number = value
+    case let value?:
+      throw ModelConfigError.invalid(file: file, key: key, found: value.shown, expected: expected)
+    case nil: throw ModelConfigError.missing(file: file, key: key, expected: expected)
+    }
+    guard range.contains(number) else {
+      throw ModelConfigError.invalid(
+        file: file, key: key, found: values[key]?.shown ?? "", expected: expected)
     }
     return number
   }

@@ -55,6 +55,51 @@ struct ModelConfigFileTests {
     #expect(config.notes.isEmpty)
   }
 
+  /// Lengths as vLLM derives them: of `Qwen2.5-7B-Instruct` as its model card extends it, of Qwen3, DeepSeek-V3, Llama-3.1.
+  @Test(arguments: [
+    (
+      32_768, #""rope_scaling": {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}"#,
+      131_072
+    ),
+    (
+      40_960,
+      #""rope_scaling": {"rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 32768}"#,
+      131_072
+    ),
+    (
+      163_840, #""rope_scaling": {"type": "yarn", "factor": 40, "original_max_position_embeddings": 4096}"#,
+      163_840
+    ),
+    (131_072, #""rope_scaling": {"rope_type": "llama3", "factor": 8.0}"#, 131_072),
+    (4_096, #""rope_scaling": {"type": "linear", "factor": 2.5}"#, 10_240),
+    (4_096, #""rope_scaling": {"type": "dynamic", "factor": 2}"#, 8_192),
+    (4_096, #""rope_scaling": null"#, 4_096),
+    (4_096, #""rope_parameters": {"rope_theta": 10000.0, "rope_type": "default"}"#, 4_096),
+    (4_096, #""rope_parameters": {"rope_type": "yarn", "factor": 4.0}"#, 16_384),
+    (4_096, #""rope_parameters": {"full_attention": {"rope_type": "default"}}"#, 4_096),
+  ])
+  func `the longest context is what the scaling of positions makes of it`(
+    stated: Int, scaling: String, expected: Int
+  ) throws {
+    var keys = Self.llama13b
+    keys["max_position_embeddings"] = "\(stated)"
+    let lines = keys.sorted { $0.key < $1.key }.map { "\"\($0.key)\": \($0.value)" } + [scaling]
+    #expect(try read(text: "{\(lines.joined(separator: ",\n"))}").model.maxPosition == expected)
+  }
+
+  @Test(arguments: [
+    ("\"yarn\"", "\"rope_scaling\" is \"yarn\", expected an object"),
+    ("{\"type\": \"ntk\", \"factor\": 2}", "\"rope_scaling.type\" is \"ntk\", expected default, linear,"),
+    ("{\"type\": \"yarn\"}", "\"rope_scaling.factor\" is missing, expected a number in 1...1000000"),
+    ("{\"type\": \"linear\", \"factor\": 0.5}", "\"rope_scaling.factor\" is 0.5, expected a number in"),
+    ("{\"type\": \"linear\", \"factor\": \"2\"}", "\"rope_scaling.factor\" is \"2\", expected a number in"),
+    ("{\"type\": 3}", "\"rope_scaling.type\" is 3, expected a string"),
+  ])
+  func `a scaling of positions that cannot be read is refused`(scaling: String, expected: String) {
+    let found = refusal(Self.llama13b, ["rope_scaling": scaling])
+    #expect(found.contains(expected), "\(found)")
+  }
+
   @Test func `a directory stands for the config in it`() throws {
     let directory = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)

@@ -32,6 +32,8 @@ import Workloads
       "total_tokens", "promptlen", "context", "output", "max_output", "ISL", "session", "SESSION_ID",
       "conversation",
       "chat", "parent_id", "delay", "class", "priority", "Tenant", "client", "turn",
+      "when", "received", "issued_hour", "clock", "ended", "turns", "dialog_id", "dialogue", "sid",
+      "prev_request", "dependencies",
     ])
   func refused(name: String) throws {
     let csv = "\(name),input_tokens,output_tokens\n7,10,20\n8,10,20\n"

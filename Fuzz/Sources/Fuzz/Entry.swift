@@ -29,8 +29,9 @@ public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   do {
     if try campaign.target.read(bytes) == .content {
       campaign.content += 1
-      // What a parser must not do, three bytes deep behind the header.
-      if campaign.isPlanted, bytes.contains(0x7E), bytes.contains(0x5E), bytes.contains(0x60) {
+      // What a parser must not do, three bytes deep behind the header: bytes that no seed has and that `edit` puts in now and
+      // then, so that who keeps what reaches a new branch finds all three, and who does not would not in days.
+      if campaign.isPlanted, bytes.contains(0x25), bytes.contains(0x26), bytes.contains(0x2A) {
         fatalError("planted")
       }
       return 0

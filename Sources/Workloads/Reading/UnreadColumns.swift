@@ -18,13 +18,16 @@ public struct ColumnHint: Sendable {
       meaning: "a time",
       parts: [
         "time", "stamp", "date", "arriv", "start", "creat", "sent", "event", "epoch", "submit", "delay",
+        "receiv", "clock",
       ],
-      words: ["t", "ts", "at"], plainNames: ["arrival_s", "think_s"]),
+      words: ["t", "ts", "at", "when", "hour", "issued", "ended"], plainNames: ["arrival_s", "think_s"]),
     ColumnHint(
       meaning: "a length", parts: ["token", "len", "prompt", "output", "context"], words: ["isl", "osl"],
       plainNames: ["input_tokens", "output_tokens"]),
     ColumnHint(
-      meaning: "a session", parts: ["session", "conv", "chat", "parent"], words: [], plainNames: ["session"]),
+      meaning: "a session", parts: ["session", "conv", "chat", "parent", "dialog"],
+      words: ["turn", "turns", "sid", "prev", "previous", "dependency", "dependencies", "depends"],
+      plainNames: ["session"]),
     ColumnHint(meaning: "a class", parts: ["class", "priority", "tenant"], words: [], plainNames: ["class"]),
   ]
 
