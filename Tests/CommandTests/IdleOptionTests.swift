@@ -51,7 +51,9 @@ import Testing
     ("t.csv", "--at-once", "--rate-scale 2", "with --at-once"),
     ("l.csv", "", "--rate-scale 2", "as all requests arrive at 0"),
     ("l.csv", "", "--at-once", "as all requests arrive at 0"),
-    ("l.csv", "", "--sort", "on a trace without times"),
+    ("t.csv", "", "--limit 41", "as there are 40 requests"),
+    ("g.yaml", "", "--limit 21", "as there are 20 requests"),
+    ("t.csv", "", "--clip-total 5000", "as no request is longer"),
     ("l.csv", "", "--accept-times", "on a trace without times"),
     ("g.yaml", "", "--trace-seed 7", "in a generated trace, which has its own; --seed draws it anew"),
   ])
@@ -87,7 +89,7 @@ import Testing
     defer { cleanUp() }
     let command = ["run", "--policy", "vllm-m", "--trace", "t.csv"]
     let plain = try names(program(command))
-    for more in [["--lenient"], ["--time-unit", "s"]] {
+    for more in [["--lenient"], ["--time-unit", "s"], ["--sort"]] {
       #expect(try names(program(command + more)) == plain, "\(more)")
     }
   }

@@ -43,8 +43,8 @@ import Workloads
       expected:
         "arrival_s,input_tokens,output_tokens (format plain), or what another format asks for: azure-2023, "),
     Case(
-      "a header near to a format", "Arrival,Prefill,Decode\n0,1,2\n", line: 1,
-      found: "the header \"Arrival,Prefill,Decode\"",
+      "a header near to a format", "Arrived,Prefill,Decode\n0,1,2\n", line: 1,
+      found: "the header \"Arrived,Prefill,Decode\"",
       expected: "arrived_at,num_prefill_tokens,num_decode_tokens (format vidur), or "),
     Case(
       "a missing column", "arrival_s,input_tokens\n0,1\n", line: 1, column: "output_tokens",

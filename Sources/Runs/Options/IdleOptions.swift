@@ -158,10 +158,10 @@ extension ReadingOptions {
     if poolSpan != nil, !isPool {
       idle.append(IdleOption("--pool-span", "on a trace that is no client pool"))
     }
-    if sort || acceptTimes, isPool || trace.format.timeText == TraceFormat.noTimes {
-      let given = [("--sort", sort), ("--accept-times", acceptTimes)].filter(\.1).map(\.0)
-      let reason = isPool ? "on a client pool, whose times are drawn" : "on a trace without times"
-      idle += given.map { IdleOption($0, reason) }
+    if acceptTimes, isPool || trace.format.timeText == TraceFormat.noTimes {
+      idle.append(
+        IdleOption(
+          "--accept-times", isPool ? "on a client pool, whose times are drawn" : "on a trace without times"))
     }
     return idle
   }
@@ -173,12 +173,17 @@ extension TraceFormat {
 }
 
 extension RunOptions {
-  /// What changes nothing where the last request arrives at `last`.
-  func idle(arrivingBy last: SimTime) -> [IdleOption] {
-    guard last == .zero else {
-      return atOnce && rateScale != "1" ? [IdleOption("--rate-scale", "with --at-once")] : []
+  /// What changes nothing in `requests` requests, of which the last arrives at `last` and so many were clipped.
+  func idle(requests: Int, until last: SimTime, clipped: Int?) -> [IdleOption] {
+    var idle: [IdleOption] = []
+    if last == .zero {
+      idle = [("--at-once", atOnce), ("--rate-scale", rateScale != "1")].filter(\.1)
+        .map { IdleOption($0.0, "as all requests arrive at 0") }
+    } else if atOnce, rateScale != "1" {
+      idle.append(IdleOption("--rate-scale", "with --at-once"))
     }
-    return [("--at-once", atOnce), ("--rate-scale", rateScale != "1")].filter(\.1)
-      .map { IdleOption($0.0, "as all requests arrive at 0") }
+    if let limit, requests < limit { idle.append(IdleOption("--limit", "as there are \(requests) requests")) }
+    if clipTotal != nil, clipped == 0 { idle.append(IdleOption("--clip-total", "as no request is longer")) }
+    return idle
   }
 }

@@ -86,13 +86,16 @@ package struct ReadingOptions: ParsableArguments, Sendable {
     var members: [JSON.Member] = []
     let idle = Set(idle(in: trace).map(\.option))
     if lenient, trace.count.allSkipped > 0 { members.append(.init("lenient", .bool(true))) }
-    if let arrivals { members.append(.init("arrivals", .string(arrivals))) }
+    if let arrivals, trace.options.arrivals?.pattern != .together {
+      members.append(.init("arrivals", .string(arrivals)))
+    }
     if let jitter { members.append(.init("jitter", .string(jitter))) }
     if let traceSeed, traceSeed != 0, !idle.contains("--trace-seed") {
       members.append(.init("trace_seed", .int(traceSeed)))
     }
     if let poolSpan, !idle.contains("--pool-span") { members.append(.init("pool_span", .string(poolSpan))) }
-    if sort, !idle.contains("--sort") { members.append(.init("sort", .bool(true))) }
+    // Rows out of order are an error or skipped without it.
+    if sort, trace.count.allSkipped > 0 { members.append(.init("sort", .bool(true))) }
     if !ignoredColumns.isEmpty {
       members.append(.init("ignore_columns", .array(ignoredColumns.sorted().map(JSON.string))))
     }

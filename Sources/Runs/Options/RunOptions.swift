@@ -87,7 +87,7 @@ package struct RunOptions: ParsableArguments, Sendable {
   @Option(
     help: ArgumentHelp(
       "Longest context that is served: a prompt of so many tokens or more is rejected, an output that would go beyond it is "
-        + "cut. \"model\" is what the model was made for; a number may stretch or shorten it.",
+        + "cut. \"model\" is what the model was made for; a number may stretch or shorten it. (default: model)",
       valueName: "model|tokens"), transform: ContextLimit.init(argument:))
   package var maxModelLen = ContextLimit.model
   @Option(help: "KV blocks of an instance, instead of what its memory holds.")

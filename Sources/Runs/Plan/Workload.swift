@@ -58,7 +58,9 @@ package struct Workload {
     if options.rateScale != "1", !about.idle.contains(where: { $0.option == "--rate-scale" }) {
       workload.changes.append("arrivals \(options.rateScale) times as fast")
     }
-    if let most = options.clipTotal { workload.changes.append("prompts clipped to \(most) tokens in all") }
+    if let most = options.clipTotal, !about.idle.contains(where: { $0.option == "--clip-total" }) {
+      workload.changes.append("prompts clipped to \(most) tokens in all")
+    }
     return workload
   }
 
@@ -68,8 +70,10 @@ package struct Workload {
     var notes: [String] = []
     var idle: [IdleOption] = []
 
-    mutating func arrivals(of name: String, _ requests: Int, until last: SimTime, _ options: RunOptions) {
-      idle += options.idle(arrivingBy: last)
+    mutating func add(
+      _ name: String, _ requests: Int, until last: SimTime, clipped: Int? = nil, _ options: RunOptions
+    ) {
+      idle += options.idle(requests: requests, until: last, clipped: clipped)
       guard requests > 1, last == .zero, !options.atOnce else { return }
       notes.append(
         "\(name): all \(requests) requests arrive at 0"
@@ -97,8 +101,8 @@ package struct Workload {
         options.trace, spec: spec.lasting(times: times), redraw: seed, options: reading)
       let longest = seed == 0 ? trace.longest : nil
       about.idle = options.reading.idleInGenerated
-      about.arrivals(
-        of: trace.name, trace.records.count, until: trace.records.last?.request.arrival ?? .zero, options)
+      about.add(
+        trace.name, trace.records.count, until: trace.records.last?.request.arrival ?? .zero, options)
       let manifest = Self.manifest(trace.digest, reading, options, nil, about.idle)
       if wantsDetails {
         return Workload(
@@ -112,7 +116,9 @@ package struct Workload {
     let trace = try options.reading.open(options.trace, reading)
     let name = options.trace.split(separator: "/").last.map(String.init) ?? options.trace
     (about.times, about.notes, about.idle) = (trace.timeText, trace.notes, options.reading.idle(in: trace))
-    about.arrivals(of: options.trace, trace.info.count, until: trace.info.lastArrival, options)
+    about.add(
+      options.trace, trace.info.count, until: trace.info.lastArrival, clipped: trace.totals.clippedRequests,
+      options)
     let manifest = Self.manifest(
       trace.digest, trace.options, options, options.reading.manifest(of: trace), about.idle)
     if options.reading.lenient { writeToStandardError("note: \(trace.count.text)\n") }
@@ -165,8 +171,8 @@ package struct Workload {
     var members: [JSON.Member] = [
       .init("digest", .string(digest)),
       .init("rate_scale", .string(scale)),
-      .init("limit", .optional(trace.limit)),
-      .init("clip_total", .optional(trace.clipTotal)),
+      .init("limit", .optional(idle.contains("--limit") ? nil : trace.limit)),
+      .init("clip_total", .optional(idle.contains("--clip-total") ? nil : trace.clipTotal)),
     ]
     if let reading { members.append(.init("reading", reading)) }
     if options.closedLoop { members.append(.init("closed_loop", .bool(true))) }
