@@ -140,7 +140,7 @@ import Testing
           == 1, "\(sentence): \(idle)")
     }
     let used = try errors(
-      "options: {longest: 5000, trace-seed: 3, inter-node: hdr200}\naxes: {nodes: [1, 2], trace: [t.csv, {name: l, set: {trace: l.csv, arrivals: \"poisson:2\"}}]}\ncontenders: [vllm-m, vllm-m-fit]\n"
+      "options: {longest: 5000, trace-seed: 3, inter-node: hdr200}\naxes: {nodes: [1, 2], trace: {t: {trace: t.csv}, l: {trace: l.csv, arrivals: \"poisson:2\"}}}\ncontenders: [vllm-m, vllm-m-fit]\n"
     )
     #expect(!used.contains("without effect") && used.contains("runs made"), "\(used)")
     let dry = try errors("options: {trace: t.csv}\ncontenders: [vllm-m]\n", "--dry-run", "--junit", "j.xml")
