@@ -31,8 +31,10 @@ struct CompareCommand: ParsableCommand {
   @Option(help: "Write the comparison to this Markdown file too.")
   var report: String?
   @OptionGroup var options: RunOptions
+  @OptionGroup var execution: ExecutionOptions
 
   mutating func validate() throws {
+    options.stepByStep = execution.stepByStep
     guard (1...10_000).contains(seeds) else {
       throw ValidationError("--seeds is \(seeds), expected 1 to 10000.")
     }
@@ -47,7 +49,7 @@ struct CompareCommand: ParsableCommand {
   private var policyNames: [String] { policies.split(separator: ",").map(String.init) }
 
   func run() throws {
-    var files = FileRoles(options)
+    var files = FileRoles(options, execution)
     files.addOutput("--report", report)
     try files.requireDistinct()
     let pairs = try OptionPairs(options.optionArguments)
@@ -64,11 +66,11 @@ struct CompareCommand: ParsableCommand {
     let first = try loaded ?? Workload.load(options, seed: options.seed)
     if !options.quiet { first.writeNotes() }
     let reportFile = try report.map { try OutputFile($0, option: "--report") }
-    let store = try options.db.map { try ResultStore.open($0, waits: options.noteWaiting($0)) }
-    if let db = options.db { Interruption.keeps { "complete runs are kept in \(db)" } }
+    let store = try execution.openStore(quiet: options.quiet)
+    if let db = execution.db { Interruption.keeps { "complete runs are kept in \(db)" } }
 
     let executor = RunExecutor(
-      store: store, force: options.runsAgain, progress: ProgressLine(quiet: options.quiet))
+      store: store, force: execution.runsAgain, progress: ProgressLine(quiet: options.quiet))
     let comparisons = try (options.seed..<options.seed + seeds).map { seed in
       try FairComparison.make(
         policies: policyNames,
@@ -82,12 +84,14 @@ struct CompareCommand: ParsableCommand {
       plans: plans, baseline: policyNames.firstIndex(of: baseline ?? policyNames[0]) ?? 0,
       onReject: onReject, comparisons: comparisons)
     if !options.quiet {
+      let shared = IdleOption.inAll(plans.map { IdleOption.Sharer($0.idle) })
+      IdleOption.warn(execution.idle + shared + first.idle)
       var said: Set<String> = []
       for sentence in plans.flatMap(\.unvalidated) where said.insert(sentence).inserted {
         writeToStandardError("unvalidated: \(sentence)\n")
       }
       let reused = comparisons.flatMap(\.whole.runs).count(where: \.isReused)
-      if reused > 0, let db = options.db {
+      if reused > 0, let db = execution.db {
         writeToStandardError(
           "note: \(reused) runs are taken from \(db), already there; --force runs them again\n")
       }
@@ -102,6 +106,6 @@ struct CompareCommand: ParsableCommand {
     }
     try reportFile?.write(comparison.text)
     try files.writeSummary(options.json ? comparison.json.prettyText : comparison.text)
-    if options.timing { writeToStandardError(executor.timing.json.text + "\n") }
+    if execution.timing { writeToStandardError(executor.timing.json.text + "\n") }
   }
 }

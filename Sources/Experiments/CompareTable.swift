@@ -120,8 +120,8 @@ struct CompareTable {
   private var latencyRows: [[String]] {
     func rows(_ name: String, _ distribution: @escaping (RunSummary) -> Distribution) -> [[String]] {
       [
-        row("\(name) p50, s") { figure(distribution($0.summary).p50) },
-        row("\(name) p99, s") { figure(distribution($0.summary).p99) },
+        row("\(name) p50, s") { latency(distribution($0.summary).p50) },
+        row("\(name) p99, s") { latency(distribution($0.summary).p99) },
       ]
     }
     let all = rows("TTFT", \.ttft) + rows("TPOT", \.tpot) + rows("E2E", \.e2e)

@@ -44,8 +44,14 @@ struct DiffCommand: ParsableCommand {
         "output_tokens_per_s", "window_output_tokens_per_s", "ttft_s.p99", "tpot_s.p99", "requests.completed",
       ]
       : metric
-    let diff = try StudyDiff(
-      old: ResultStore.open(old), new: ResultStore.open(new), metrics: metrics, selection: selection)
+    let stores = (old: try ResultStore.open(old), new: try ResultStore.open(new))
+    try requireAlike(try kind(stores.old), try kind(stores.new))
+    let diff = try StudyDiff(old: stores.old, new: stores.new, metrics: metrics, selection: selection)
+    for axis in selection.axes where !diff.axes.contains(axis) {
+      let known = (["grid", "seed"] + diff.axes.sorted()).joined(separator: ", ")
+      let near = closest(to: axis, among: Array(diff.axes)).map { "perhaps \($0); " } ?? ""
+      throw CommandFailure(.usage, "--where: no point has the axis \(axis); expected \(near)one of \(known)")
+    }
     guard diff.compared > 0 else {
       throw CommandFailure(
         .badData,
@@ -62,6 +68,25 @@ struct DiffCommand: ParsableCommand {
         "\(diff.movedPoints) points moved beyond their spread, \(diff.onlyOld.count) are no longer there"
           + (blank > 0 ? ", \(blank) changed without a value to compare" : ""))
     }
+  }
+
+  /// What a database holds: `nil` if nothing.
+  private func kind(_ store: ResultStore) throws -> (isStudy: Bool, words: String)? {
+    let studies = try store.sweeps().map(\.name)
+    if !studies.isEmpty {
+      return (true, (studies.count > 1 ? "the studies " : "the study ") + studies.joined(separator: ", "))
+    }
+    return try store.runs().isEmpty ? nil : (false, "runs of no study")
+  }
+
+  private func requireAlike(_ a: (isStudy: Bool, words: String)?, _ b: (isStudy: Bool, words: String)?)
+    throws(CommandFailure)
+  {
+    guard let a, let b, a.isStudy != b.isStudy else { return }
+    throw CommandFailure(
+      .badData,
+      "nothing was compared: \(old) has \(a.words), \(new) has \(b.words): they hold unlike things; expected studies in both, or runs in both"
+    )
   }
 
   /// At most twelve names, one a line.

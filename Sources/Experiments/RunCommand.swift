@@ -18,9 +18,12 @@ struct RunCommand: ParsableCommand {
   @Option(help: "Write the run as a trace for ui.perfetto.dev to this path (JSON).")
   var timeline: String?
   @OptionGroup var options: RunOptions
+  @OptionGroup var execution: ExecutionOptions
+
+  mutating func validate() throws { options.stepByStep = execution.stepByStep }
 
   func run() throws {
-    var files = FileRoles(options)
+    var files = FileRoles(options, execution)
     files.addOutput("--requests-out", requestsOut)
     files.addOutput("--timeline", timeline)
     try files.requireDistinct()
@@ -35,15 +38,15 @@ struct RunCommand: ParsableCommand {
     if !options.quiet { workload.writeNotes() }
     let requestsFile = try requestsOut.map { try OutputFile($0, option: "--requests-out") }
     let timelineFile = try timeline.map { try OutputFile($0, option: "--timeline") }
-    let store = try options.db.map { try ResultStore.open($0, waits: options.noteWaiting($0)) }
+    let store = try execution.openStore(quiet: options.quiet)
     let executor = RunExecutor(
-      store: store, force: options.runsAgain, progress: ProgressLine(quiet: options.quiet))
+      store: store, force: execution.runsAgain, progress: ProgressLine(quiet: options.quiet))
     let requests = try requestsFile.map { try RequestCSV($0) }
     let timelineWriter = try timelineFile.map {
       try TimelineWriter($0, instances: plan.instances, about: plan.timelineTitle(workload))
     }
     let executed = try executor.execute(plan, on: workload, observer: requests, watcher: timelineWriter)
-    if let db = options.db { Interruption.keeps { "the run is kept in \(db)" } }
+    if let db = execution.db { Interruption.keeps { "the run is kept in \(db)" } }
 
     timelineWriter?.end()
     try OutputWriter.publish([timelineWriter?.file, requests?.file].compactMap(\.self))
@@ -52,11 +55,12 @@ struct RunCommand: ParsableCommand {
       let notes =
         result.extrapolations.map { "costs are extrapolated: \($0)" }
         + [result.summary.contextNote].compactMap(\.self)
-      for warning in plan.warnings + notes {
+      let idle = IdleOption.sentences(execution.idle + plan.idle + workload.idle)
+      for warning in idle + plan.warnings + notes {
         writeToStandardError("warning: \(warning)\n")
       }
       for sentence in result.basis.unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
-      if executed.isReused, let id = executed.storedRun, let db = options.db {
+      if executed.isReused, let id = executed.storedRun, let db = execution.db {
         writeToStandardError("note: already there, shown from run \(id) of \(db); --force runs it again\n")
       }
     }
@@ -64,6 +68,6 @@ struct RunCommand: ParsableCommand {
       options.json
         ? JSON(executed.result).prettyText
         : TextReport(plan: plan, workload: workload, result: executed.result).text)
-    if options.timing { writeToStandardError(executor.timing.json.text + "\n") }
+    if execution.timing { writeToStandardError(executor.timing.json.text + "\n") }
   }
 }

@@ -21,12 +21,13 @@ package struct ExecutedRun {
   var served: Served { Served(rejected: rejected, unfinished: summary.unfinished) }
 }
 
-extension RunOptions {
-  /// What is said while another run holds the database.
-  func noteWaiting(_ path: String) -> @Sendable () -> Void {
-    let isQuiet = quiet
-    return {
-      if !isQuiet { writeToStandardError("note: \(path) is being written by another run, waiting for it\n") }
+extension ExecutionOptions {
+  /// The database, if there is to be one; it is said if another run holds it.
+  func openStore(quiet: Bool) throws -> ResultStore? {
+    try db.map { path in
+      try ResultStore.open(path) {
+        if !quiet { writeToStandardError("note: \(path) is being written by another run, waiting for it\n") }
+      }
     }
   }
 }

@@ -138,7 +138,7 @@ struct TextReport {
   private var latencyTable: String {
     var rows = [["seconds", "requests", "mean", "p50", "p90", "p99", "max"]]
     func add(_ name: String, _ d: Distribution) {
-      rows.append([name, grouped(d.count)] + [d.mean, d.p50, d.p90, d.p99, d.max].map(figure))
+      rows.append([name, grouped(d.count)] + [d.mean, d.p50, d.p90, d.p99, d.max].map(latency))
     }
     add("TTFT", summary.ttft)
     add("TPOT", summary.tpot)
@@ -210,7 +210,8 @@ extension Workload {
   /// "the trace as it is" or which redraw, in words.
   var seedText: String {
     (seed == 0
-      ? "\(grouped(requests)) requests as recorded (seed 0)" + (times.map { ", times: \($0)" } ?? "")
+      ? "\(grouped(requests)) requests as \(isGenerated ? "generated" : "recorded") (seed 0)"
+        + (times.map { ", times: \($0)" } ?? "")
       : "\(grouped(requests)) requests redrawn (seed \(seed))")
       + changes.map { ", \($0)" }.joined()
   }

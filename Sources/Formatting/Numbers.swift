@@ -39,6 +39,11 @@ package func figure(_ value: Double?, _ unit: String) -> String {
   value.map { "\(figure($0)) \(unit)" } ?? "–"
 }
 
+/// A time, and "–" for what is not there, or is no more than a tick of the simulator's clock, a picosecond: no step cost it.
+package func latency(_ seconds: Double?) -> String {
+  seconds.map { $0 > 0 && $0 <= 1e-12 ? "–" : figure($0) } ?? "–"
+}
+
 /// The quotient; `nil` if one of the two is missing or the second is 0.
 package func ratio(_ value: Double?, to base: Double?) -> Double? {
   guard let value, let base, base != 0 else { return nil }

@@ -130,7 +130,7 @@ struct Answers {
     }
     guard rows.count > 1 else { throw FigureProblem("none of the selected points has \(metrics[0])") }
     let text = Set(0...axes.count).subtracting(axes.indices.filter { isNumeric(column: $0, rows) })
-    let notes = ["Runs on the whole trace\(cells.unlikeBases)", cells.intervalNote].compactMap(\.self)
+    let notes = ["Runs on the whole trace\(cells.unlikeBases())", cells.intervalNote].compactMap(\.self)
     return (Table(rows, textColumns: text, leftByDefault: false), notes.joined(separator: "; ") + ".")
   }
 
@@ -152,7 +152,8 @@ struct Answers {
       throw FigureProblem("no selected point has \(metric)")
     }
     let text = Set(axes.indices.filter { !isNumeric(column: $0, rows) })
-    let caption = "Ratio of \(metricWords(metric)) to \(Markdown.escaped(base))\(cells.unlikeBases)"
+    let caption =
+      "Ratio of \(metricWords(metric)) to \(Markdown.escaped(base))\(cells.unlikeBases(labels, to: base))"
     let isMarked = rows.contains { $0.contains { $0.hasSuffix("(common)") } }
     let heat = isMarked ? Cells.commonNote : "Ratios are of the whole trace"
     return (

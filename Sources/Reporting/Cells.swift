@@ -55,7 +55,9 @@ struct Cells {
   /// What a table says of an expression: the mean over seeds with its interval, "–" for a statistic of nothing; `nil` where a
   /// run is missing or failed.
   func text(_ expression: StudyExpression, in cell: Cell) -> String? {
-    if let (mean, halfWidth) = value(expression, in: cell) { return spread(mean, halfWidth: halfWidth) }
+    if let (mean, halfWidth) = value(expression, in: cell) {
+      return latency(mean) == "–" ? "–" : spread(mean, halfWidth: halfWidth)
+    }
     do throws(NoValue) { _ = try results.value(of: expression, in: cell, where: selection) } catch {
       return error.kind == .absent ? error.mark : nil
     }
@@ -90,14 +92,31 @@ struct Cells {
   static let commonNote =
     "Ratios are of the whole trace; those marked (common) of the common one: the requests that all contenders complete"
 
-  /// How the bases of the runs of these cells differ: " (unlike bases: …)", or nothing.
-  var unlikeBases: String {
-    let cells = Set(all)
-    return BasisMark.heading(
-      results.outcomes.compactMap { key, outcome in
-        guard case .completed(let figures) = outcome, cells.contains(key.cell) else { return nil }
-        return BasisMark(summary: figures.summary)
-      })
+  /// How the bases of the runs that are shown of these cells differ: " (unlike bases: …)", or nothing. Shown are those on the
+  /// whole trace; of ratios of `labels` to `base`, those that the ratios are of.
+  func unlikeBases(_ labels: [String]? = nil, to base: String? = nil) -> String {
+    var groups: [HeatKind: [BasisMark]] = [:]
+    for cell in all {
+      let seeds =
+        results.study.grids.first { $0.name == cell.grid }?.seeds.filter(selection.holds(seed:)) ?? []
+      for label in self.labels(of: cell) where labels?.contains(label) ?? true {
+        var heat = HeatKind.whole
+        if let base {
+          guard let found = try? results.ratioHeat(label, to: base, in: cell, where: selection) else {
+            continue
+          }
+          heat = found
+        }
+        for (label, seed) in Set([label, base ?? label]).flatMap({ label in seeds.map { (label, $0) } }) {
+          func outcome(_ heat: HeatKind) -> PointOutcome? {
+            results.outcomes[PointKey(cell: cell, label: label, seed: seed, heat: heat)]
+          }
+          guard case .completed(let figures)? = outcome(heat) ?? outcome(.whole) else { continue }
+          groups[heat, default: []].append(BasisMark(summary: figures.summary))
+        }
+      }
+    }
+    return BasisMark.heading(ofGroups: [HeatKind.whole, .common].compactMap { groups[$0] })
   }
 
   private func ratioText(_ value: Double) -> String { Formatting.ratioText(value) }

@@ -66,10 +66,17 @@ final class ReportWriter {
         throw problem
       }
     case "title": return Markdown.escaped(source.sweep.map { "Study \($0.name)" } ?? "Simulated runs")
-    case "overview": return mark(.table(Table(query: try answers.rows(overview)), caption: nil))
+    case "overview": return mark(.table(Table(query: try answers.rows(overview())), caption: nil))
     case "ratios": return try ratios(place)
     case "basis": return try basis()
-    case "unlike-bases": return try Markdown.escaped(BasisMark.heading(completed().map(\.mark)))
+    case "unlike-bases":
+      // A run on the common trace stands against others on it alone.
+      let results = try completed()
+      return Markdown.escaped(
+        BasisMark.heading(
+          ofGroups: [HeatKind.whole, .common].map { heat in
+            results.filter { $0.heat == heat }.map(\.mark)
+          }))
     case "definitions": return Definitions.lines.map { "- \($0)\n" }.joined()
     default: return try answers.value(text, at: place)
     }
@@ -77,24 +84,35 @@ final class ReportWriter {
 
   // MARK: - The built-in template's own
 
-  /// Every run with its main figures, and for a sweep its point.
-  private var overview: String {
+  /// Every run with its main figures, and for a sweep its point. A time of a tick of the clock is one that no step cost.
+  private func overview() throws -> String {
     let point = source.sweep == nil ? "" : "grid, label AS contender, axes, "
     let join = source.sweep.map { "JOIN sweep_point ON run_id = run.id AND sweep_id = \($0.id)" } ?? ""
     let policy = source.sweep == nil ? "policy, trace, " : ""
     let order = source.sweep == nil ? "run.id" : "grid, axes, label, run.seed, run.id"
     return """
-      SELECT run.id AS run, \(point)\(policy)run.seed AS seed,
+      SELECT run.id AS run, \(point)\(policy)\(try names(join))run.seed AS seed,
         CASE replayed WHEN 'whole' THEN '\(HeatKind.whole.words)' ELSE '\(HeatKind.common.words)' END AS replayed,
         load, completed, rejected, preemptions,
         CAST(round(output_tokens_per_s) AS INTEGER) AS "output tokens/s",
-        round(ttft_p50_s, 4) AS "TTFT p50, s", round(ttft_p99_s, 4) AS "TTFT p99, s",
+        CASE WHEN ttft_p50_s > 1e-12 THEN round(ttft_p50_s, 4) END AS "TTFT p50, s", CASE WHEN ttft_p99_s > 1e-12 THEN round(ttft_p99_s, 4) END AS "TTFT p99, s",
         round(tpot_p50_s, 5) AS "TPOT p50, s", round(tpot_p99_s, 5) AS "TPOT p99, s",
         coalesce(costs, 'unknown') || CASE WHEN unvalidated > 0 THEN ', ' || unvalidated || ' unvalidated' ELSE '' END
           || CASE WHEN over_measured > 1 THEN ', extrapolated ' || round(over_measured, 2) || '×' ELSE '' END
           AS "costs rest on"
       FROM run \(join) WHERE status = 'completed' ORDER BY \(order)
       """
+  }
+
+  /// Columns for what the runs differ in and their points do not say: the names of hardware, engine profile and model.
+  private func names(_ join: String) throws -> String {
+    let columns = ["hardware", "engine_profile", "model"].map { part in
+      (name: part.replacing("_", with: " "), value: "run.manifest ->> '$.\(part).name'")
+    }
+    let counts = columns.map { "count(DISTINCT \($0.value))" }.joined(separator: ", ")
+    let row = try answers.rows("SELECT \(counts) FROM run \(join) WHERE status = 'completed'")[0]
+    return columns.indices.filter { row[$0] > 1 }
+      .map { "\(columns[$0].value) AS \"\(columns[$0].name)\", " }.joined()
   }
 
   /// The results of the runs that are reported.

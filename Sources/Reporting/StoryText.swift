@@ -33,7 +33,7 @@ extension RequestStory {
     add("arrived", request.arrival)
     add("admitted first", request.admitted)
     add("first token (TTFT)", request.firstToken)
-    add("ended (E2E)", request.ended)
+    add(request.outcome.isServed ? "ended (E2E)" : "rejected", request.ended)
     var text = Table(rows).markdown
     if let tpot = request.tpotSeconds, request.outcome.isServed {
       text += "\ntime per output token (TPOT) \(figure(tpot)) s\n"
@@ -42,6 +42,8 @@ extension RequestStory {
   }
 
   private var whereTimeWent: String? {
+    // A rejected request that never ran and never waited has spent no time anywhere.
+    guard time?.total != .zero else { return nil }
     guard let time else {
       return
         "Where its time went is not known: the run was stored by an older program (--force runs it again).\n"
@@ -52,7 +54,7 @@ extension RequestStory {
       let spent = time[cause].picoseconds
       rows.append([cause.words, seconds(spent), percent(Double(spent) / Double(max(1, total)))])
     }
-    rows.append(["together: E2E", seconds(total), percent(1)])
+    rows.append([request.outcome.isServed ? "together: E2E" : "together", seconds(total), percent(1)])
     return Table(rows).markdown
   }
 
@@ -82,8 +84,11 @@ extension RequestStory {
       let d = event.decision
       let order = event.move.map { ", `show move \($0)`" } ?? ""
       rows.append([
-        seconds(d.time), d.kind.words, String(d.source.index), String(d.destination.index),
-        grouped(d.blocks), d.reason + order,
+        seconds(d.time), d.kind.words,
+        // Of a rejection there is no destination; one for its context comes before it is routed.
+        d.kind == .reject && routing == nil ? "–" : String(d.source.index),
+        d.kind == .reject ? "–" : String(d.destination.index),
+        d.kind == .reject && d.blocks == 0 ? "–" : grouped(d.blocks), d.reason + order,
       ])
     }
     return Table(rows, textColumns: [1, 5]).markdown

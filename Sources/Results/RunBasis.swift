@@ -113,7 +113,12 @@ public struct BasisMark: Hashable, Sendable {
   }
 
   /// The same as the end of a heading: " (unlike bases: data-sheet and fits)", or nothing.
-  public static func heading(_ marks: [BasisMark]) -> String {
-    difference(marks).map { " (unlike bases: \($0))" } ?? ""
+  public static func heading(_ marks: [BasisMark]) -> String { heading(ofGroups: [marks]) }
+
+  /// The same of several groups, only within which runs are compared.
+  public static func heading(ofGroups groups: [[BasisMark]]) -> String {
+    var parts: [String] = []
+    for part in groups.compactMap(difference) where !parts.contains(part) { parts.append(part) }
+    return parts.isEmpty ? "" : " (unlike bases: \(parts.joined(separator: "; ")))"
   }
 }

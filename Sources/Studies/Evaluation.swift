@@ -39,7 +39,7 @@ struct Evaluation {
       let cell = try only(cells)
       return .perSeed(
         try seeds(of: cell) { seed throws(NoValue) in
-          try number(metric, of: try figures(label, cell, seed, heat), label, seed)
+          try number(metric, of: try figures(label, cell, seed, heat), label, cell, seed)
         })
     case .ratio(let label, let base, let metric, let chosen):
       let cell = try only(cells)
@@ -152,24 +152,66 @@ struct Evaluation {
     guard a.served.isComparable(to: b.served) else {
       throw NoValue("\(label) and \(base) did not complete the same requests (seed \(seed))", .notComparable)
     }
-    let below = try number(metric, of: b, base, seed)
+    let below = try number(metric, of: b, base, cell, seed)
     guard below != 0 else { throw NoValue("\(metric) of \(base) is 0 (seed \(seed))", .absent) }
-    return try number(metric, of: a, label, seed) / below
+    return try number(metric, of: a, label, cell, seed) / below
   }
 
   private func number(
-    _ metric: String, of figures: PointOutcome.Figures, _ label: String, _ seed: Int
+    _ metric: String, of figures: PointOutcome.Figures, _ label: String, _ cell: Cell, _ seed: Int
   ) throws(NoValue) -> Double {
     guard let found = Metric.find(metric, in: figures.summary) else {
       throw NoValue("there is no metric \(metric), or more than one: give its path")
     }
     guard let number = Metric.number(found), number.isFinite else {
+      if metric.hasSuffix("goodput_requests_per_s"), !hasSLO(label, cell) {
+        throw NoValue(
+          "\(metric) of \(label): no SLO was given; expected slo-ttft or slo-tpot in its options (seed \(seed))",
+          .absent)
+      }
       let completed = figures.summary["requests"]?["completed"]?.integer
       throw NoValue(
         "\(metric) of \(label) is a statistic of nothing (seed \(seed)"
           + (completed.map { ", \($0) requests completed" } ?? "") + ")", .absent)
     }
     return number
+  }
+
+  /// Whether the study gives the contender a bound that goodput counts by.
+  private func hasSLO(_ label: String, _ cell: Cell) -> Bool {
+    results.study.points.first { $0.contender.label == label && $0.cell == cell }?
+      .settings.contains { $0.key.hasPrefix("slo-") } ?? false
+  }
+
+  // MARK: - What costs rest on
+
+  /// How the bases of the runs that stand against each other in `expressions` differ, each way once: those of one cell and seed.
+  func unlikeBases(_ expressions: [StudyExpression], in cells: [Cell]) throws(NoValue) -> [String] {
+    var found: [String] = []
+    for cell in cells {
+      var runs: [(label: String, heat: HeatKind)] = []
+      for expression in expressions {
+        for leaf in expression.leaves {
+          switch leaf {
+          case .metric(let heat, let label, _): runs.append((label, heat))
+          case .ratio(let label, let base, _, let chosen):
+            let heat = if let chosen { chosen } else { try ratioHeat(label, base, cell) }
+            runs += [(label, heat), (base, heat)]
+          default: break
+          }
+        }
+      }
+      for seed in try selectedSeeds(of: cell) {
+        var marks: [BasisMark] = []
+        for (label, heat) in runs {
+          marks.append(BasisMark(summary: try figures(label, cell, seed, heat).summary))
+        }
+        if let difference = BasisMark.difference(marks), !found.contains(difference) {
+          found.append(difference)
+        }
+      }
+    }
+    return found
   }
 
   // MARK: - Arithmetic

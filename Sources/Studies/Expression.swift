@@ -126,6 +126,18 @@ extension StudyExpression {
     return found.filter { seen.insert($0).inserted }
   }
 
+  /// The metrics and ratios in it.
+  var leaves: [StudyExpression] {
+    var found: [StudyExpression] = []
+    visit { expression in
+      switch expression {
+      case .metric, .ratio: found.append(expression)
+      default: break
+      }
+    }
+    return found
+  }
+
   /// The pairs that ratios are of.
   var ratios: [(label: String, base: String)] {
     var found: [(label: String, base: String)] = []

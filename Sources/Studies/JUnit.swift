@@ -19,7 +19,9 @@ public struct JUnit {
       let title = outcome.expectation + (outcome.cell.map { " [\($0.text)]" } ?? "")
       cases += testCase(
         name, outcome.cell?.grid ?? outcome.grid ?? "study", title,
-        failure: outcome.holds ? nil : ("expectation does not hold", outcome.finding))
+        failure: outcome.holds ? nil : ("expectation does not hold", outcome.finding),
+        // What is compared with what is no less worth knowing where it holds.
+        note: outcome.unlikeBases.isEmpty ? nil : outcome.finding)
     }
     return """
       <?xml version="1.0" encoding="UTF-8"?>
@@ -32,10 +34,13 @@ public struct JUnit {
   }
 
   private func testCase(
-    _ study: String, _ group: String, _ name: String, failure: (message: String, text: String)?
+    _ study: String, _ group: String, _ name: String, failure: (message: String, text: String)?,
+    note: String? = nil
   ) -> String {
     let start = "<testcase classname=\(attribute("\(study).\(group)")) name=\(attribute(name))"
-    guard let failure else { return start + "/>\n" }
+    guard let failure else {
+      return start + (note.map { "><system-out>\(escaped($0))</system-out></testcase>\n" } ?? "/>\n")
+    }
     return start
       + "><failure message=\(attribute(failure.message))>\(escaped(failure.text))</failure></testcase>\n"
   }

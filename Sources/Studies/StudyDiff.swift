@@ -45,6 +45,9 @@ public struct StudyDiff: Sendable {
   /// "fits → data-sheet": how bases of points changed, each once.
   public private(set) var unlikeBases: [String] = []
 
+  /// What `where` may name besides grid and seed.
+  public private(set) var axes: Set<String> = []
+
   /// How many points both have.
   public var compared: Int { same + within + movedPoints + withoutValue.count }
 
@@ -54,8 +57,8 @@ public struct StudyDiff: Sendable {
     let areRuns = try old.sweeps().isEmpty && new.sweeps().isEmpty
     let sides =
       areRuns
-      ? try Self.runs(in: [old.runs(), new.runs()], selection)
-      : try [Self.points(in: old, selection), Self.points(in: new, selection)]
+      ? try Self.runs(in: [old.runs(), new.runs()], selection, &axes)
+      : try [Self.points(in: old, selection, &axes), Self.points(in: new, selection, &axes)]
     let (before, after) = (sides[0], sides[1])
     onlyOld = before.keys.filter { after[$0] == nil }.sorted { $0.text < $1.text }
     onlyNew = after.keys.filter { before[$0] == nil }.sorted { $0.text < $1.text }
@@ -123,12 +126,13 @@ public struct StudyDiff: Sendable {
 
   /// Seed → run of every point.
   private static func points(
-    in store: any StoredStudies, _ selection: Selection
+    in store: any StoredStudies, _ selection: Selection, _ axes: inout Set<String>
   ) throws -> [Name: [Int: StoredRun]] {
     var found: [Name: [Int: StoredRun]] = [:]
     for sweep in try store.sweeps() {
       for point in try store.points(sweep: sweep.id) {
         let cell = Cell(grid: point.key.grid, axesText: try JSON(parsing: point.key.axes))
+        axes.formUnion(cell.axes.keys)
         guard let run = point.run, run.result != nil, let heat = HeatKind(rawValue: point.key.heat),
           selection.holds(in: cell), selection.holds(seed: point.key.seed)
         else { continue }
@@ -141,9 +145,9 @@ public struct StudyDiff: Sendable {
 
   /// Seed → run of the completed runs of databases without studies. A run is named by what its manifest says was chosen:
   /// neither version nor constants, which may differ between the databases. Of equal ones in a database the last counts.
-  private static func runs(in sides: [[StoredRun]], _ selection: Selection) throws -> [[Name: [Int:
-    StoredRun]]]
-  {
+  private static func runs(
+    in sides: [[StoredRun]], _ selection: Selection, _ axes: inout Set<String>
+  ) throws -> [[Name: [Int: StoredRun]]] {
     let described = try sides.map { runs in
       try runs.filter { $0.result != nil }.map { run in
         (run: run, manifest: try JSON(parsing: run.manifest))
@@ -157,6 +161,7 @@ public struct StudyDiff: Sendable {
       return inputs
     }
     let all = described.map { side in side.map { inputs($0.run, $0.manifest) } }
+    axes = Set(all.joined().flatMap(\.keys))
     var differing: Set<String> = ["trace"]
     for name in Set(all.joined().flatMap(\.keys)) where name != "trace_digest" {
       if Set(all.joined().map { $0[name] }).count > 1 { differing.insert(name) }

@@ -83,7 +83,9 @@ extension Expectation {
     where condition.name != "grid" && condition.name != "seed" && !axes.contains(condition.name) {
       throw StudyError(
         condition.place, found: "\(quoted(condition.name)) in where",
-        expected: "grid, seed or an axis: \(axes.sorted().joined(separator: ", "))")
+        expected: axes.isEmpty
+          ? "grid or seed: there are no axes"
+          : "grid, seed or an axis: \(axes.sorted().joined(separator: ", "))")
     }
   }
 }

@@ -189,7 +189,8 @@ extension StudyResults {
           verdict: holds
             ? .holds(found: left)
             : .fails(found: left, expected: "\(check.comparison.relation.rawValue) \(right)"),
-          heats: heats)
+          heats: heats,
+          unlikeBases: try evaluation.unlikeBases([check.comparison.left, check.comparison.right], in: cells))
       } catch {
         return CheckOutcome(expectation: text, grid: grid, cell: cell, verdict: .noValue(error))
       }
@@ -220,12 +221,17 @@ public struct CheckOutcome: Hashable, Sendable {
   public var verdict: Verdict
   /// Which requests the ratios in it are of; empty if it has none.
   public var heats: Set<HeatKind> = []
+  /// How what the costs of the compared runs rest on differs; empty where it is alike.
+  public var unlikeBases: [String] = []
 
   public var holds: Bool { if case .holds = verdict { true } else { false } }
 
-  /// "found 1.07, expected >= 1.2 (common trace)", "absent: ttft_s.p99 of vllm-m is a statistic of nothing (seed 0)".
+  /// "found 1.07, expected >= 1.2 (common trace, unlike bases: data-sheet and fits)", "absent: ttft_s.p99 of vllm-m is a statistic of nothing (seed 0)".
   public var finding: String {
-    let of = heats.isEmpty ? "" : " (\(heats.map(\.words).sorted(by: >).joined(separator: ", ")))"
+    let notes =
+      heats.map(\.words).sorted(by: >)
+      + (unlikeBases.isEmpty ? [] : ["unlike bases: \(unlikeBases.joined(separator: "; "))"])
+    let of = notes.isEmpty ? "" : " (\(notes.joined(separator: ", ")))"
     return switch verdict {
     case .holds(let found): "found \(found)\(of)"
     case .fails(let found, let expected): "found \(found), expected \(expected)\(of)"

@@ -57,6 +57,7 @@ struct TortureCommand: ParsableCommand {
 
   func run() throws {
     if let replay {
+      IdleOption.warn(IdleOption.given(["--seeds", "--from", "--minutes", "--jobs"], "with --replay"))
       try replayAlone(replay)
       return
     }

@@ -19,15 +19,16 @@ import Workloads
       "--tp", "2", "--pp", "1", "--instances", "3", "--engine", "chunked", "--max-num-seqs", "128",
       "--max-num-batched-tokens", "4096", "--kv-blocks", "7424", "--router", "most-free-kv",
       "--option", "steal=true", "--option", "prefill-attention=home", "--rate-scale", "2.5", "--limit", "10",
-      "--clip-total", "4096", "--slo-ttft", "1.5", "--slo-tpot", "0.05", "--seed", "7", "--db", "x.db",
-      "--json", "--timing", "--step-by-step", "--inter-node", "hdr200", "--gpu-memory-utilization", "0.8",
-      "--force", "--quiet")
+      "--clip-total", "4096", "--slo-ttft", "1.5", "--slo-tpot", "0.05", "--seed", "7",
+      "--json", "--inter-node", "hdr200", "--gpu-memory-utilization", "0.8", "--quiet")
     #expect(options.model == "llama2-13b" && options.hardware == "a100-datasheet")
     #expect(options.tp == 2 && options.pp == 1 && options.instances == 3 && options.engine == .chunked)
     #expect(options.maxNumSeqs == 128 && options.maxNumBatchedTokens == 4096 && options.kvBlocks == 7424)
     #expect(options.router == .mostFreeKV && options.rateScale == "2.5" && options.clipTotal == 4096)
     #expect(options.slo == SLO(ttftSeconds: 1.5, tpotSeconds: 0.05) && options.seed == 7)
-    #expect(options.json && options.timing && options.stepByStep && options.force && options.quiet)
+    #expect(options.json && options.quiet)
+    let execution = try ExecutionOptions.parse(["--db", "x.db", "--timing", "--step-by-step", "--force"])
+    #expect(execution.db == "x.db" && execution.timing && execution.stepByStep && execution.force)
     let pairs = try OptionPairs(options.optionArguments)
     #expect(pairs.values == ["steal": "true", "prefill-attention": "home"])
   }

@@ -102,6 +102,64 @@ import Testing
     #expect(try String(contentsOfFile: folder + "/j.xml", encoding: .utf8).contains("failures=\"2\""))
   }
 
+  @Test func `what never was of a rejected request is no zero`() throws {
+    defer { cleanUp() }
+    _ = try run("giants.csv", "--db", "r.db")
+    _ = try program("run", "--policy", "vllm-m", "--trace", "giants.csv", "--db", "context.db")
+    for database in ["r.db", "context.db"] {
+      let text = try program("show", "request", "3", "--db", database).output
+      #expect(
+        text.contains("| rejected") && !text.contains("E2E") && !text.contains("where its time"), "\(text)")
+      #expect(text.contains(#/\| rejected \| +(0|–) \| +– \| +– \| exceeds-/#), "\(text)")
+    }
+  }
+
+  @Test func `free prefill has no TTFT where it is waited for by nobody`() throws {
+    defer { cleanUp() }
+    let text = try run("single.csv", "--option", "prefill-attention=free").output
+    #expect(
+      text.contains(#/\| TTFT +\| +20 \| +– \| +– \|/#) && text.contains(#/TTFT of that prompt +–/#),
+      "\(text)")
+    #expect(!text.contains("e-12"))
+    let table = try program(
+      "compare", "--policies", "vllm-m,vllm-s", "--trace", "single.csv", "--option", "prefill-attention=free")
+    #expect(!table.output.contains("e-12"), "\(table.output)")
+  }
+
+  @Test func `a generated trace is not called recorded`() throws {
+    defer { cleanUp() }
+    let text = try program("run", "--policy", "vllm-m", "--trace", "paper:1,requests=20").output
+    #expect(text.contains("20 requests as generated (seed 0)"), "\(text)")
+    #expect(try run("one.csv").output.contains("20 requests as recorded (seed 0)"))
+  }
+
+  @Test func `an expectation says that it compares unlike bases, in the table and in JUnit`() throws {
+    defer { cleanUp() }
+    try write(
+      "s.yaml",
+      """
+      study: s
+      options: {trace: one.csv}
+      contenders: [vllm-m, {label: sheet, policy: vllm-m, options: {hardware: a100-datasheet}}, {label: same, policy: vllm-m}]
+      expect:
+        - ratio(vllm-m, sheet, makespan_s) > 0
+        - value(vllm-m, makespan_s) < value(sheet, makespan_s)
+        - ratio(vllm-m, same, makespan_s) == 1
+        - value(vllm-m, goodput_requests_per_s) > 1
+      """)
+    let outcome = try program("sweep", "s.yaml", "--db", "s.db", "--junit", "j.xml")
+    let unlike = "unlike bases: data-sheet and fits"
+    #expect(outcome.status == 1)
+    #expect(
+      outcome.output.matches(of: try Regex("found [0-9.e-]+[^(]* \\((whole trace, )?\(unlike)")).count == 2,
+      "\(outcome.output)")
+    #expect(outcome.output.contains("goodput_requests_per_s of vllm-m: no SLO was given"))
+    let junit = try String(contentsOfFile: folder + "/j.xml", encoding: .utf8)
+    #expect(
+      junit.matches(of: try Regex(unlike)).count == 2 && junit.contains("<system-out>found "), "\(junit)")
+    #expect(junit.contains(#/name="ratio\(vllm-m, same, makespan_s\) == 1[^>]*"\/>/#), "\(junit)")
+  }
+
   @Test func `free prefill of one-token outputs has no rate`() throws {
     defer { cleanUp() }
     let json = try JSON(parsing: run("one.csv", "--json", "--option", "prefill-attention=free").output)
@@ -234,7 +292,17 @@ import Testing
     for (old, new) in [("a.db", "s.db"), ("s.db", "a.db")] {
       let unlike = try program("diff", old, new)
       #expect(unlike.status == 65 && unlike.output.isEmpty && unlike.errors.contains("nothing was compared"))
+      for words in ["a.db has runs of no study", "s.db has the study s", "they hold unlike things"] {
+        #expect(unlike.errors.contains(words), "\(unlike.errors)")
+      }
     }
+    for (database, known) in [("a.db", "instances, "), ("s.db", "expected one of grid, seed")] {
+      let axis = try program("diff", database, database, "--where", "speed == 7")
+      #expect(axis.status == 64 && axis.errors.contains("--where: no point has the axis speed; expected"))
+      #expect(axis.errors.contains(known), "\(axis.errors)")
+    }
+    let near = try program("diff", "a.db", "a.db", "--where", "node == 1")
+    #expect(near.status == 64 && near.errors.contains("expected perhaps nodes; one of"), "\(near.errors)")
     let blank = try program("diff", "s.db", "s.db", "--where", "seed == 7")
     #expect(blank.status == 65 && blank.errors.contains("--where selects"))
     let metric = try program("diff", "s.db", "s.db", "--metric", "ttft_s.p98")

@@ -71,6 +71,8 @@ for name, content, code, says in [
     ("a trailing comma", HEAD + "0,10,1,\n", 65, "bad.csv:2: "),
     ("an open quote", HEAD + '0,"10,1\n', 65, "bad.csv:2: "),
     ("semicolons", HEAD.replace(",", ";") + "0;10;1\n", 65, "bad.csv:1: "),
+    ("another header", "Arrived,Prefill,Decode\n0,1,2\n", 65,
+     "expected arrived_at,num_prefill_tokens,num_decode_tokens (format vidur), or what another format asks for: plain, "),
     ("NUL bytes", HEAD + "0,1\x000,1\n", 65, "bad.csv:2: column input_tokens: "),
     ("NUL bytes alone", b"\0" * 5000, 65, ""),
     ("UTF-16", (HEAD + "0,10,1\n").encode("utf-16"), 65, "bad.csv:1: "),
@@ -239,6 +241,8 @@ for name, content, code, says in [
 ]:
     add("study", name, ["sweep", "bad.yaml", "--db", "new.db"], {"bad.yaml": content, "s.yaml.csv": HEAD + "0,0,0\n"}, code,
         says)
+add("study", "a where without axes", ["sweep", "bad.yaml", "--db", "new.db"],
+    {"bad.yaml": study("    expect: ['value(vllm-m, makespan_s) < 1 where speed == 1']\n")}, 65, "expected grid or seed: there are no axes")
 for name, path, code in [("nothing there", "none.yaml", 66), ("a folder", "data", 66), ("a device", "/dev/zero", 66)]:
     add("study", name, ["sweep", path, "--db", "new.db"], {}, code)
 
@@ -276,6 +280,9 @@ for name, content, says in [
     ("a negative end", RANDOM % "crash: 0, mean-between-s: 1, mean-repair-s: 1, last-s: -1", ":2"),
 ]:
     add("faults", name, [*RUN, "--faults", "f.yaml"], {"f.yaml": content}, 65, "f.yaml" + says)
+add("faults", "with an end that is too late", [*RUN, "--faults", "f.yaml"],
+    {"f.yaml": RANDOM % "straggler: 0, factor: 2, mean-between-s: 1e-9, mean-repair-s: 1e-9, last-s: 9000"}, 65,
+    "give longer means, or an earlier end than last-s 9000")
 add("faults", "without end", [*RUN, "--faults", "f.yaml"],
     {"f.yaml": RANDOM % "straggler: 0, factor: 2, mean-between-s: 1e-9, mean-repair-s: 1e-9"}, 65,
     "straggler (instance 0) has begun")
@@ -346,6 +353,15 @@ for arguments in [
     ["--trace", "paper:1,speed=1"], ["--trace", "paper:1,rate=nan"], ["--trace", "paper:"],
 ]:
     add("option", " ".join(arguments), [*RUN, *arguments], {}, 64)
+for value in ["1", "0", "-1", "x", "1.5", "99999999999999999999"]:
+    add("option", "--max-model-len=" + value, [*RUN, "--max-model-len=" + value], {}, 64, "Expected model, or 2 to 1073741824 tokens.")
+LENGTHS = "input_tokens,output_tokens\n10,5\n20,5\n"
+for command in [[*RUN, "--trace", "l.csv"], ["trace", "check", "l.csv"], ["trace", "inspect", "l.csv"],
+                ["trace", "convert", "l.csv", "--out", "new.csv"]]:
+    add("option", " ".join(command) + " --jitter 3", [*command, "--jitter", "3"], {"l.csv": LENGTHS}, 64, "has no times")
+for option in [["--db", "new.db"], ["--force"], ["--timing"], ["--step-by-step"]]:
+    add("option", "capacity " + option[0], ["capacity", "--trace", "t.csv", "--policy", "vllm-m", "--slo-ttft", "1", *option], {}, 64,
+        f"Unknown option '{option[0]}'")
 
 for arguments in [
     ["magic"], ["run"], ["run", "--trace", "t.csv"], ["trace", "magic"], ["trace", "check"],

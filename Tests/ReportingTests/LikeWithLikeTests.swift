@@ -9,16 +9,18 @@ import Testing
 @Suite("Like with like", .enabled(if: hasPrograms, "gnuplot and cmark-gfm are not installed"))
 struct LikeWithLikeTests {
   /// "slow" rejects request 1 of t.csv, so both ran again without it; nobody is served of none.csv.
-  private func database(_ path: String) throws -> ResultStore {
+  private func database(_ path: String, allFits: Bool = false) throws -> ResultStore {
     let store = try ResultStore.open(path)
     func record(
       _ policy: String, _ trace: String, rate: Double?, rejected: [Int], dropped: Bool = false,
+      longest: Int = 250,
       basis: RunBasis = RunBasis(costs: .fits, measuredPrompt: 100)
     ) throws {
       let manifest = Manifest(
         programVersion: "test", cluster: ["instances": 1, "tp": 1, "pp": 1, "kv_blocks": 9],
         model: ["name": "m"],
-        hardware: ["name": "h"], policy: policy, policyOptions: [:], engine: EngineOptions(),
+        hardware: ["name": basis.costs == .fits ? "h" : "sheet"], policy: policy, policyOptions: [:],
+        engine: EngineOptions(),
         engineProfile: ["name": "e"], slo: SLO(), trace: trace,
         workload: dropped ? ["digest": "d", "dropped": "x"] : ["digest": "d"], seed: 0)
       _ = try store.record(manifest, startedAt: "2026-01-01T00:00:00Z") { recorder in
@@ -27,7 +29,7 @@ struct LikeWithLikeTests {
         summary.policy = policy
         (summary.completed, summary.rejected) = (rate == nil ? 0 : 9, rejected.count)
         (summary.outputTokensPerSecond, summary.load) = (rate, rate.map { _ in LoadJudgement(.stable) })
-        summary.longest = LongestRequests(prompt: rate == nil ? 0 : 250, context: 300)
+        summary.longest = LongestRequests(prompt: rate == nil ? 0 : longest, context: longest + 50)
         for id in rejected {
           recorder.requestEnded(
             RequestRecord(
@@ -44,6 +46,14 @@ struct LikeWithLikeTests {
       }
     }
     let bound = RunBasis(costs: .dataSheet, unvalidated: ["a guess"])
+    if allFits {
+      // Extrapolated on the whole trace alone.
+      for policy in ["slow", "fast"] {
+        try record(policy, "t.csv", rate: 100, rejected: policy == "slow" ? [1] : [])
+        try record(policy, "t.csv", rate: 200, rejected: [], dropped: true, longest: 50)
+      }
+      return store
+    }
     try record("slow", "t.csv", rate: 4_667, rejected: [1])
     try record("fast", "t.csv", rate: 142, rejected: [], basis: bound)
     try record("slow", "t.csv", rate: 200, rejected: [], dropped: true)
@@ -53,9 +63,9 @@ struct LikeWithLikeTests {
     return store
   }
 
-  private func markdown(_ template: String?) throws -> String {
+  private func markdown(_ template: String?, allFits: Bool = false) throws -> String {
     let folder = try Folder()
-    let store = try database(folder.file("r.db"))
+    let store = try database(folder.file("r.db"), allFits: allFits)
     return try #require(
       ReportSource(store).report(template: template.map { ($0, "t.md") }).files().first {
         $0.name == "report.md"
@@ -84,6 +94,19 @@ struct LikeWithLikeTests {
     #expect(throws: ReportError.self) {
       _ = try source.report(template: ("{{ value(slow, nothing) }}", "t.md"))
     }
+  }
+
+  @Test(
+    "Runs of the common trace beside those of the whole one are no unlike bases; hardware is a column where it differs"
+  )
+  func alike() throws {
+    let ratios = "{{ table ratio output_tokens_per_s to slow where trace == t.csv }}"
+    let text = try markdown(nil, allFits: true) + markdown(ratios, allFits: true)
+    #expect(
+      text.contains("(common)") && text.contains("extrapolated 2.5×") && !text.contains("unlike bases"),
+      "\(text)")
+    #expect(!text.contains("| hardware"), "\(text)")
+    #expect(try markdown(nil).contains(#/\| fast +\| t.csv +\| sheet +\|/#))
   }
 
   @Test("Every run is labelled by what it replayed and rests on, ratios by what they are of")

@@ -56,7 +56,7 @@ import Studies
     ("value(ours, output_tokens_per_s) > 0 where seed == 9", "no seed"),
     (
       "value(ours, goodput_requests_per_s) > 0",
-      "absent: goodput_requests_per_s of ours is a statistic of nothing"
+      "absent: goodput_requests_per_s of ours: no SLO was given; expected slo-ttft or slo-tpot"
     ),
     ("value(ours, e2e_s.p99) < 1", "10 requests completed"), ("value(ours, e2e_s.p99) != 1", "absent"),
     ("max(value(ours, e2e_p99_s)) < 1", "absent"), ("ratio(ours, vllm-m, e2e_p99_s) < 1", "absent"),

@@ -38,7 +38,14 @@ import Workloads
   static let files: [Case] = [
     Case("an empty file", "", line: 1, found: "an empty file", expected: "a header and rows"),
     Case("a header only", header, line: 2, found: "the end of the file", expected: "at least one row"),
-    Case("an unknown header", "a,b\n1,2\n", line: 1, found: "the header \"a,b\"", expected: "arrived_at"),
+    Case(
+      "an unknown header", "a,b\n1,2\n", line: 1, found: "the header \"a,b\"",
+      expected:
+        "arrival_s,input_tokens,output_tokens (format plain), or what another format asks for: azure-2023, "),
+    Case(
+      "a header near to a format", "Arrived,Prefill,Decode\n0,1,2\n", line: 1,
+      found: "the header \"Arrived,Prefill,Decode\"",
+      expected: "arrived_at,num_prefill_tokens,num_decode_tokens (format vidur), or "),
     Case(
       "a missing column", "arrival_s,input_tokens\n0,1\n", line: 1, column: "output_tokens",
       found: "no such column", expected: "the columns arrival_s,input_tokens,output_tokens"),

@@ -74,6 +74,7 @@ struct SweepCommand: ParsableCommand {
     let jobs = jobs ?? (engine == .slurm ? 1 : ProcessInfo.processInfo.activeProcessorCount)
     let plan = try SweepPlan(
       try StudyYAML.read(path: study), path: study, shard: shard ?? .whole, jobs: jobs)
+    if !quiet { IdleOption.warn(idle) }
     guard !dryRun, let db else { return try writeToStandardOutput(Self.list(plan)) }
     for options in plan.fileOptions { files.addInputs(of: options) }
     try files.requireDistinct()
@@ -109,6 +110,15 @@ struct SweepCommand: ParsableCommand {
     for point in runner.results.failedPoints {
       writeToStandardError("shard \(shard): point \(point.key.text): \(point.error)\n")
     }
+  }
+
+  private var idle: [IdleOption] {
+    let ofSlurm = ["--chunks", "--tries", "--sbatch"]
+    if dryRun {
+      return IdleOption.given(
+        ["--db", "--junit", "--summary", "--force", "--engine"] + ofSlurm, "with --dry-run")
+    }
+    return engine == .slurm ? [] : IdleOption.given(ofSlurm, "without --engine slurm")
   }
 
   private static func list(_ plan: SweepPlan) -> String {

@@ -83,7 +83,7 @@ struct SweepSummary {
   }
 
   private func mean(_ expression: StudyExpression, _ cell: Cell) -> String {
-    do throws(NoValue) { return figure(try results.value(of: expression, in: cell)) } catch {
+    do throws(NoValue) { return latency(try results.value(of: expression, in: cell)) } catch {
       return error.mark
     }
   }

@@ -41,7 +41,9 @@ struct Figures {
     // All of the selected cells, whose runs the drawing compares.
     func one(_ drawing: Drawing?) throws -> [(Drawing, String)] {
       guard var drawing else { return [] }
-      drawing.unlikeBases = try cells().unlikeBases
+      let base = directive.settings["to"]
+      let labels = directive.settings["of"]?.commaSeparated
+      drawing.unlikeBases = try cells().unlikeBases(labels, to: base)
       return [(drawing, directive.text)]
     }
     func cells() throws -> Cells { try Cells(source.results, selection, at: place) }

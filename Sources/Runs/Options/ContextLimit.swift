@@ -3,18 +3,18 @@ import Formatting
 import Sim
 
 /// What `--max-model-len` says: the longest context that is served.
-package enum ContextLimit: Hashable, Sendable, ExpressibleByArgument, CustomStringConvertible {
+package enum ContextLimit: Hashable, Sendable, CustomStringConvertible {
   /// That of the model, `ModelSpec.maxPosition`.
   case model
   case tokens(Int)
 
-  package init?(argument: String) {
+  package init(argument: String) throws {
     if argument == "model" {
       self = .model
     } else if let tokens = Int(argument), (2...Self.most).contains(tokens) {
       self = .tokens(tokens)
     } else {
-      return nil
+      throw ValidationError("Expected model, or 2 to \(Self.most) tokens.")
     }
   }
 

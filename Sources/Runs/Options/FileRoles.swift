@@ -10,9 +10,9 @@ package struct FileRoles {
 
   package init() {}
 
-  package init(_ options: RunOptions) {
+  package init(_ options: RunOptions, _ execution: ExecutionOptions) {
     addInputs(of: options)
-    addDatabase("--db", options.db)
+    addDatabase("--db", execution.db)
   }
 
   /// Adds the files that a run reads.

@@ -1,49 +1,189 @@
+import Foundation
 import Policies
 import Sim
+import Workloads
 
-/// Settings given with `--option` that change nothing in this run.
-struct IdleOptions {
-  var policy: String
-  var lending: LendingOptions
-  var engine: EngineKind
-  var instances: Int
-  /// Several policies share the options: what one that never lends makes nothing of is meant for the others.
-  var isShared: Bool
+/// An option that was given and changes nothing, and why. All that is known of such options is said in this file. What
+/// cannot be is no idle option but an error.
+package struct IdleOption: Hashable, Sendable {
+  /// As on the command line: "--longest", "--option steal".
+  package var option: String
+  /// What follows "without effect".
+  package var reason: String
 
-  /// A sentence for each group of them.
-  func warnings(_ pairs: OptionPairs) -> [String] {
-    rules.compactMap { keys, reason in
-      let given = keys.filter { pairs.values[$0] != nil }
-      guard !given.isEmpty else { return nil }
-      return "--option \(given.joined(separator: ", ")): without effect \(reason)"
+  package init(_ option: String, _ reason: String) { (self.option, self.reason) = (option, reason) }
+
+  /// Those of `options` that stand on the command line of this process: a parsed command does not tell what was given from
+  /// what is so by default.
+  package static func given(_ options: [String], _ reason: String) -> [IdleOption] {
+    let arguments = ProcessInfo.processInfo.arguments.dropFirst()
+    return options.filter { option in
+      arguments.contains { $0 == option || $0.hasPrefix(option + "=") }
+    }.map { IdleOption($0, reason) }
+  }
+
+  /// A sentence for each reason.
+  package static func sentences(_ idle: [IdleOption]) -> [String] {
+    unique(idle.map(\.reason)).map { reason in
+      let options = unique(idle.filter { $0.reason == reason }.map(\.option))
+      return "\(options.joined(separator: ", ")): without effect \(reason)"
     }
   }
 
-  /// Keys and why they say nothing.
-  private var rules: [(keys: [String], reason: String)] {
-    var rules: [([String], String)] = [
-      engine == .chunked
-        ? (["watermark", "append-check", "over-budget", "padded"], "under --engine chunked")
-        : (["chunked-watermark", "reserve-isl"], "under --engine vllm-v0")
-    ]
-    if isShared, PolicyCatalog[policy]?.does.contains(.lends) != true { return rules }
-    let isPlanned = lending.mode == .proactive || lending.mode == .plannerOnly
+  /// Says them on stderr.
+  package static func warn(_ idle: [IdleOption]) {
+    for sentence in sentences(idle) { writeToStandardError("warning: \(sentence)\n") }
+  }
+
+  /// A run of several that share options.
+  package struct Sharer: Hashable {
+    package var idle: [IdleOption]
+    /// The options that it was given; `nil`: what all were.
+    package var given: Set<String>?
+
+    package init(_ idle: [IdleOption], given: Set<String>? = nil) { (self.idle, self.given) = (idle, given) }
+  }
+
+  /// The options that are idle in every run that was given them: what one makes nothing of may be meant for another.
+  package static func inAll(_ runs: [Sharer]) -> [IdleOption] {
+    let all = runs.flatMap(\.idle)
+    return unique(all.map(\.option)).compactMap { option in
+      let isIdle = runs.allSatisfy { run in
+        run.given?.contains(option) == false || run.idle.contains { $0.option == option }
+      }
+      guard isIdle else { return nil }
+      let reasons = unique(all.filter { $0.option == option }.map(\.reason))
+      return IdleOption(option, reasons.joined(separator: ", "))
+    }
+  }
+
+  private static func unique(_ words: [String]) -> [String] {
+    var seen: Set<String> = []
+    return words.filter { seen.insert($0).inserted }
+  }
+}
+
+// MARK: - Of a run
+
+extension IdleOption {
+  /// What changes nothing under a policy, on the instances that it was given.
+  static func of(_ options: RunOptions, _ pairs: OptionPairs, _ placed: PlacedPolicy) -> [IdleOption] {
+    var idle: [IdleOption] = []
+    let policy = placed.name
+    func add(_ option: String, _ isGiven: Bool, _ reason: String) {
+      if isGiven { idle.append(IdleOption(option, reason)) }
+    }
+    func add(_ keys: [String], _ reason: String) {
+      for key in keys { add("--option \(key)", pairs.values[key] != nil, reason) }
+    }
+    if PolicyCatalog[policy]?.sizedByLongest != true {
+      add("--longest", options.longest != nil, "as \(policy) is not sized by it")
+      add(
+        "--gpu-memory-utilization", options.kvBlocks != nil && options.gpuMemoryUtilization != 0.9,
+        "as --kv-blocks says how many blocks there are")
+    }
+    add("--inter-node", options.interNode != nil && options.nodes == 1, "on one node")
+    if placed.layout.count == 1 {
+      add("--router", options.router != nil, "on one instance")
+    } else if options.router != nil {
+      add("--router", options.router?.rawValue != placed.router, "as \(policy) routes by itself")
+    }
+    switch options.engine {
+    case .chunked:
+      add(["watermark", "append-check", "over-budget", "padded"], "under --engine chunked")
+    case .vllmV0: add(["chunked-watermark", "reserve-isl"], "under --engine vllm-v0")
+    }
+    let mode = placed.lending.mode
     let managers = ManagerOption.all.map(\.key)
-    if instances == 1 {
-      rules.append((Self.borrowing + Self.planning + managers, "on one instance"))
-    } else if lending.mode == .off {
-      rules.append((Self.borrowing + Self.planning + managers, "as \(policy) does not lend here"))
-    } else if !isPlanned {
-      rules.append((Self.planning + managers, "with lending=\(lending.mode.rawValue): nobody plans moves"))
-    } else if !lending.mode.borrows {
-      rules.append((Self.borrowing, "with lending=\(lending.mode.rawValue): nobody borrows"))
+    if placed.layout.count == 1 || mode == .off {
+      let reason = placed.layout.count == 1 ? "on one instance" : "as \(policy) does not lend here"
+      add(borrowing + planning + managers + hosting, reason)
+      // Free is free everywhere.
+      if pairs.values["prefill-attention"] != PrefillAttention.free.rawValue {
+        add(["prefill-attention"], reason)
+      }
+      if placed.layout.count == 1 { add(["steal"], reason) }
+    } else if mode != .proactive, mode != .plannerOnly {
+      add(planning + managers, "with lending=\(mode.rawValue): nobody plans moves")
+    } else if !mode.borrows {
+      add(borrowing, "with lending=\(mode.rawValue): nobody borrows")
     }
-    return rules
+    return idle
   }
 
-  /// What only those use who borrow, and what only the planner uses.
+  /// What only those use who borrow, what only the planner uses, and what both do.
   private static let borrowing = ["borrow-chunk", "placement", "reserve-giants", "share-from"]
   private static let planning = [
     "beta-threshold", "min-gain", "cooldown", "period", "move-tokens-per-step",
   ]
+  private static let hosting = [
+    "u-threshold", "lend-while-queueing", "spread-from", "coupling", "node-first",
+  ]
+}
+
+extension OptionPairs {
+  /// Those that are not idle.
+  func without(_ idle: [IdleOption]) -> OptionPairs {
+    var rest = self
+    for option in idle where option.option.hasPrefix("--option ") {
+      rest.remove(String(option.option.dropFirst("--option ".count)))
+    }
+    return rest
+  }
+}
+
+// MARK: - Of a trace
+
+extension ReadingOptions {
+  /// What changes nothing in any trace.
+  private var idleAnywhere: [IdleOption] {
+    maxSkipped != nil && !lenient ? [IdleOption("--max-skipped", "without --lenient")] : []
+  }
+
+  /// What changes nothing in a trace that is generated: of most options that is an error.
+  var idleInGenerated: [IdleOption] {
+    idleAnywhere
+      + (traceSeed == nil
+        ? [] : [IdleOption("--trace-seed", "in a generated trace, which has its own; --seed draws it anew")])
+  }
+
+  /// What changes nothing in the trace that was read. `draws`: something else is drawn by `--trace-seed`.
+  package func idle(in trace: TraceFile, draws: Bool = false) -> [IdleOption] {
+    var idle = idleAnywhere
+    let isPool = trace.format.isPool
+    let drawn = trace.options.arrivals.map { $0.gaps != .fixed && $0.pattern != .together } ?? false
+    if traceSeed != nil, !drawn, !isPool, jitter == nil, !draws {
+      idle.append(IdleOption("--trace-seed", "as nothing is drawn"))
+    }
+    if poolSpan != nil, !isPool {
+      idle.append(IdleOption("--pool-span", "on a trace that is no client pool"))
+    }
+    if acceptTimes, isPool || trace.format.timeText == TraceFormat.noTimes {
+      idle.append(
+        IdleOption(
+          "--accept-times", isPool ? "on a client pool, whose times are drawn" : "on a trace without times"))
+    }
+    return idle
+  }
+}
+
+extension TraceFormat {
+  /// Whether its requests are drawn from clients.
+  fileprivate var isPool: Bool { name == "servegen-pool" }
+}
+
+extension RunOptions {
+  /// What changes nothing in `requests` requests, of which the last arrives at `last` and so many were clipped.
+  func idle(requests: Int, until last: SimTime, clipped: Int?) -> [IdleOption] {
+    var idle: [IdleOption] = []
+    if last == .zero {
+      idle = [("--at-once", atOnce), ("--rate-scale", rateScale != "1")].filter(\.1)
+        .map { IdleOption($0.0, "as all requests arrive at 0") }
+    } else if atOnce, rateScale != "1" {
+      idle.append(IdleOption("--rate-scale", "with --at-once"))
+    }
+    if let limit, requests < limit { idle.append(IdleOption("--limit", "as there are \(requests) requests")) }
+    if clipTotal != nil, clipped == 0 { idle.append(IdleOption("--clip-total", "as no request is longer")) }
+    return idle
+  }
 }

@@ -53,6 +53,8 @@ package struct OptionPairs: Hashable {
     }
   }
 
+  mutating func remove(_ key: String) { values[key] = nil }
+
   /// The pairs whose key is one of `keys`.
   func only(_ keys: [String]) -> [String: String] { values.filter { keys.contains($0.key) } }
 }

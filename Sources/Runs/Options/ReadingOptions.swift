@@ -10,8 +10,8 @@ package struct ReadingOptions: ParsableArguments, Sendable {
   package var format: String?
   @Flag(help: "Count and leave out rows that cannot be read, and say how many.")
   var lenient = false
-  @Option(help: "With --lenient: the largest share of rows that may be left out.")
-  var maxSkipped = 0.01
+  @Option(help: "With --lenient: the largest share of rows that may be left out. (default: 0.01)")
+  var maxSkipped: Double?
   @Option(
     help: ArgumentHelp(
       "When requests without times arrive or sessions begin: together, poisson:RATE, fixed:RATE, gamma:RATE:CV "
@@ -19,8 +19,8 @@ package struct ReadingOptions: ParsableArguments, Sendable {
   package var arrivals: String?
   @Option(help: "Spread arrivals that were rounded to multiples of so many seconds.")
   var jitter: String?
-  @Option(help: "Seed of --arrivals, --jitter and client pools.")
-  package var traceSeed = 0
+  @Option(help: "Seed of --arrivals, --jitter and client pools. (default: 0)")
+  package var traceSeed: Int?
   @Option(help: ArgumentHelp("Seconds of a client pool that are drawn.", valueName: "from:to"))
   var poolSpan: String?
   @Flag(help: "Take rows in any order of time and sort them in memory.")
@@ -40,7 +40,7 @@ package struct ReadingOptions: ParsableArguments, Sendable {
     var options = options
     options.format = format
     options.isLenient = lenient
-    options.maximumSkippedShare = lenient ? maxSkipped : 0
+    options.maximumSkippedShare = lenient ? maxSkipped ?? 0.01 : 0
     options.arrivals = try arrivals.map { text throws(TraceError) in try ArrivalProcess(parsing: text) }
     if let jitter {
       guard let seconds = Double(jitter), seconds >= 1e-6, seconds <= 86_400 else {
@@ -48,11 +48,11 @@ package struct ReadingOptions: ParsableArguments, Sendable {
       }
       options.jitter = Int64((seconds * 1e6).rounded()) * 1_000_000
     }
-    guard (0...RunOptions.lastSeed).contains(traceSeed) else {
-      throw .invalidOption(
-        name: "trace-seed", found: "\(traceSeed)", expected: "0 to \(RunOptions.lastSeed)")
+    let seed = traceSeed ?? 0
+    guard (0...RunOptions.lastSeed).contains(seed) else {
+      throw .invalidOption(name: "trace-seed", found: "\(seed)", expected: "0 to \(RunOptions.lastSeed)")
     }
-    options.seed = UInt64(traceSeed)
+    options.seed = UInt64(seed)
     if let poolSpan {
       let ends = poolSpan.split(separator: ":", omittingEmptySubsequences: false).map { Int($0) ?? -1 }
       guard ends.count == 2, ends[0] >= 0, ends[0] <= ends[1] else {
@@ -69,20 +69,39 @@ package struct ReadingOptions: ParsableArguments, Sendable {
 
   private var ignoredColumns: Set<String> { TraceOptions.columns(ignoreColumns ?? "") }
 
-  /// What of this changes the requests; `nil` if nothing does. The format does not: a file is of one. Nor does taking times as
-  /// they are.
-  var manifest: JSON? {
+  /// `path` read as these options say, which `options` are made of. Throws if they cannot be meant of such a trace.
+  package func open(_ path: String, _ options: TraceOptions) throws -> TraceFile {
+    let trace = try TraceFile.open(path: path, options: options)
+    if let jitter, arrivals == nil, trace.format.timeText == TraceFormat.noTimes {
+      throw CommandFailure(
+        .usage,
+        "--jitter \(jitter): \(path) has no times that could have been rounded; --arrivals gives it some")
+    }
+    return trace
+  }
+
+  /// What of this changes the requests of `trace`; `nil` if nothing does. The format does not: a file is of one. Nor does
+  /// taking times as they are, nor what is idle.
+  func manifest(of trace: TraceFile) -> JSON? {
     var members: [JSON.Member] = []
-    if lenient { members.append(.init("lenient", .bool(true))) }
-    if let arrivals { members.append(.init("arrivals", .string(arrivals))) }
+    let idle = Set(idle(in: trace).map(\.option))
+    if lenient, trace.count.allSkipped > 0 { members.append(.init("lenient", .bool(true))) }
+    if let arrivals, trace.options.arrivals?.pattern != .together {
+      members.append(.init("arrivals", .string(arrivals)))
+    }
     if let jitter { members.append(.init("jitter", .string(jitter))) }
-    if traceSeed != 0 { members.append(.init("trace_seed", .int(traceSeed))) }
-    if let poolSpan { members.append(.init("pool_span", .string(poolSpan))) }
-    if sort { members.append(.init("sort", .bool(true))) }
+    if let traceSeed, traceSeed != 0, !idle.contains("--trace-seed") {
+      members.append(.init("trace_seed", .int(traceSeed)))
+    }
+    if let poolSpan, !idle.contains("--pool-span") { members.append(.init("pool_span", .string(poolSpan))) }
+    // Rows out of order are an error or skipped without it.
+    if sort, trace.count.allSkipped > 0 { members.append(.init("sort", .bool(true))) }
     if !ignoredColumns.isEmpty {
       members.append(.init("ignore_columns", .array(ignoredColumns.sorted().map(JSON.string))))
     }
-    if let timeUnit { members.append(.init("time_unit", .string(timeUnit.rawValue))) }
+    if let timeUnit, timeUnit != trace.format.timeUnit {
+      members.append(.init("time_unit", .string(timeUnit.rawValue)))
+    }
     return members.isEmpty ? nil : .object(members)
   }
 }

@@ -17,7 +17,27 @@ package enum KVType: String, CaseIterable, ExpressibleByArgument {
   case int8
 }
 
-/// What `run` and `compare` have in common.
+/// How `run` and `compare` make and keep their runs: nothing of it changes a result.
+package struct ExecutionOptions: ParsableArguments, Sendable {
+  @Option(help: "SQLite database in which runs are kept. A run that is in it is not run again.")
+  package var db: String?
+  @Flag(help: "Run again what the database holds already.")
+  package var force = false
+  @Flag(help: "Print one JSON line on stderr: loop_s, requests_per_s, peak_rss_mb. The bound is left out.")
+  package var timing = false
+  @Flag(help: "Walk every decode step instead of skipping ahead: the same result, slowly.")
+  package var stepByStep = false
+
+  package init() {}
+
+  /// Whether runs that the database holds are made again. Step by step is an oracle: it must compute, and its
+  /// fingerprint is then held against the stored one.
+  package var runsAgain: Bool { force || stepByStep }
+
+  package var idle: [IdleOption] { db == nil && force ? [IdleOption("--force", "without --db")] : [] }
+}
+
+/// What a run is of: all that `run`, `compare` and `capacity` have in common.
 package struct RunOptions: ParsableArguments, Sendable {
   @Option(
     help: ArgumentHelp(
@@ -67,8 +87,8 @@ package struct RunOptions: ParsableArguments, Sendable {
   @Option(
     help: ArgumentHelp(
       "Longest context that is served: a prompt of so many tokens or more is rejected, an output that would go beyond it is "
-        + "cut. \"model\" is what the model was made for; a number may stretch or shorten it.",
-      valueName: "model|tokens"))
+        + "cut. \"model\" is what the model was made for; a number may stretch or shorten it. (default: model)",
+      valueName: "model|tokens"), transform: ContextLimit.init(argument:))
   package var maxModelLen = ContextLimit.model
   @Option(help: "KV blocks of an instance, instead of what its memory holds.")
   package var kvBlocks: Int?
@@ -113,18 +133,13 @@ package struct RunOptions: ParsableArguments, Sendable {
 
   @OptionGroup(title: "Reading the trace") package var reading: ReadingOptions
 
-  @Option(help: "SQLite database in which runs are kept. A run that is in it is not run again.")
-  package var db: String?
-  @Flag(help: "Run again what the database holds already.")
-  package var force = false
   @Flag(help: "Print JSON.")
   package var json = false
-  @Flag(help: "Print one JSON line on stderr: loop_s, requests_per_s, peak_rss_mb. The bound is left out.")
-  package var timing = false
-  @Flag(help: "Walk every decode step instead of skipping ahead: the same result, slowly.")
-  package var stepByStep = false
   @Flag(help: "No progress, notes or warnings; what costs rest on is in the result as well.")
   package var quiet = false
+
+  /// What `ExecutionOptions` says, where a command has them.
+  package var stepByStep = false
 
   package init() {}
 
@@ -169,10 +184,6 @@ package struct RunOptions: ParsableArguments, Sendable {
 
   /// 2^53: a JSON reader that counts in doubles still reads the seed as it is.
   package static let lastSeed = 1 << 53
-
-  /// Whether runs that the database holds are made again. Step by step is an oracle: it must compute, and its
-  /// fingerprint is then held against the stored one.
-  package var runsAgain: Bool { force || stepByStep }
 
   /// The bounds that goodput counts by.
   package var slo: SLO { SLO(ttftSeconds: sloTtft, tpotSeconds: sloTpot) }

@@ -45,7 +45,9 @@ package struct Machine {
     let hardware = try Self.hardware(options.hardware)
     engine = try Self.engine(
       options.engineProfile, decodeKernel: options.decodeKernel, on: hardware, for: model)
-    let link = try options.interNode.map(Self.link)
+    var link = try options.interNode.map(Self.link)
+    // One node has none, whatever it is called: such runs are the same run.
+    if options.nodes == 1 { link = nil }
     cluster = ClusterSpec(
       nodes: options.nodes, gpusPerNode: options.gpusPerNode, hardware: hardware, interNodeLink: link)
     try model.validate()
@@ -138,10 +140,6 @@ extension RunPlan {
       of: layout.shape, multiple: placed.multiple, maxNumSeqs: placed.maxNumSeqs, policy: placed.name,
       on: machine, options: options, pairs: pairs, scope: scope, warnings: &warnings)
     let (engine, blocks) = (memory.engine, memory.blocks)
-    warnings += IdleOptions(
-      policy: placed.name, lending: placed.lending, engine: engine.kind, instances: layout.count,
-      isShared: scope == .vllmM
-    ).warnings(pairs)
     let managers = try Self.managers(options, pairs)
     var account = memory.capacity.lines
     if options.kvBlocks != nil { account.append("  \(grouped(blocks)) blocks are used: --kv-blocks") }
@@ -207,7 +205,7 @@ extension RunPlan {
   }
 
   /// The managers' messages; the run's seed is also that of their luck.
-  private static func managers(_ options: RunOptions, _ pairs: OptionPairs) throws -> ProtocolOptions {
+  static func managers(_ options: RunOptions, _ pairs: OptionPairs) throws -> ProtocolOptions {
     var managers = ProtocolOptions()
     try ManagerOption.apply(ManagerOption.all, pairs, to: &managers)
     if managers != ProtocolOptions() { managers.seed = UInt64(options.seed) }
@@ -261,7 +259,7 @@ extension RunPlan {
       "engine \(engine.kind.rawValue): token budget \(grouped(engine.maxNumBatchedTokens)), "
         + (engine.kind == .chunked ? "synchronous scheduling, " : "")
         + "prefix caching \(engine.prefixCaching ? "on" : "off")",
-      options.router?.rawValue == placed.router
+      options.router?.rawValue == placed.router && placed.layout.count > 1
         ? "router \(placed.router), the same for all contenders that do not route by themselves"
         : "\(placed.name), router: \(placed.router)",
       "all instances are charged as the one whose stages are furthest apart; links are not shared",

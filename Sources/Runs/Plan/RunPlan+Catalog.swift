@@ -48,6 +48,10 @@ extension RunPlan {
         }
       }
     }
+    // What is idle must be legal too.
+    var unused = EngineOptions()
+    try EngineOption.apply(pairs, to: &unused)
+    _ = try managers(options, pairs)
     let made = try PolicyCatalog.make(policy, request)
     if let window = machine.model.window, made.policy.lending.mode != .off {
       throw CommandFailure(
@@ -55,19 +59,33 @@ extension RunPlan {
         "\(policy) lends KV blocks, which a sliding window makes pointless: what leaves the \(window) tokens of "
           + "\(machine.model.name) needs no host; give --option lending=off or another policy")
     }
-    let placed = PlacedPolicy(
-      name: policy, layout: made.layout, multiple: made.multiple, maxNumSeqs: made.maxNumSeqs,
-      options: made.options, router: made.router, lending: made.policy.lending, sizing: made.sizing)
-    return try RunPlan(
-      placing: placed, on: machine, options: options, pairs: pairs, scope: scope
-    ) { configuration in
+    let idle = IdleOption.of(options, pairs, PlacedPolicy(policy, made))
+    // Runs that differ in what is idle alone are the same run, with the same manifest.
+    let effective = pairs.without(idle)
+    for key in pairs.values.keys where effective.values[key] == nil { request.options[key] = nil }
+    if idle.contains(where: { $0.option == "--router" }) { request.router = nil }
+    let placed = PlacedPolicy(policy, try PolicyCatalog.make(policy, request))
+    var plan = try RunPlan(
+      placing: placed, on: machine, options: options, pairs: effective, scope: scope
+    ) { [request] configuration in
       { source, observer, onProgress in
         // A policy keeps state: every run gets a fresh one.
         let policy = try PolicyCatalog.make(policy, request).policy
-        return try Simulation(configuration, policy: policy, observer: observer)
-          .run(source, onProgress: onProgress)
+        do {
+          return try Simulation(configuration, policy: policy, observer: observer)
+            .run(source, onProgress: onProgress)
+        } catch SimulationError.tooManyFaults(let most, let begins, let time) where most.last != nil {
+          // The engine knows of no file, and advises an end.
+          let error = SimulationError.tooManyFaults(most: most, begins: begins, before: time)
+          throw CommandFailure(
+            .badData,
+            "\(error)".replacing(
+              "an end with last-s", with: "an earlier end than last-s \(most.last?.seconds ?? 0)"))
+        }
       }
     }
+    plan.idle = idle
+    return plan
   }
 
   /// Tokens of the longest request, as told or as the trace has it.
@@ -99,5 +117,13 @@ extension RunPlan {
     }
     if let pp = options.pp, request.options["vllm-s-pp"] == nil { request.options["vllm-s-pp"] = String(pp) }
     (request.tp, request.pp, request.instances) = (1, 1, nil)
+  }
+}
+
+extension PlacedPolicy {
+  init(_ name: String, _ made: PolicyPlan) {
+    self.init(
+      name: name, layout: made.layout, multiple: made.multiple, maxNumSeqs: made.maxNumSeqs,
+      options: made.options, router: made.router, lending: made.policy.lending, sizing: made.sizing)
   }
 }

@@ -24,6 +24,8 @@ package struct RunPlan {
   package var assumptions: [String]
   /// What the user should know before trusting the result.
   package var warnings: [String] = []
+  /// Options that change nothing in it.
+  package var idle: [IdleOption] = []
   /// What of the costs no measurement supports.
   package var unvalidated: [String] = []
   /// Where the costs were measured.
@@ -120,7 +122,8 @@ package struct RunPlan {
     guard !overflow, chunkHosts <= Self.mostChunkHosts else { return nil }
     let request = TraceRequest(arrival: .zero, prompt: tokens - 1, output: 1)
     guard let summary = try? (simulateSound ?? simulate)(ArraySource([request]), nil, nil) else { return nil }
-    return summary.completed == 1 ? summary.ttft.max : nil
+    // Without a makespan no step cost anything: there is no time to speak of.
+    return summary.completed == 1 && summary.makespanSeconds != nil ? summary.ttft.max : nil
   }
 
   /// What `maxContextTTFT` found, by the tokens asked for.

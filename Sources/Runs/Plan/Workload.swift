@@ -22,6 +22,10 @@ package struct Workload {
   package var changes: [String] = []
   /// What a user should know of the requests: sentences.
   package var notes: [String] = []
+  /// Options that changed nothing in the requests.
+  package var idle: [IdleOption] = []
+  /// Whether the trace was generated, not recorded.
+  package var isGenerated = false
   /// The requests left out, by their ids in the whole trace, ascending.
   package var dropped: [Int] = []
   /// Opens the requests from the first.
@@ -48,10 +52,15 @@ package struct Workload {
   ) throws -> Workload {
     var about = About()
     var workload = try load(options, seed: seed, recipe: recipe, times: times, &about)
-    (workload.times, workload.notes) = (about.times, about.notes)
+    (workload.times, workload.notes, workload.idle) = (about.times, about.notes, about.idle)
+    workload.isGenerated = options.isGenerated
     if options.atOnce { workload.changes.append("all at once") }
-    if options.rateScale != "1" { workload.changes.append("arrivals \(options.rateScale) times as fast") }
-    if let most = options.clipTotal { workload.changes.append("prompts clipped to \(most) tokens in all") }
+    if options.rateScale != "1", !about.idle.contains(where: { $0.option == "--rate-scale" }) {
+      workload.changes.append("arrivals \(options.rateScale) times as fast")
+    }
+    if let most = options.clipTotal, !about.idle.contains(where: { $0.option == "--clip-total" }) {
+      workload.changes.append("prompts clipped to \(most) tokens in all")
+    }
     return workload
   }
 
@@ -59,8 +68,12 @@ package struct Workload {
   private struct About {
     var times: String?
     var notes: [String] = []
+    var idle: [IdleOption] = []
 
-    mutating func arrivals(of name: String, _ requests: Int, until last: SimTime, _ options: RunOptions) {
+    mutating func add(
+      _ name: String, _ requests: Int, until last: SimTime, clipped: Int? = nil, _ options: RunOptions
+    ) {
+      idle += options.idle(requests: requests, until: last, clipped: clipped)
       guard requests > 1, last == .zero, !options.atOnce else { return }
       notes.append(
         "\(name): all \(requests) requests arrive at 0"
@@ -86,10 +99,11 @@ package struct Workload {
       reading.limit = reading.limit.map { $0 > .max / times ? .max : $0 * times }
       let trace = try GeneratedTrace(
         options.trace, spec: spec.lasting(times: times), redraw: seed, options: reading)
-      let manifest = Self.manifest(trace.digest, reading, options)
       let longest = seed == 0 ? trace.longest : nil
-      about.arrivals(
-        of: trace.name, trace.records.count, until: trace.records.last?.request.arrival ?? .zero, options)
+      about.idle = options.reading.idleInGenerated
+      about.add(
+        trace.name, trace.records.count, until: trace.records.last?.request.arrival ?? .zero, options)
+      let manifest = Self.manifest(trace.digest, reading, options, nil, about.idle)
       if wantsDetails {
         return Workload(
           name: trace.name, seed: seed, manifest: manifest, longest: longest,
@@ -99,11 +113,14 @@ package struct Workload {
         name: trace.name, seed: seed, manifest: manifest, longest: longest,
         requests: trace.records.map(\.request), options)
     }
-    let trace = try TraceFile.open(path: options.trace, options: reading)
+    let trace = try options.reading.open(options.trace, reading)
     let name = options.trace.split(separator: "/").last.map(String.init) ?? options.trace
-    let manifest = Self.manifest(trace.digest, trace.options, options)
-    (about.times, about.notes) = (trace.timeText, trace.notes)
-    about.arrivals(of: options.trace, trace.info.count, until: trace.info.lastArrival, options)
+    (about.times, about.notes, about.idle) = (trace.timeText, trace.notes, options.reading.idle(in: trace))
+    about.add(
+      options.trace, trace.info.count, until: trace.info.lastArrival, clipped: trace.totals.clippedRequests,
+      options)
+    let manifest = Self.manifest(
+      trace.digest, trace.options, options, options.reading.manifest(of: trace), about.idle)
     if options.reading.lenient { writeToStandardError("note: \(trace.count.text)\n") }
     if wantsDetails {
       guard seed == 0 else {
@@ -145,17 +162,21 @@ package struct Workload {
   /// Says on stderr what a user should know.
   package func writeNotes() { for note in notes { writeToStandardError("note: \(note)\n") } }
 
-  /// The trace's digest and what is changed in it.
-  private static func manifest(_ digest: String, _ trace: TraceOptions, _ options: RunOptions) -> JSON {
+  /// The trace's digest and what is changed in it; not what is idle: runs of the same requests are the same run.
+  private static func manifest(
+    _ digest: String, _ trace: TraceOptions, _ options: RunOptions, _ reading: JSON?, _ idle: [IdleOption]
+  ) -> JSON {
+    let idle = Set(idle.map(\.option))
+    let scale = idle.contains("--rate-scale") ? "1" : trace.rateScale.description
     var members: [JSON.Member] = [
       .init("digest", .string(digest)),
-      .init("rate_scale", .string(trace.rateScale.description)),
-      .init("limit", .optional(trace.limit)),
-      .init("clip_total", .optional(trace.clipTotal)),
+      .init("rate_scale", .string(scale)),
+      .init("limit", .optional(idle.contains("--limit") ? nil : trace.limit)),
+      .init("clip_total", .optional(idle.contains("--clip-total") ? nil : trace.clipTotal)),
     ]
-    if let reading = options.reading.manifest { members.append(.init("reading", reading)) }
+    if let reading { members.append(.init("reading", reading)) }
     if options.closedLoop { members.append(.init("closed_loop", .bool(true))) }
-    if options.atOnce { members.append(.init("at_once", .bool(true))) }
+    if options.atOnce, !idle.contains("--at-once") { members.append(.init("at_once", .bool(true))) }
     return .object(members)
   }
 

@@ -29,6 +29,8 @@ package struct SweepPlan {
     var files: Set<String> = []
     var recipes: [String: WorkloadSpec] = [:]
     var workloads: [String: Result<NamedWorkload, any Error>] = [:]
+    var sharers: [IdleOption.Sharer] = []
+    var knownSharers: Set<IdleOption.Sharer> = []
     let share = shard.share(of: study.heats)
     for grid in study.grids {
       var places: [HeatName: Int] = [:]
@@ -68,6 +70,10 @@ package struct SweepPlan {
             throw PointError(draft.point, error)
           }
           let workload = named.workload(seed: draft.job.seed)
+          // The two names that a setting may have on the command line.
+          let given = draft.point.settings.flatMap { ["--\($0.key)", "--option \($0.key)"] }
+          let sharer = IdleOption.Sharer(plan.idle + named.idle, given: Set(given))
+          if knownSharers.insert(sharer).inserted { sharers.append(sharer) }
           for note in named.notes where said.insert(note).inserted { notes.append(note) }
           let name = HeatName(cell: draft.point.cell, seed: draft.point.seed)
           if places[name] == nil {
@@ -82,6 +88,7 @@ package struct SweepPlan {
       }
     }
     try requireCommonRequests()
+    warnings = IdleOption.sentences(IdleOption.inAll(sharers)) + warnings
   }
 
   /// All contenders of a heat must replay the same requests, or nothing could be compared.
@@ -152,12 +159,13 @@ private struct NamedWorkload: Sendable {
   private let isClosedLoop: Bool
   let longest: Int?
   let notes: [String]
+  let idle: [IdleOption]
 
   init(_ draft: Draft) throws {
     let whole = try Workload.load(draft.job.options, seed: draft.redraw, recipe: draft.job.recipe)
     (name, manifest) = (whole.name, whole.manifest)
     (requests, isClosedLoop, longest) = (whole.requests, whole.isClosedLoop, whole.longest)
-    notes = whole.notes
+    (notes, idle) = (whole.notes, whole.idle)
   }
 
   func workload(seed: Int) -> Workload {

@@ -19,6 +19,7 @@ package final class BenchLending: RunObserver {
   private struct Arguments: ParsableArguments {
     @Option var policy: String
     @OptionGroup var options: RunOptions
+    @OptionGroup var execution: ExecutionOptions
   }
 
   /// Runs `arguments` (of `run`) in this process.

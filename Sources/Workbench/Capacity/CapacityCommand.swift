@@ -67,7 +67,6 @@ struct CapacityCommand: ParsableCommand {
     try require(fewestNodes.map { (1...1_000).contains($0) } ?? true, "--fewest-nodes: expected 1 to 1000.")
     try require(gpuHourPrice.map { $0 >= 0 && $0.isFinite } ?? true, "--gpu-hour-price: expected 0 or more.")
     try require(jobs.map { (1...1024).contains($0) } ?? true, "--jobs: expected 1 to 1024.")
-    try require(options.db == nil, "--db: capacity keeps no runs.")
     try require(
       options.rateScale == "1" || fewestNodes != nil,
       "--rate-scale is what capacity looks for; use --from and --to.")
@@ -95,6 +94,7 @@ struct CapacityCommand: ParsableCommand {
     if !options.quiet {
       for sentence in plan.unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
       workload.writeNotes()
+      IdleOption.warn(try idle(plan, pairs, loaded) + workload.idle)
       for warning in plan.warnings { writeToStandardError("warning: \(warning)\n") }
     }
     let recipe = try GeneratedTrace.isRecipe(options.trace) ? GeneratedTrace.spec(options.trace) : nil
@@ -115,6 +115,18 @@ struct CapacityCommand: ParsableCommand {
     (report.requests, report.times) = (workload.requests, base.times)
     if !options.quiet, let note = report.contextNote { writeToStandardError("warning: \(note)\n") }
     try writeToStandardOutput(options.json ? report.json.prettyText : report.text)
+  }
+
+  /// What changes nothing, on however many nodes.
+  private func idle(_ plan: RunPlan, _ pairs: OptionPairs, _ workload: Workload?) throws -> [IdleOption] {
+    guard let fewestNodes else { return plan.idle }
+    var most = options
+    most.nodes = fewestNodes
+    let onMost = try RunPlan.make(policy: policy, options: most, pairs: pairs, scope: .itself) {
+      workload?.longest
+    }
+    return IdleOption.inAll([plan, onMost].map { IdleOption.Sharer($0.idle) })
+      + IdleOption.given(["--from", "--to", "--scan", "--precision", "--nodes"], "with --fewest-nodes")
   }
 
   /// How often the trace must be replayed to give so many requests.

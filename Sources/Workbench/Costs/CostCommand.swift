@@ -46,6 +46,12 @@ struct InstanceOptions: ParsableArguments {
   }
 }
 
+extension InstanceOptions {
+  func idle(_ instance: CostedInstance) -> [IdleOption] {
+    instance.link == nil ? IdleOption.given(["--inter-node"], "on one node") : []
+  }
+}
+
 /// One instance: resolved from the options and checked.
 struct CostedInstance {
   var model: ModelSpec

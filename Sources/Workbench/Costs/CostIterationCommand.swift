@@ -29,6 +29,10 @@ struct CostIterationCommand: ParsableCommand {
 
   func run() throws {
     let costed = try CostedInstance(instance)
+    var idle = instance.idle(costed)
+    if batch == 0 { idle += IdleOption.given(["--context", "--decode-kernel"], "with --batch 0") }
+    if prefill == 0 { idle += IdleOption.given(["--cached"], "without --prefill") }
+    IdleOption.warn(idle)
     let iteration = Iteration(
       sequences: batch, context: context, prompts: prefill > 0 ? 1 : 0, newTokens: max(1, prefill),
       cachedTokens: cached)

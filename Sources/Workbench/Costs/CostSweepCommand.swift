@@ -36,6 +36,7 @@ struct CostSweepCommand: ParsableCommand {
 
   func run() throws {
     let costed = try CostedInstance(instance)
+    IdleOption.warn(instance.idle(costed))
     let capacity = try KVCapacity(
       model: costed.model, hardware: costed.hardware, shape: costed.shape,
       settings: KVMemorySettings(

@@ -68,8 +68,10 @@ struct TraceCheck: ParsableCommand {
   func run() throws {
     let options = try reading.apply(to: .unchanged)
     guard timing else {
-      let trace = try TraceFile.open(path: path, options: options)
+      let trace = try reading.open(path, options)
       trace.writeNotes()
+      IdleOption.warn(
+        reading.idle(in: trace) + IdleOption.given(["--arrivals", "--jitter"], "where rows are counted"))
       return try writeToStandardOutput("\(trace.format.name): \(trace.count.text)\n")
     }
     let (begin, cpuBegin) = (ContinuousClock.now, clock())
@@ -120,7 +122,8 @@ struct TraceConvert: ParsableCommand {
       }
     }
     let conversion = try TraceConversion(
-      to: format, dropping: dropped, sessionShare: sampleSessions, seed: UInt64(max(reading.traceSeed, 0)))
+      to: format, dropping: dropped, sessionShare: sampleSessions,
+      seed: UInt64(max(reading.traceSeed ?? 0, 0)))
     var files = FileRoles()
     files.addTrace("PATH", path)
     files.addOutput("--out", out)
@@ -129,9 +132,14 @@ struct TraceConvert: ParsableCommand {
     var options = try reading.apply(
       to: TraceOptions(rateScale: rateScale, limit: limit, clipTotal: clipTotal))
     options.keepsDetails = true
-    let trace = try TraceFile.open(path: path, options: options)
+    let trace = try reading.open(path, options)
     let rows = try conversion.run(trace, to: out)
     trace.writeNotes()
+    var idle = reading.idle(in: trace, draws: sampleSessions < 1)
+    if trace.info.lastArrival == .zero {
+      idle += IdleOption.given(["--rate-scale"], "as all requests arrive at 0")
+    }
+    IdleOption.warn(idle)
     writeNote(format.noteOnReadingBack(rows, until: trace.info.lastArrival), on: out)
     try files.writeSummary(
       "\(trace.format.name): \(trace.count.text)\n\(format.name): \(grouped(rows)) requests written to \(out)\n"

@@ -37,8 +37,10 @@ struct TraceFitCommand: ParsableCommand {
     files.addOutput("--out", out)
     try files.requireDistinct()
     let file = try out.map { try OutputFile($0, option: "--out") }
-    let trace = try TraceFile.open(path: path, options: try reading.apply(to: .unchanged))
+    let trace = try reading.open(path, try reading.apply(to: .unchanged))
     trace.writeNotes()
+    IdleOption.warn(
+      reading.idle(in: trace) + (out == nil ? IdleOption.given(["--seed"], "without --out") : []))
     let requests = try trace.all()
     let spec = try TraceFit.fit(requests, seed: UInt64(seed))
     let score = try HoldOut(requests)

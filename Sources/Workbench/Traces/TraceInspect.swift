@@ -17,7 +17,8 @@ struct TraceInspect: ParsableCommand {
   func run() throws {
     var options = try reading.apply(to: .unchanged)
     options.keepsDetails = true
-    let trace = try TraceFile.open(path: path, options: options)
+    let trace = try reading.open(path, options)
+    IdleOption.warn(reading.idle(in: trace))
     let report = TraceReport(trace: trace, statistics: try TraceStatistics(of: trace))
     try writeToStandardOutput(json ? report.json.prettyText : report.text)
   }

@@ -42,6 +42,10 @@ struct CalibrateCommand: ParsableCommand {
     for file in folder.files where file.format != nil { files.addInput("--data", file.path) }
     if Machine.isPath(hardware: base) { files.addInput("--base", base) }
     if let truth { files.addInput("--truth", truth) }
+    IdleOption.warn(
+      synthesize
+        ? IdleOption.given(["--name", "--truth"], "with --synthesize")
+        : IdleOption.given(["--scale", "--noise", "--seed"], "without --synthesize"))
     if synthesize { return try writeSynthetic(folder, spec, &files) }
     files.addOutput("--output", output)
     try files.requireDistinct()

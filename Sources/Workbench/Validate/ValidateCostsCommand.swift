@@ -24,6 +24,7 @@ struct ValidateCosts: ParsableCommand {
   @Option(help: "With --check: a target that may be missed.") var allow: [String] = []
 
   func run() throws {
+    if !check { IdleOption.warn(IdleOption.given(["--allow"], "without --check")) }
     let spec = try Machine.hardware(hardware)
     let folder = try MeasurementFolder(path: data, hardware: spec)
     let reportFolder = try report.map { try OutputFolder($0, option: "--report") }

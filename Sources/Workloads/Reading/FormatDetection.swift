@@ -9,10 +9,9 @@ enum FormatDetection {
     // One of which all columns are there, else the one of which most are.
     let best = (matching.isEmpty ? Array(given.indices) : matching).max { (given[$0], $1) < (given[$1], $0) }!
     guard given[best] > 0 else {
-      let known = candidates.map { $0.requiredNames.joined(separator: ",") }.joined(separator: " or ")
       throw RowFault(
-        column: nil, found: "the header \(quoted(header.joined(separator: ",").utf8))", expected: known,
-        reason: .fieldCount)
+        column: nil, found: "the header \(quoted(header.joined(separator: ",").utf8))",
+        expected: expected(candidates, insteadOf: header), reason: .fieldCount)
     }
     try requireOnce(candidates[best], header)
     return candidates[best]
@@ -29,12 +28,30 @@ enum FormatDetection {
     let shares = candidates.indices.map { Double(given[$0]) / Double(candidates[$0].requiredNames.count) }
     let best = candidates.indices.max { (shares[$0], given[$0], $1) < (shares[$1], given[$1], $0) }!
     guard given[best] > 0 else {
-      let known = candidates.map { $0.requiredNames.joined(separator: ",") }.joined(separator: " or ")
       throw RowFault(
-        column: nil, found: "the keys \(quoted(keys.joined(separator: ",").utf8))", expected: known,
-        reason: .missingKey)
+        column: nil, found: "the keys \(quoted(keys.joined(separator: ",").utf8))",
+        expected: expected(candidates, insteadOf: keys), reason: .missingKey)
     }
     return candidates[best]
+  }
+
+  /// What was expected where no name is one of a format's: all that the nearest format asks for, then what others there are.
+  private static func expected(_ candidates: [TraceFormat], insteadOf names: [String]) -> String {
+    let lower = names.map { $0.lowercased() }
+    // Alike are names of which one has a word of the other's.
+    func likeness(_ format: TraceFormat) -> Double {
+      let alike = format.requiredNames.count { name in
+        let words = name.lowercased().split { !$0.isLetter }.filter { $0.count > 2 }
+        return lower.contains { given in words.contains { given.contains($0) } }
+      }
+      return Double(alike) / Double(format.requiredNames.count)
+    }
+    let best = candidates.indices.max { (likeness(candidates[$0]), $1) < (likeness(candidates[$1]), $0) }!
+    let others = candidates.indices.filter { $0 != best }.map { candidates[$0].name }
+    return "\(candidates[best].requiredNames.joined(separator: ",")) (format \(candidates[best].name))"
+      + (others.isEmpty
+        ? ""
+        : ", or what another format asks for: \(others.joined(separator: ", ")) (`infinite-sim trace formats`)")
   }
 
   static func mismatch(_ named: TraceFormat, found: String) -> RowFault {

@@ -149,7 +149,7 @@ struct GPUReport: Codable, Hashable {
       return "\(place(context)) is not a value of type \(type)"
     case .dataCorrupted(let context)? where !context.codingPath.isEmpty:
       return "\(place(context)): \(context.debugDescription)"
-    default: return "it is no JSON"
+    default: return "\(error)"
     }
   }
 
@@ -217,7 +217,7 @@ extension GPUReport {
     let covered = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.value) \($0.key)" }
     return """
       **Accuracy.** \(good.count) of \(accuracy.count) random shapes within both bounds, \(done.count - good.count) not, \
-      \(accuracy.count - done.count) not run. Among them: \(covered.joined(separator: ", ")).
+      \(accuracy.count - done.count) not run.\(covered.isEmpty ? "" : " Among them: \(covered.joined(separator: ", ")).")
       """
   }
 

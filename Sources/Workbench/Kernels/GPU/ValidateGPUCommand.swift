@@ -55,6 +55,10 @@ struct ValidateGPUCommand: ParsableCommand {
 
   func run() throws {
     if let show {
+      IdleOption.warn(
+        IdleOption.given(
+          ["--only", "--shapes", "--seed", "--limit", "--quick", "--out", "--commit", "--date"], "with --show"
+        ))
       let report = try GPUReport(json: show)
       if publish { try requirePublishable(report, show) }
       return try writeToStandardOutput(report.text)

@@ -25,7 +25,7 @@ package struct EngineReport {
   }
 
   var text: String {
-    var text = "Files: \(validation.files.joined(separator: ", "))\n\n"
+    var text = "Files: \(validation.files.isEmpty ? "none" : validation.files.joined(separator: ", "))\n\n"
     text += markdownTable([AccuracyRow.heading] + rows.map(\.cells), leftColumns: [0, 1, 7])
     text += "\nErrors are of the form that runs charge. KV tokens: what memory holds. "
     text += "Of decode iterations, batch 1, 8, 32, 64, 128 × context 256, 1K, 2K where it fits.\n"

@@ -46,6 +46,15 @@ struct ValidateEngineCommand: ParsableCommand {
   var json = false
 
   func run() throws {
+    if log == nil {
+      IdleOption.warn(
+        IdleOption.given(
+          [
+            "--model", "--tp", "--pp", "--gpu-memory-utilization", "--max-num-batched-tokens",
+            "--max-num-seqs", "--block-size",
+          ], "without --log"))
+    }
+    if json { IdleOption.warn(IdleOption.given(["--points"], "with --json")) }
     let hardware = try Machine.hardware(hardware)
     var validation = try EngineValidation(
       data: data, hardware: hardware,
