@@ -104,17 +104,17 @@ public enum Torture {
     }
     var sights = ledger.sights
     sights.borrows = policy.lending.mode.borrows
-    guard sights.longestChain <= Progress.longestChain || !sights.borrows else {
-      throw LawViolation(
-        law: "nobody is preempted more than \(Progress.longestChain) times in a row without getting on",
-        seed: scenario.seed,
-        details: "\(sights.longestChain) times with fewer than \(Progress.leastTokens) new tokens between")
-    }
     guard sights.again <= Progress.mostAgain || !sights.borrows else {
       throw LawViolation(
         law:
           "a run does not compute again after preemptions more than \(Progress.mostAgain) of what was asked for",
         seed: scenario.seed, details: "\(sights.again)")
+    }
+    guard sights.longestChain <= Progress.longestChain || !sights.borrows else {
+      throw LawViolation(
+        law: "nobody is preempted more than \(Progress.longestChain) times in a row without getting on",
+        seed: scenario.seed,
+        details: "\(sights.longestChain) times with fewer than \(Progress.leastTokens) new tokens between")
     }
     sights.mapIsTrueInTheEnd = map.lastTrue.map { $0 >= ledger.lastFault } ?? false
     let last = max(scenario.requests[scenario.requests.count - 1].arrival, ledger.lastFault)
