@@ -64,8 +64,8 @@ struct CompareCommand: ParsableCommand {
     let first = try loaded ?? Workload.load(options, seed: options.seed)
     if !options.quiet { first.writeNotes() }
     let reportFile = try report.map { try OutputFile($0, option: "--report") }
+    if let db = options.db { Interruption.keepsRuns(in: db) }
     let store = try options.db.map { try ResultStore.open($0, waits: options.noteWaiting($0)) }
-    if let db = options.db { Interruption.keeps { "complete runs are kept in \(db)" } }
 
     let executor = RunExecutor(
       store: store, force: options.runsAgain, progress: ProgressLine(quiet: options.quiet))
@@ -100,8 +100,10 @@ struct CompareCommand: ParsableCommand {
         }
       }
     }
-    try reportFile?.write(comparison.text)
-    try files.writeSummary(options.json ? comparison.json.prettyText : comparison.text)
+    try files.finish {
+      try reportFile?.write(comparison.text)
+      return options.json ? comparison.json.prettyText : comparison.text
+    }
     if options.timing { writeToStandardError(executor.timing.json.text + "\n") }
   }
 }

@@ -33,9 +33,6 @@ struct DiffCommand: ParsableCommand {
   }
 
   func run() throws {
-    for path in [old, new] where !FileManager.default.fileExists(atPath: path) {
-      throw CommandFailure(.missingInput, "\(path): there is no such database")
-    }
     let selection =
       try `where`.map { try ExpressionParser.selection($0, at: Place(path: "--where")) } ?? Selection()
     let metrics =
@@ -45,7 +42,7 @@ struct DiffCommand: ParsableCommand {
       ]
       : metric
     let diff = try StudyDiff(
-      old: ResultStore.open(old), new: ResultStore.open(new), metrics: metrics, selection: selection)
+      old: ResultStore.openExisting(old), new: ResultStore.openExisting(new), metrics: metrics, selection: selection)
     guard diff.compared > 0 else {
       throw CommandFailure(
         .badData,

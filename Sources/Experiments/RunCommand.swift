@@ -35,6 +35,7 @@ struct RunCommand: ParsableCommand {
     if !options.quiet { workload.writeNotes() }
     let requestsFile = try requestsOut.map { try OutputFile($0, option: "--requests-out") }
     let timelineFile = try timeline.map { try OutputFile($0, option: "--timeline") }
+    if let db = options.db { Interruption.keepsRuns(in: db, goesOn: false) }
     let store = try options.db.map { try ResultStore.open($0, waits: options.noteWaiting($0)) }
     let executor = RunExecutor(
       store: store, force: options.runsAgain, progress: ProgressLine(quiet: options.quiet))
@@ -42,28 +43,31 @@ struct RunCommand: ParsableCommand {
     let timelineWriter = try timelineFile.map {
       try TimelineWriter($0, instances: plan.instances, about: plan.timelineTitle(workload))
     }
-    let executed = try executor.execute(plan, on: workload, observer: requests, watcher: timelineWriter)
-    if let db = options.db { Interruption.keeps { "the run is kept in \(db)" } }
+    let executed = try executor.execute(plan, on: workload, requests: requests, watcher: timelineWriter)
+    if let db = options.db { Interruption.keeps { Interruption.Kept("the run is kept in \(db)") } }
 
     timelineWriter?.end()
-    try OutputWriter.publish([timelineWriter?.file, requests?.file].compactMap(\.self))
-    if !options.quiet {
-      let result = executed.result
-      let notes =
-        result.extrapolations.map { "costs are extrapolated: \($0)" }
-        + [result.summary.contextNote].compactMap(\.self)
-      for warning in plan.warnings + notes {
-        writeToStandardError("warning: \(warning)\n")
-      }
-      for sentence in result.basis.unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
-      if executed.isReused, let id = executed.storedRun, let db = options.db {
-        writeToStandardError("note: already there, shown from run \(id) of \(db); --force runs it again\n")
-      }
-    }
-    try files.writeSummary(
-      options.json
+    try files.finish {
+      try OutputWriter.publish([timelineWriter?.file, requests?.file].compactMap(\.self))
+      if !options.quiet { writeNotes(executed, plan) }
+      return options.json
         ? JSON(executed.result).prettyText
-        : TextReport(plan: plan, workload: workload, result: executed.result).text)
+        : TextReport(plan: plan, workload: workload, result: executed.result).text
+    }
     if options.timing { writeToStandardError(executor.timing.json.text + "\n") }
+  }
+
+  private func writeNotes(_ executed: ExecutedRun, _ plan: RunPlan) {
+    let result = executed.result
+    let notes =
+      result.extrapolations.map { "costs are extrapolated: \($0)" }
+      + [result.summary.contextNote].compactMap(\.self)
+    for warning in plan.warnings + notes {
+      writeToStandardError("warning: \(warning)\n")
+    }
+    for sentence in result.basis.unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
+    if executed.isReused, let id = executed.storedRun, let db = options.db {
+      writeToStandardError("note: already there, shown from run \(id) of \(db); --force runs it again\n")
+    }
   }
 }

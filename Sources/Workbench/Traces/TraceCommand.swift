@@ -130,12 +130,13 @@ struct TraceConvert: ParsableCommand {
       to: TraceOptions(rateScale: rateScale, limit: limit, clipTotal: clipTotal))
     options.keepsDetails = true
     let trace = try TraceFile.open(path: path, options: options)
-    let rows = try conversion.run(trace, to: out)
-    trace.writeNotes()
-    writeNote(format.noteOnReadingBack(rows, until: trace.info.lastArrival), on: out)
-    try files.writeSummary(
-      "\(trace.format.name): \(trace.count.text)\n\(format.name): \(grouped(rows)) requests written to \(out)\n"
-    )
+    try files.finish {
+      let rows = try conversion.run(trace, to: out)
+      trace.writeNotes()
+      writeNote(format.noteOnReadingBack(rows, until: trace.info.lastArrival), on: out)
+      return
+        "\(trace.format.name): \(trace.count.text)\n\(format.name): \(grouped(rows)) requests written to \(out)\n"
+    }
   }
 }
 
@@ -192,7 +193,13 @@ struct TraceGenerate: ParsableCommand {
       ).spec
     }
     let records = try workload.generate()
-    try TraceConversion.write(records, as: format, to: out)
+    try files.finish {
+      try TraceConversion.write(records, as: format, to: out)
+      return text(of: records, workload, format)
+    }
+  }
+
+  private func text(of records: [TraceRecord], _ workload: WorkloadSpec, _ format: TraceFormat) -> String {
     writeNote(
       format.noteOnReadingBack(records.count, until: records.last?.request.arrival ?? .zero), on: out)
     var text = "\(grouped(records.count)) requests written to \(out)\n"
@@ -201,6 +208,6 @@ struct TraceGenerate: ParsableCommand {
         .compactMap { name, bound in bound.map { "\(name) ≤ \(figure($0)) s" } }
       if !bounds.isEmpty { text += "class \(kind.name): \(bounds.joined(separator: ", "))\n" }
     }
-    try files.writeSummary(text)
+    return text
   }
 }
