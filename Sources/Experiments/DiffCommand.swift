@@ -42,7 +42,8 @@ struct DiffCommand: ParsableCommand {
       ]
       : metric
     let diff = try StudyDiff(
-      old: ResultStore.openExisting(old), new: ResultStore.openExisting(new), metrics: metrics, selection: selection)
+      old: ResultStore.openExisting(old), new: ResultStore.openExisting(new), metrics: metrics,
+      selection: selection)
     guard diff.compared > 0 else {
       throw CommandFailure(
         .badData,

@@ -30,7 +30,8 @@ extension Interruption {
     keeps {
       guard let runs = ResultStore.completeRuns(in: path), runs > 0 else { return nil }
       return Kept(
-        (runs == 1 ? "1 complete run is" : "\(grouped(runs)) complete runs are") + " kept in \(path)\(besides())",
+        (runs == 1 ? "1 complete run is" : "\(grouped(runs)) complete runs are")
+          + " kept in \(path)\(besides())",
         goesOn: goesOn)
     }
   }

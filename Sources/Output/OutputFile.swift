@@ -51,7 +51,9 @@ public struct OutputFile: Sendable {
       let end = Self.compressed.first(where: { path.hasSuffix($0) || target.hasSuffix($0) })
     {
       throw OutputError(
-        .usage, "\(label): what is written is plain text; expected a name without \(end), or - and a pipe to a compressor")
+        .usage,
+        "\(label): what is written is plain text; expected a name without \(end), or - and a pipe to a compressor"
+      )
     }
     guard let found else {
       guard code == ENOENT || code == ENOTDIR else { throw .system(label, code: code) }

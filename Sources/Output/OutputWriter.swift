@@ -210,7 +210,9 @@ public final class OutputWriter {
       #endif
       lseek(target, 0, SEEK_SET)
       try copy(to: target)
-      guard ftruncate(target, size) == 0, fsync(target) == 0 || errno == EINVAL else { throw .system(file.name) }
+      guard ftruncate(target, size) == 0, fsync(target) == 0 || errno == EINVAL else {
+        throw .system(file.name)
+      }
     }
     if let partial { Leftovers.remove(partial) }
     partial = nil

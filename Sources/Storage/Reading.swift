@@ -42,10 +42,12 @@ struct Reading {
     self.path = Self.resolved(path)
     let file = self.path
     func has(_ suffix: String) -> Bool { FileManager.default.fileExists(atPath: file + suffix) }
-    way =
-      // Not every system's SQLite knows them.
-      sqlite3_compileoption_used("USE_URI") == 0
-      ? .locked : has("-wal") ? (has("-shm") && !isHeld ? .locked : .log) : has("-journal") ? .locked : .alone
+    // Not every system's SQLite knows the names below.
+    guard sqlite3_compileoption_used("USE_URI") != 0 else {
+      way = .locked
+      return
+    }
+    way = has("-wal") ? (has("-shm") && !isHeld ? .locked : .log) : has("-journal") ? .locked : .alone
   }
 
   /// SQLite follows symbolic links before it names what is beside.
@@ -83,7 +85,8 @@ struct Reading {
     case .alone: option = "immutable=1"
     case .log: option = "vfs=unix-none"
     }
-    let plain = path.addingPercentEncoding(withAllowedCharacters: .alphanumerics.union(.init(charactersIn: "/._-")))!
+    let plain = path.addingPercentEncoding(
+      withAllowedCharacters: .alphanumerics.union(.init(charactersIn: "/._-")))!
     return "file:\(plain)?mode=ro&\(option)"
   }
 }
@@ -95,7 +98,9 @@ extension ResultStore {
     guard FileManager.default.fileExists(atPath: path),
       let queue = try? Reading(path).connect(patience: 0.5).queue
     else { return nil }
-    return try? queue.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM run WHERE status = 'completed'") }
+    return try? queue.read {
+      try Int.fetchOne($0, sql: "SELECT count(*) FROM run WHERE status = 'completed'")
+    }
   }
 
   /// Removes a database that this process has made and is going to leave without a run or a failed point, unless another process

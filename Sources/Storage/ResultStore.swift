@@ -117,7 +117,9 @@ public final class ResultStore: StoredStudies, Sendable {
   /// The schema version of the database at `path`, `nil` if there is no file; 0 is an empty one.
   static func schemaVersion(of path: String) throws(StoreError) -> Int? {
     guard FileManager.default.fileExists(atPath: path) else { return nil }
-    return try translating(path) { try openToRead(path).read { try version(in: $0, of: path, supported: .max) } }
+    return try translating(path) {
+      try openToRead(path).read { try version(in: $0, of: path, supported: .max) }
+    }
   }
 
   /// Connects for reading. Nothing is made beside the file: SQLite itself would make a -wal and a -shm for a database in WAL mode

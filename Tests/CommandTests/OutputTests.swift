@@ -62,7 +62,8 @@ import Testing
     }
     #expect(try folder.names == ["one", "two"] && folder.text("two") == "old")
     try OutputWriter.together(write)
-    #expect(try folder.text("new") == "text" && folder.text("two") == "text" && folder.text("a/b/c/d") == "text")
+    #expect(
+      try folder.text("new") == "text" && folder.text("two") == "text" && folder.text("a/b/c/d") == "text")
     #expect(try folder.names == ["a", "new", "one", "two"])
   }
 
@@ -131,7 +132,8 @@ import Testing
     let folder = try Folder()
     try folder.put("file", "old")
     for path in [
-      folder.path, folder.path + "/", folder.file("no/new"), folder.file("file/new"), "", folder.file("new.csv.gz"),
+      folder.path, folder.path + "/", folder.file("no/new"), folder.file("file/new"), "",
+      folder.file("new.csv.gz"),
     ] {
       #expect(throws: OutputError.self) { _ = try OutputFile(path, option: "--out") }
     }

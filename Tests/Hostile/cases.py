@@ -309,7 +309,7 @@ for name, files, path, code, says in [
     ("no program's", {"x.db": lambda path: database(path, application=0)}, "x.db", 65, "x.db: this SQLite database belongs"),
     ("a newer program's", {"x.db": database}, "x.db", 65, "x.db: the database has schema version 999"),
     ("a folder", {}, "data", 64, "is a folder"), ("a FIFO", {"fifo": os.mkfifo}, "fifo", 65, "fifo: "),
-    ("a device", {}, "/dev/null", 65, "/dev/null: "), ("a missing folder", {}, "no/x.db", 1, "no/x.db: "),
+    ("a device", {}, "/dev/null", 65, "/dev/null: "), ("a missing folder", {}, "no/x.db", 64, "no/x.db: "),
     ("the trace", {}, "t.csv", 64, "is the file of --trace"), ("stdout", {}, "-", 64, "a database does not go to stdout"),
 ]:
     add("database", name, [*RUN, "--db", path], files, code, says)

@@ -16,7 +16,9 @@ package enum Interruption {
     var sentence: String
     var goesOn: Bool
 
-    package init(_ sentence: String, goesOn: Bool = true) { (self.sentence, self.goesOn) = (sentence, goesOn) }
+    package init(_ sentence: String, goesOn: Bool = true) {
+      (self.sentence, self.goesOn) = (sentence, goesOn)
+    }
   }
 
   /// Ends the process with 128 + the signal's number, as the shell says it, when one comes. Others that come while it cleans up

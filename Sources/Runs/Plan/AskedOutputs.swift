@@ -11,7 +11,9 @@ package final class AskedOutputs {
   func take(_ index: Int) -> Int? { outputs.removeValue(forKey: index) }
 
   /// `source`, whose requests are noted as they are handed out.
-  package func noting(_ source: any RequestSource) -> any RequestSource { NotingSource(base: source, asked: self) }
+  package func noting(_ source: any RequestSource) -> any RequestSource {
+    NotingSource(base: source, asked: self)
+  }
 
   private struct NotingSource: RequestSource {
     var base: any RequestSource
