@@ -66,8 +66,8 @@ struct CompareCommand: ParsableCommand {
     let first = try loaded ?? Workload.load(options, seed: options.seed)
     if !options.quiet { first.writeNotes() }
     let reportFile = try report.map { try OutputFile($0, option: "--report") }
+    if let db = execution.db { Interruption.keepsRuns(in: db) }
     let store = try execution.openStore(quiet: options.quiet)
-    if let db = execution.db { Interruption.keeps { "complete runs are kept in \(db)" } }
 
     let executor = RunExecutor(
       store: store, force: execution.runsAgain, progress: ProgressLine(quiet: options.quiet))
@@ -104,8 +104,10 @@ struct CompareCommand: ParsableCommand {
         }
       }
     }
-    try reportFile?.write(comparison.text)
-    try files.writeSummary(options.json ? comparison.json.prettyText : comparison.text)
+    try files.finish {
+      try reportFile?.write(comparison.text)
+      return options.json ? comparison.json.prettyText : comparison.text
+    }
     if execution.timing { writeToStandardError(executor.timing.json.text + "\n") }
   }
 }

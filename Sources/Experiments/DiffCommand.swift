@@ -33,9 +33,6 @@ struct DiffCommand: ParsableCommand {
   }
 
   func run() throws {
-    for path in [old, new] where !FileManager.default.fileExists(atPath: path) {
-      throw CommandFailure(.missingInput, "\(path): there is no such database")
-    }
     let selection =
       try `where`.map { try ExpressionParser.selection($0, at: Place(path: "--where")) } ?? Selection()
     let metrics =
@@ -44,7 +41,7 @@ struct DiffCommand: ParsableCommand {
         "output_tokens_per_s", "window_output_tokens_per_s", "ttft_s.p99", "tpot_s.p99", "requests.completed",
       ]
       : metric
-    let stores = (old: try ResultStore.open(old), new: try ResultStore.open(new))
+    let stores = (old: try ResultStore.openExisting(old), new: try ResultStore.openExisting(new))
     try requireAlike(try kind(stores.old), try kind(stores.new))
     let diff = try StudyDiff(old: stores.old, new: stores.new, metrics: metrics, selection: selection)
     for axis in selection.axes where !diff.axes.contains(axis) {

@@ -31,11 +31,12 @@ struct MergeCommand: ParsableCommand {
     try files.requireDistinct()
     let outcome = try outcome.open(files)
     let opened = try Shards(shards)
+    let out = out
+    Interruption.keepsRuns(in: out, goesOn: false)
     let store = try ResultStore.open(out)
     let merged = try Self.merge(opened, into: store)
     try store.close()
-    let out = out
-    Interruption.keeps { "the shards are merged into \(out)" }
+    Interruption.keeps { Interruption.Kept("the shards are merged into \(out)") }
     if !quiet {
       writeToStandardError(
         "note: \(grouped(merged.count.runs)) runs and \(grouped(merged.count.points)) points added to \(out)\n"

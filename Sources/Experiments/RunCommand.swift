@@ -38,6 +38,7 @@ struct RunCommand: ParsableCommand {
     if !options.quiet { workload.writeNotes() }
     let requestsFile = try requestsOut.map { try OutputFile($0, option: "--requests-out") }
     let timelineFile = try timeline.map { try OutputFile($0, option: "--timeline") }
+    if let db = execution.db { Interruption.keepsRuns(in: db, goesOn: false) }
     let store = try execution.openStore(quiet: options.quiet)
     let executor = RunExecutor(
       store: store, force: execution.runsAgain, progress: ProgressLine(quiet: options.quiet))
@@ -45,29 +46,32 @@ struct RunCommand: ParsableCommand {
     let timelineWriter = try timelineFile.map {
       try TimelineWriter($0, instances: plan.instances, about: plan.timelineTitle(workload))
     }
-    let executed = try executor.execute(plan, on: workload, observer: requests, watcher: timelineWriter)
-    if let db = execution.db { Interruption.keeps { "the run is kept in \(db)" } }
+    let executed = try executor.execute(plan, on: workload, requests: requests, watcher: timelineWriter)
+    if let db = execution.db { Interruption.keeps { Interruption.Kept("the run is kept in \(db)") } }
 
     timelineWriter?.end()
-    try OutputWriter.publish([timelineWriter?.file, requests?.file].compactMap(\.self))
-    if !options.quiet {
-      let result = executed.result
-      let notes =
-        result.extrapolations.map { "costs are extrapolated: \($0)" }
-        + [result.summary.contextNote].compactMap(\.self)
-      let idle = IdleOption.sentences(execution.idle + plan.idle + workload.idle)
-      for warning in idle + plan.warnings + notes {
-        writeToStandardError("warning: \(warning)\n")
-      }
-      for sentence in result.basis.unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
-      if executed.isReused, let id = executed.storedRun, let db = execution.db {
-        writeToStandardError("note: already there, shown from run \(id) of \(db); --force runs it again\n")
-      }
-    }
-    try files.writeSummary(
-      options.json
+    try files.finish {
+      try OutputWriter.publish([timelineWriter?.file, requests?.file].compactMap(\.self))
+      if !options.quiet { writeNotes(executed, plan, workload) }
+      return options.json
         ? JSON(executed.result).prettyText
-        : TextReport(plan: plan, workload: workload, result: executed.result).text)
+        : TextReport(plan: plan, workload: workload, result: executed.result).text
+    }
     if execution.timing { writeToStandardError(executor.timing.json.text + "\n") }
+  }
+
+  private func writeNotes(_ executed: ExecutedRun, _ plan: RunPlan, _ workload: Workload) {
+    let result = executed.result
+    let notes =
+      result.extrapolations.map { "costs are extrapolated: \($0)" }
+      + [result.summary.contextNote].compactMap(\.self)
+    let idle = IdleOption.sentences(execution.idle + plan.idle + workload.idle)
+    for warning in idle + plan.warnings + notes {
+      writeToStandardError("warning: \(warning)\n")
+    }
+    for sentence in result.basis.unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
+    if executed.isReused, let id = executed.storedRun, let db = execution.db {
+      writeToStandardError("note: already there, shown from run \(id) of \(db); --force runs it again\n")
+    }
   }
 }

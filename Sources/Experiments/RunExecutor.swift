@@ -1,4 +1,5 @@
 import Runs
+import Formatting
 import Foundation
 import Results
 import Sim
@@ -32,6 +33,21 @@ extension ExecutionOptions {
   }
 }
 
+extension Interruption {
+  /// Says, if the process is stopped, which runs the database at `path` holds then.
+  static func keepsRuns(
+    in path: String, goesOn: Bool = true, besides: @escaping @Sendable () -> String = { "" }
+  ) {
+    keeps {
+      guard let runs = ResultStore.completeRuns(in: path), runs > 0 else { return nil }
+      return Kept(
+        (runs == 1 ? "1 complete run is" : "\(grouped(runs)) complete runs are")
+          + " kept in \(path)\(besides())",
+        goesOn: goesOn)
+    }
+  }
+}
+
 /// Runs plans: takes from the database what it holds already, keeps in it what is new.
 package final class RunExecutor {
   private let store: ResultStore?
@@ -46,19 +62,19 @@ package final class RunExecutor {
     self.progress = progress
   }
 
-  /// The run of `plan` on `workload`; `observer` sees its requests, of a stored run as well. A `watcher` sees everything,
+  /// The run of `plan` on `workload`; `requests` sees its requests, of a stored run as well. A `watcher` sees everything,
   /// for which a stored run is made again, and must have the same fingerprint.
   package func execute(
-    _ plan: RunPlan, on workload: Workload, observer: (any RunObserver)? = nil,
+    _ plan: RunPlan, on workload: Workload, requests: RequestCSV? = nil,
     watcher: (any RunObserver)? = nil
   ) throws -> ExecutedRun {
-    guard let store else { return try run(plan, on: workload, observers: [observer, watcher]) }
+    guard let store else { return try run(plan, on: workload, requests, [watcher]) }
     let manifest = plan.manifest(workload)
     let known = try store.completedRun(manifestHash: manifest.hash)
-    if !force, let known { return try reuse(known, in: store, plan, on: workload, observer, watcher) }
+    if !force, let known { return try reuse(known, in: store, plan, on: workload, requests, watcher) }
     var executed: ExecutedRun?
     let recorded = try store.record(manifest, startedAt: now(), again: force) { recorder in
-      let run = try run(plan, on: workload, observers: [recorder, observer, watcher])
+      let run = try run(plan, on: workload, requests, [recorder, watcher])
       executed = run
       return (run.result, now())
     }
@@ -67,7 +83,7 @@ package final class RunExecutor {
       guard let made = try store.completedRun(manifestHash: manifest.hash) else {
         throw CommandFailure(.runFailed, "\(store.path): run \(recorded.id) is no longer there")
       }
-      return try reuse(made, in: store, plan, on: workload, observer, watcher)
+      return try reuse(made, in: store, plan, on: workload, requests, watcher)
     }
     executed.storedRun = recorded.id
     if let before = known?.result?.summary.fingerprint {
@@ -79,14 +95,16 @@ package final class RunExecutor {
   /// A run that the database holds.
   private func reuse(
     _ known: StoredRun, in store: ResultStore, _ plan: RunPlan, on workload: Workload,
-    _ observer: (any RunObserver)?, _ watcher: (any RunObserver)?
+    _ requests: RequestCSV?, _ watcher: (any RunObserver)?
   ) throws -> ExecutedRun {
     guard let result = known.result else { preconditionFailure("a completed run has a result") }
-    if let watcher {
-      let again = try run(plan, on: workload, observers: [watcher]).summary.fingerprint
+    // What a request that was cut asked for is not stored.
+    let sees = requests != nil && result.summary.cutAtContext > 0
+    if watcher != nil || sees {
+      let again = try run(plan, on: workload, sees ? requests : nil, [watcher]).summary.fingerprint
       try Self.requireSame(result.summary.fingerprint, again)
     }
-    if let observer { try store.requests(run: known.id).forEach(observer.requestEnded) }
+    if !sees, let requests { try store.requests(run: known.id).forEach(requests.requestEnded) }
     return ExecutedRun(
       result: result, rejected: try store.rejectedRequests(run: known.id), storedRun: known.id, isReused: true
     )
@@ -98,12 +116,13 @@ package final class RunExecutor {
       .runFailed, "the same manifest gave fingerprint \(before) before and \(now) now")
   }
 
-  private func run(_ plan: RunPlan, on workload: Workload, observers: [(any RunObserver)?]) throws
-    -> ExecutedRun
-  {
-    let source = try workload.open()
+  private func run(
+    _ plan: RunPlan, on workload: Workload, _ requests: RequestCSV?, _ observers: [(any RunObserver)?]
+  ) throws -> ExecutedRun {
+    var source = try workload.open()
+    if let requests { source = requests.asked.noting(source) }
     let bound = BoundCollector(plan, arrivalsAreFixed: !source.isClosedLoop)
-    let present = observers.compactMap(\.self) + [bound]
+    let present = ([requests as (any RunObserver)?] + observers).compactMap(\.self) + [bound]
     let observer: (any RunEventHandler)? = present.count > 1 ? ObserverList(present) : present.first
     let begin = ContinuousClock.now
     let summary = try plan.simulate(source, observer, progress.start(plan.policy))

@@ -24,6 +24,10 @@ public struct OutputError: Error, Hashable, Sendable, CustomStringConvertible {
     OutputError(.refused, "\(path): cannot be written: \(String(cString: strerror(code)))")
   }
 
+  static func noFolder(_ folder: String, _ label: String) -> OutputError {
+    OutputError(.usage, "\(label): there is no folder \(folder)")
+  }
+
   /// The folder of an output cannot be written.
   static func folder(_ folder: String, _ label: String, code: Int32) -> OutputError {
     system("\(label): the folder \(folder)", code: code)

@@ -6,10 +6,10 @@ import Foundation
 /// - Symbolic links are followed, also to a file that is not there yet.
 /// - A file, and a path where there is none, is written beside it and renamed: it appears whole or not at all, with the mode
 ///   of the old file.
-/// - A file with several names, of another owner or group, or in a folder where nothing can be made, is written over where
-///   it is.
+/// - A file with several names, of another owner or group, in a folder where nothing can be made, or that is a mount point, is
+///   written over where it is, when all of it is there and there is room for it.
 /// - Devices and FIFOs are written to.
-/// - Folders are refused.
+/// - Folders are refused, and files whose name says that they are compressed.
 ///
 /// Nothing reaches any of them before all is written (`OutputWriter.publish`).
 public struct OutputFile: Sendable {
@@ -20,7 +20,9 @@ public struct OutputFile: Sendable {
   enum Destination: Hashable, Sendable {
     /// What is written beside it takes its place, with the mode of the file that is there.
     case replaced(path: String, mode: mode_t?)
-    /// It stays what it is and is written to.
+    /// The file stays and is written over.
+    case rewritten(path: String, mode: mode_t)
+    /// A device or a FIFO is written to.
     case opened
     /// stdout or stderr.
     case descriptor(Int32)
@@ -40,14 +42,22 @@ public struct OutputFile: Sendable {
       destination = .descriptor(descriptor)
       return
     }
+    guard !path.isEmpty else { throw OutputError(.usage, "\(label): the path is empty") }
     guard let target = Self.target(of: path) else { throw .system(label, code: ELOOP) }
     let folder = Self.folder(of: target)
-    guard let found = FileStatus(path) else {
-      let code = errno
-      guard code == ENOENT || code == ENOTDIR, !path.isEmpty else { throw .system(label, code: code) }
-      guard FileStatus(folder)?.kind == S_IFDIR else {
-        throw OutputError(.usage, "\(label): there is no folder \(folder)")
-      }
+    let found = FileStatus(path)
+    let code = errno
+    if found == nil || found?.kind == S_IFREG,
+      let end = Self.compressed.first(where: { path.hasSuffix($0) || target.hasSuffix($0) })
+    {
+      throw OutputError(
+        .usage,
+        "\(label): what is written is plain text; expected a name without \(end), or - and a pipe to a compressor"
+      )
+    }
+    guard let found else {
+      guard code == ENOENT || code == ENOTDIR else { throw .system(label, code: code) }
+      if let folder = Self.missingFolder(of: path) { throw .noFolder(folder, label) }
       guard access(folder, W_OK | X_OK) == 0 else { throw .folder(folder, label, code: errno) }
       destination = .replaced(path: target, mode: nil)
       return
@@ -58,7 +68,19 @@ public struct OutputFile: Sendable {
       found.kind == S_IFREG && found.names == 1 && found.isOurs && access(folder, W_OK | X_OK) == 0
       // A link of /proc may lead to a file that has no name any more.
       && FileStatus(target)?.identity == found.identity
-    destination = canBeReplaced ? .replaced(path: target, mode: found.mode) : .opened
+    destination =
+      canBeReplaced
+      ? .replaced(path: target, mode: found.mode)
+      : found.kind == S_IFREG ? .rewritten(path: target, mode: found.mode) : .opened
+  }
+
+  /// What names of compressed files end with.
+  private static let compressed = [".gz", ".zst", ".bz2", ".xz", ".zip"]
+
+  /// The folder that is missing for a file to be made at `path`; `nil` if it is there.
+  package static func missingFolder(of path: String) -> String? {
+    let folder = folder(of: target(of: path) ?? path)
+    return FileStatus(folder)?.kind == S_IFDIR ? nil : folder
   }
 
   /// Puts `text` there in one step.

@@ -7,7 +7,8 @@ public struct OutputFolder: Sendable {
   /// Makes sure, before anything is computed, that the folder is there or can be made; changes nothing.
   public init(_ path: String, option: String) throws(OutputError) {
     self.path = path
-    guard path != "-", !path.isEmpty else {
+    guard !path.isEmpty else { throw OutputError(.usage, "\(option): the path is empty") }
+    guard path != "-" else {
       throw OutputError(.usage, "\(option) \(path): several files do not go to stdout; give a folder")
     }
     let there = Self.missing(path).first.map { OutputFile.folder(of: $0) } ?? path
@@ -35,6 +36,7 @@ public struct OutputFolder: Sendable {
       var texts: [(file: OutputFile, text: String)] = []
       for (name, text) in files { texts.append((try OutputFile(path(of: name)), text)) }
       try OutputFile.write(texts)
+      OutputWriter.made(made)
     } catch {
       for folder in made.reversed() { rmdir(folder) }
       throw error

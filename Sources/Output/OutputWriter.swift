@@ -1,10 +1,11 @@
 import Foundation
 
-/// An output written piece by piece, which appears at `publish`, whole, or not at all. What cannot be written is said there.
+/// An output written piece by piece, which appears at `publish`, or at the end of `together`, whole, or not at all. What cannot
+/// be written is said there.
 public final class OutputWriter {
   private let file: OutputFile
   /// Where it is written until then: beside the file that it will be, or without a name.
-  private let partial: String?
+  private var partial: String?
   private var descriptor: Int32
   private let buffer = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: 1 << 16)
   /// Bytes in the buffer.
@@ -14,10 +15,19 @@ public final class OutputWriter {
   public init(_ file: OutputFile) throws(OutputError) {
     self.file = file
     do throws(OutputError) {
-      if case .replaced(let path, let mode) = file.destination {
+      switch file.destination {
+      case .replaced(let path, let mode):
         (descriptor, partial) = try Self.openBeside(path)
         if let mode { fchmod(descriptor, mode) }
-      } else {
+      case .rewritten(let path, let mode):
+        // Beside it a full disk is found before the old text is touched; its folder may be locked.
+        do throws(OutputError) {
+          (descriptor, partial) = try Self.openBeside(path)
+          fchmod(descriptor, mode)
+        } catch {
+          (descriptor, partial) = (try Self.openNameless(), nil)
+        }
+      case .opened, .descriptor:
         (descriptor, partial) = (try Self.openNameless(), nil)
       }
     } catch {
@@ -39,14 +49,10 @@ public final class OutputWriter {
     let start = path[..<slash] + String(String.UnicodeScalarView(path[slash...].unicodeScalars.prefix(50)))
     for number in 0... {
       let partial = "\(start).partial-\(getpid())" + (number == 0 ? "" : "-\(number)")
-      // Known before it is there: a signal may come between.
-      Leftovers.add(partial)
-      let descriptor = open(partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+      let descriptor = Leftovers.create(partial)
       if descriptor >= 0 { return (descriptor, partial) }
-      let code = errno
-      Leftovers.forget(partial)
       // Left by a process that was killed, or by one of another machine.
-      guard code == EEXIST else { throw .system(path, code: code) }
+      guard errno == EEXIST else { throw .system(path) }
     }
     preconditionFailure("there are more numbers than files")
   }
@@ -128,12 +134,44 @@ public final class OutputWriter {
 
   // MARK: - Appearing
 
-  /// Puts all of them in their places: first what may fail, then, at once, what can only be renamed.
+  /// Puts all of them in their places: first what may fail, then, at once, what can only be renamed. Within `together` files
+  /// wait for its end.
   public static func publish(_ writers: [OutputWriter]) throws(OutputError) {
     for writer in writers { try writer.finish() }
-    for writer in writers { try writer.copy() }
+    for writer in writers { try writer.send() }
+    if let waiting { waiting.writers += writers } else { try place(writers) }
+  }
+
+  private static func place(_ writers: [OutputWriter]) throws(OutputError) {
+    for writer in writers {
+      if case .rewritten(let path, _) = writer.file.destination { try writer.overwrite(path) }
+    }
     for writer in writers { try writer.rename() }
   }
+
+  /// Files that are whole and wait for what is printed.
+  private final class Waiting: @unchecked Sendable {
+    var writers: [OutputWriter] = []
+    var folders: [String] = []
+  }
+  @TaskLocal private static var waiting: Waiting?
+
+  /// Runs `body`, and puts the files that it publishes in their places only when it is done: what it prints comes first, and if
+  /// stdout cannot be written none of them appears.
+  public static func together(_ body: () throws -> Void) throws {
+    let files = Waiting()
+    do {
+      try $waiting.withValue(files, operation: body)
+      try place(files.writers)
+    } catch {
+      files.writers = []
+      for folder in files.folders.reversed() { rmdir(folder) }
+      throw error
+    }
+  }
+
+  /// Folders made for outputs, which go if these do not appear.
+  static func made(_ folders: [String]) { waiting?.folders += folders }
 
   private func finish() throws(OutputError) {
     flush()
@@ -142,16 +180,45 @@ public final class OutputWriter {
     guard partial == nil || fsync(descriptor) == 0 || errno == EINVAL else { throw .system(file.name) }
   }
 
-  /// To what is no file of ours.
-  private func copy() throws(OutputError) {
+  /// To what is no file.
+  private func send() throws(OutputError) {
     let target: Int32
     switch file.destination {
-    case .replaced: return
+    case .replaced, .rewritten: return
     case .descriptor(let descriptor): target = dup(descriptor)
     case .opened: target = open(file.path, O_WRONLY | O_TRUNC | O_NOCTTY | O_CLOEXEC)
     }
     guard target >= 0 else { throw .system(file.name) }
     defer { close(target) }
+    try copy(to: target)
+    if file.destination == .opened { Leftovers.written(file.name) }
+  }
+
+  /// Over the file at `path`, whose old text stays if there is no room. A signal waits for it.
+  private func overwrite(_ path: String) throws(OutputError) {
+    try Leftovers.whole(written: file.name) { () throws(OutputError) in
+      let target = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC)
+      guard target >= 0 else { throw .system(file.name) }
+      defer { close(target) }
+      let (size, old) = (lseek(descriptor, 0, SEEK_END), lseek(target, 0, SEEK_END))
+      #if os(Linux)
+        let code = size > 0 ? posix_fallocate(target, 0, size) : 0
+        if code == ENOSPC || code == EFBIG || code == EDQUOT {
+          ftruncate(target, old)
+          throw .system(file.name, code: code)
+        }
+      #endif
+      lseek(target, 0, SEEK_SET)
+      try copy(to: target)
+      guard ftruncate(target, size) == 0, fsync(target) == 0 || errno == EINVAL else {
+        throw .system(file.name)
+      }
+    }
+    if let partial { Leftovers.remove(partial) }
+    partial = nil
+  }
+
+  private func copy(to target: Int32) throws(OutputError) {
     lseek(descriptor, 0, SEEK_SET)
     while true {
       let bytes = read(descriptor, buffer.baseAddress, buffer.count)
@@ -160,12 +227,18 @@ public final class OutputWriter {
       if bytes == 0 { break }
       try writeAll(UnsafeBufferPointer(rebasing: buffer[..<bytes]), to: target, called: file.name)
     }
-    if file.destination == .opened { Leftovers.written(file.name) }
   }
 
   private func rename() throws(OutputError) {
     guard case .replaced(let path, _) = file.destination, let partial else { return }
-    guard Leftovers.rename(partial, to: path, called: file.name) else { throw .system(file.name) }
+    if Leftovers.rename(partial, to: path, called: file.name) {
+      self.partial = nil
+    } else if errno == EBUSY {
+      // A mount point, as a container has it, stays what it is.
+      try overwrite(path)
+    } else {
+      throw .system(file.name)
+    }
   }
 }
 

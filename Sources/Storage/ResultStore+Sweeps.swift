@@ -92,7 +92,7 @@ extension ResultStore {
   func write<Value>(_ body: (Database) throws -> Value) throws -> Value {
     try Self.translatingDatabaseErrors(path) {
       var value: Value?
-      try queue.inTransaction(.immediate) { db in
+      try inTransaction { db in
         value = try body(db)
         return .commit
       }

@@ -18,10 +18,13 @@ public final class ResultStore: StoredStudies, Sendable {
 
   public let path: String
   package let queue: DatabaseQueue
+  /// Who else writes is noticed by this, where no locks are held; `nil` where they are.
+  private let stamp: FileStamp?
 
-  private init(path: String, queue: DatabaseQueue) {
+  private init(path: String, queue: DatabaseQueue, stamp: FileStamp? = nil) {
     self.path = path
     self.queue = queue
+    self.stamp = stamp
   }
 
   /// Opens the database at `path`, creates it if there is none, and brings its schema up to date.
@@ -42,7 +45,9 @@ public final class ResultStore: StoredStudies, Sendable {
     waits: (@Sendable () -> Void)? = nil
   ) throws(StoreError) -> ResultStore {
     try translating(path) {
-      let version = try version(of: path, supported: steps.count)
+      let isNew = !FileManager.default.fileExists(atPath: path)
+      if isNew { Leftovers.whenStopped { Self.removeIfEmpty(path) } }
+      let version = isNew ? 0 : try Self.version(of: path, supported: steps.count)
       var configuration = Configuration()
       configuration.journalMode = .wal
       configuration.busyMode =
@@ -62,13 +67,17 @@ public final class ResultStore: StoredStudies, Sendable {
       }
       // Takes the write lock and gives it back: the file, its journal and its folder can be written.
       try queue.inTransaction(.immediate) { _ in .rollback }
+      // Another process that made it and was stopped has removed it meanwhile.
+      guard FileManager.default.fileExists(atPath: path) else {
+        try? queue.close()
+        return try open(path, steps: steps, patience: patience, waits: waits)
+      }
       return ResultStore(path: path, queue: queue)
     }
   }
 
   /// How long to wait for others, seconds: another run may be committing.
   package static let patienceSeconds = 30.0
-  private static let patience = Database.BusyMode.timeout(patienceSeconds)
   /// How often to ask for the lock.
   private static let retrySeconds = 0.05
 
@@ -88,46 +97,61 @@ public final class ResultStore: StoredStudies, Sendable {
     }
   }
 
-  /// Opens an existing database to read it; nothing is created. An older schema is migrated as by `open`.
+  /// Opens an existing database to read it; nothing is created beside it, and neither it nor its folder need be writable. An
+  /// older schema is migrated as by `open`.
   /// - Throws: also `StoreError.missing`.
   public static func openExisting(_ path: String) throws(StoreError) -> ResultStore {
     guard FileManager.default.fileExists(atPath: path) else { throw .missing(path: path) }
     return try translating(path) {
-      guard try version(of: path, supported: Schema.steps.count) == Schema.steps.count else {
-        return try open(path)
+      let store = try openToRead(path)
+      let expected = Schema.steps.count
+      let found = try store.read { try version(in: $0, of: path, supported: expected) }
+      if found == expected { return store }
+      try store.close()
+      do { return try open(path) } catch StoreError.notWritable(_, let reason) {
+        throw StoreError.olderSchema(path: path, found: found, expected: expected, reason: reason)
       }
-      var configuration = Configuration()
-      configuration.readonly = true
-      configuration.busyMode = Self.patience
-      return ResultStore(path: path, queue: try DatabaseQueue(path: path, configuration: configuration))
     }
   }
 
   /// The schema version of the database at `path`, `nil` if there is no file; 0 is an empty one.
   static func schemaVersion(of path: String) throws(StoreError) -> Int? {
     guard FileManager.default.fileExists(atPath: path) else { return nil }
-    return try translating(path) { try version(of: path, supported: .max) }
+    return try translating(path) {
+      try openToRead(path).read { try version(in: $0, of: path, supported: .max) }
+    }
   }
 
-  /// The schema version of the file at `path`, 0 if there is none, found without changing anything.
+  /// Connects for reading. Nothing is made beside the file: SQLite itself would make a -wal and a -shm for a database in WAL mode
+  /// that lacks them, and fail where it may not.
+  private static func openToRead(_ path: String) throws -> ResultStore {
+    try requireDatabase(path)
+    let (queue, stamp) = try Reading(path).connect(patience: patienceSeconds)
+    return ResultStore(path: path, queue: queue, stamp: stamp)
+  }
+
+  /// The schema version of the database at `path`, which others may be making.
   private static func version(of path: String, supported: Int) throws -> Int {
-    guard FileManager.default.fileExists(atPath: path) else { return 0 }
     try requireDatabase(path)
     var configuration = Configuration()
     configuration.readonly = true
-    configuration.busyMode = Self.patience
-    return try DatabaseQueue(path: path, configuration: configuration).read { db in
-      let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
-      let application = try Int32.fetchOne(db, sql: "PRAGMA application_id") ?? 0
-      let isEmpty = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_schema") == 0
-      guard application == Schema.applicationID || (isEmpty && application == 0 && version == 0) else {
-        throw StoreError.foreignDatabase(path: path)
-      }
-      guard version <= supported else {
-        throw StoreError.newerSchema(path: path, found: version, supported: supported)
-      }
-      return version
+    configuration.busyMode = .timeout(patienceSeconds)
+    return try DatabaseQueue(path: path, configuration: configuration).read {
+      try version(in: $0, of: path, supported: supported)
     }
+  }
+
+  private static func version(in db: Database, of path: String, supported: Int) throws -> Int {
+    let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+    let application = try Int32.fetchOne(db, sql: "PRAGMA application_id") ?? 0
+    let isEmpty = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_schema") == 0
+    guard application == Schema.applicationID || (isEmpty && application == 0 && version == 0) else {
+      throw StoreError.foreignDatabase(path: path)
+    }
+    guard version <= supported else {
+      throw StoreError.newerSchema(path: path, found: version, supported: supported)
+    }
+    return version
   }
 
   /// The first bytes of every SQLite file that is not empty (sqlite.org/fileformat2.html, 1.3.1).
@@ -139,8 +163,10 @@ public final class ResultStore: StoredStudies, Sendable {
     let type = try FileManager.default.attributesOfItem(atPath: file.path)[.type] as? FileAttributeType
     if type == .typeDirectory { throw StoreError.isAFolder(path: path) }
     guard type == .typeRegular else { throw StoreError.notADatabase(path: path) }
-    // A file that cannot be read is for SQLite to report.
-    guard let handle = try? FileHandle(forReadingFrom: file) else { return }
+    guard access(file.path, R_OK) == 0 else {
+      throw StoreError.notReadable(path: path, reason: String(cString: strerror(errno)))
+    }
+    let handle = try FileHandle(forReadingFrom: file)
     defer { try? handle.close() }
     let start = try handle.read(upToCount: header.count) ?? Data()
     guard start.isEmpty || start == header else { throw StoreError.notADatabase(path: path) }
@@ -238,7 +264,7 @@ public final class ResultStore: StoredStudies, Sendable {
       }
     } catch {
       // The run's own error matters more than a second one while its row is written.
-      try? queue.inTransaction(.immediate) { db in
+      try? inTransaction { db in
         let id = try RunRow.insert(db, manifest, startedAt: startedAt)
         try RunRow.fail(db, id: id, error: String(describing: error))
         return .commit
@@ -290,7 +316,28 @@ public final class ResultStore: StoredStudies, Sendable {
       // Says nothing within a transaction, so around it.
       try db.execute(sql: "PRAGMA foreign_keys = OFF")
       defer { try? db.execute(sql: "PRAGMA foreign_keys = ON") }
-      try db.inTransaction(.immediate) { try body(db) }
+      try Self.inTransaction(db, body)
+    }
+  }
+
+  /// A transaction whose commit a signal waits for: after it nothing is committed any more.
+  func inTransaction(_ body: (Database) throws -> Database.TransactionCompletion) throws {
+    try queue.writeWithoutTransaction { try Self.inTransaction($0, body) }
+  }
+
+  private static func inTransaction(
+    _ db: Database, _ body: (Database) throws -> Database.TransactionCompletion
+  ) throws {
+    try db.beginTransaction(.immediate)
+    do {
+      switch try body(db) {
+      case .commit: try Leftovers.whole { try db.commit() }
+      case .rollback: try db.rollback()
+      }
+    } catch {
+      // SQLite may have done so itself.
+      if db.isInsideTransaction { try? db.rollback() }
+      throw error
     }
   }
 
@@ -379,7 +426,12 @@ public final class ResultStore: StoredStudies, Sendable {
 
   /// Reads in one transaction.
   package func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
-    try Self.translatingDatabaseErrors(path) { try queue.read(body) }
+    try Self.translatingDatabaseErrors(path) {
+      let value = Result { try queue.read(body) }
+      // Half of it may be old and half new, and what is torn may look damaged.
+      if let stamp, stamp != FileStamp(path) { throw StoreError.changed(path: path) }
+      return try value.get()
+    }
   }
 
   /// Turns the errors of SQLite, and of rows that are not of our schema, into ours; leaves others as they are.

@@ -10,6 +10,11 @@ public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
   /// A SQLite database of some other program.
   case foreignDatabase(path: String)
   case newerSchema(path: String, found: Int, supported: Int)
+  /// It must be migrated to be read, and cannot be.
+  case olderSchema(path: String, found: Int, expected: Int, reason: String)
+  case notReadable(path: String, reason: String)
+  /// Somebody has written the file while it was read, and what was read may be of both.
+  case changed(path: String)
   /// The copy to be made before a migration exists already, left by a migration that failed.
   case backupExists(path: String, backup: String)
   /// Another process has held the write lock for longer than we wait.
@@ -32,6 +37,13 @@ public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
     case .newerSchema(let path, let found, let supported):
       "\(path): the database has schema version \(found), this program knows versions up to \(supported); "
         + "use the newer program or another path"
+    case .olderSchema(let path, let found, let expected, let reason):
+      "\(path): found schema version \(found), expected \(expected), and it cannot be migrated here: \(reason); copy it to a "
+        + "folder that can be written, with its -wal if there is one, and give that path"
+    case .notReadable(let path, let reason):
+      "\(path): the database cannot be read: \(reason)"
+    case .changed(let path):
+      "\(path): the database was written while it was read; try again"
     case .backupExists(let path, let backup):
       "\(path): its schema must be migrated, but the copy to be made first exists already: \(backup); "
         + "move it away and try again"

@@ -45,10 +45,10 @@ extension FailureStatus {
     case let error as StoreError:
       self =
         switch error {
-        case .notADatabase, .foreignDatabase, .newerSchema, .damaged: .badData
-        case .missing: .missingInput
+        case .notADatabase, .foreignDatabase, .newerSchema, .olderSchema, .damaged: .badData
+        case .missing, .notReadable: .missingInput
         case .isAFolder: .usage
-        case .notWritable, .backupExists, .busy, .other: .runFailed
+        case .notWritable, .backupExists, .busy, .changed, .other: .runFailed
         }
     case is MergeError: self = .badData
     case SimulationError.tooManyFaults: self = .badData

@@ -36,12 +36,39 @@ struct InfiniteSim: ParsableCommand {
     signal(SIGPIPE, SIG_IGN)
     Interruption.watch()
     var command: any ParsableCommand
-    do { command = try parseAsRoot() } catch { exit(withError: error) }
+    do {
+      try requireArguments(CommandLine.arguments)
+      command = try parseAsRoot()
+    } catch { end(error) }
     do { try command.run() } catch {
       // Help and the like are errors that end well.
-      if exitCode(for: error) == .success || error is ValidationError { exit(withError: error) }
-      if (error as? OutputError)?.kind != .unread { writeToStandardError("error: \(error)\n") }
-      Foundation.exit(FailureStatus(error).rawValue)
+      if exitCode(for: error) == .success || error is ValidationError { end(error) }
+      fail(error)
     }
+  }
+
+  /// No argument of any command is an empty text: it is a variable of a script that is not set.
+  private static func requireArguments(_ arguments: [String]) throws {
+    for (before, argument) in zip(arguments, arguments.dropFirst()) {
+      if argument.isEmpty {
+        let what = before.hasPrefix("-") ? "\(before) ''" : "''"
+        throw ValidationError("\(what): found an empty argument, expected a value.")
+      }
+      if argument.hasPrefix("--"), argument.firstIndex(of: "=") == argument.indices.last {
+        throw ValidationError("\(argument): found nothing behind =, expected a value.")
+      }
+    }
+  }
+
+  /// Ends with ArgumentParser's text for `error`; of help and the like all must have been printed.
+  private static func end(_ error: any Error) -> Never {
+    guard exitCode(for: error) == .success else { exit(withError: error) }
+    do { try writeToStandardOutput(fullMessage(for: error) + "\n") } catch { fail(error) }
+    Foundation.exit(0)
+  }
+
+  private static func fail(_ error: any Error) -> Never {
+    if (error as? OutputError)?.kind != .unread { writeToStandardError("error: \(error)\n") }
+    Foundation.exit(FailureStatus(error).rawValue)
   }
 }

@@ -94,7 +94,7 @@ import Testing
 
   @Test(arguments: [
     (["--trace", "none.csv"], 66, "none.csv"), (["--tp", "3"], 64, "legal TP"), (["--tp", "x"], 64, "--tp"),
-    (["--db", "t.csv"], 64, "is the file of --trace"), (["--db", "no/runs.db"], 1, "cannot be written"),
+    (["--db", "t.csv"], 64, "is the file of --trace"), (["--db", "no/runs.db"], 64, "there is no folder no"),
     (["--requests-out", "./t.csv"], 64, "is the file of --trace"), (["--db", "."], 64, "is a folder"),
     (["--db", "new", "--requests-out", "./new"], 64, "is the file of --db"),
     (["--policy", "vllm-s", "--tp", "3"], 64, "legal TP: 1, 2, 4"),

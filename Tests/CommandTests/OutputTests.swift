@@ -42,6 +42,31 @@ import Testing
     #expect(try folder.names == ["new", "old"] && folder.text("new") == "text -17\n")
   }
 
+  @Test func `outputs of a command appear together, after what it prints`() throws {
+    let folder = try Folder()
+    try folder.put("one", "old")
+    try FileManager.default.linkItem(atPath: folder.file("one"), toPath: folder.file("two"))
+    let inside = try OutputFolder(folder.file("a/b"), option: "--out")
+    func write() throws {
+      try OutputFile(folder.file("new")).write("text")
+      try OutputFile(folder.file("one")).write("text")
+      try inside.write([("c/d", "text")])
+      #expect(!FileManager.default.fileExists(atPath: folder.file("new")))
+      #expect(try folder.text("two") == "old")
+    }
+    #expect(throws: OutputError.self) {
+      try OutputWriter.together {
+        try write()
+        throw OutputError(.refused, "stdout: cannot be written")
+      }
+    }
+    #expect(try folder.names == ["one", "two"] && folder.text("two") == "old")
+    try OutputWriter.together(write)
+    #expect(
+      try folder.text("new") == "text" && folder.text("two") == "text" && folder.text("a/b/c/d") == "text")
+    #expect(try folder.names == ["a", "new", "one", "two"])
+  }
+
   @Test func `symbolic links are followed, also to what is not there yet`() throws {
     let folder = try Folder()
     try folder.put("target", "old")
@@ -106,7 +131,10 @@ import Testing
   @Test func `a folder, a path without one, and nothing at all are no outputs`() throws {
     let folder = try Folder()
     try folder.put("file", "old")
-    for path in [folder.path, folder.path + "/", folder.file("no/new"), folder.file("file/new"), ""] {
+    for path in [
+      folder.path, folder.path + "/", folder.file("no/new"), folder.file("file/new"), "",
+      folder.file("new.csv.gz"),
+    ] {
       #expect(throws: OutputError.self) { _ = try OutputFile(path, option: "--out") }
     }
     for path in ["-", folder.file("file"), folder.file("file/a/b"), ""] {

@@ -189,7 +189,7 @@ import Testing
     }
     try OutputWriter.publish([csv.file])
     let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
-    #expect(lines[1] == "0,5,3,2,0,0,,,9,over-budget,0,0" && lines[2].hasPrefix("1,"))
-    #expect(lines.allSatisfy { $0.split(separator: ",", omittingEmptySubsequences: false).count == 12 })
+    #expect(lines[1] == "0,5,3,2,0,0,,,9,over-budget,0,0,2" && lines[2].hasPrefix("1,"))
+    #expect(lines.allSatisfy { $0.split(separator: ",", omittingEmptySubsequences: false).count == 13 })
   }
 }

@@ -132,7 +132,7 @@ for name, path, files, code, says in [
     ("a link to itself", "link", {"link": lambda path: path.symlink_to("link")}, 66, "link"),
     ("a database", "x.db", {"x.db": lambda path: database(path)}, 65, "x.db"),
     ("a name of 300 letters", "n" * 300, {}, 66, ""),
-    ("no name", "", {}, 66, ""),
+    ("no name", "", {}, 64, "--trace ''"),
 ]:
     add("place of a trace", name, [*RUN, "--trace", path], files, code, says)
 
@@ -316,7 +316,7 @@ for name, files, path, code, says in [
     ("no program's", {"x.db": lambda path: database(path, application=0)}, "x.db", 65, "x.db: this SQLite database belongs"),
     ("a newer program's", {"x.db": database}, "x.db", 65, "x.db: the database has schema version 999"),
     ("a folder", {}, "data", 64, "is a folder"), ("a FIFO", {"fifo": os.mkfifo}, "fifo", 65, "fifo: "),
-    ("a device", {}, "/dev/null", 65, "/dev/null: "), ("a missing folder", {}, "no/x.db", 1, "no/x.db: "),
+    ("a device", {}, "/dev/null", 65, "/dev/null: "), ("a missing folder", {}, "no/x.db", 64, "no/x.db: "),
     ("the trace", {}, "t.csv", 64, "is the file of --trace"), ("stdout", {}, "-", 64, "a database does not go to stdout"),
 ]:
     add("database", name, [*RUN, "--db", path], files, code, says)
@@ -406,3 +406,32 @@ for arguments in [
 ]:
     files = {"report.md": "mine\n", "x.db": ""}
     add("command", " ".join(arguments), arguments, files, 64)
+
+# Paths that are empty, as of a variable that is not set, and folders that are not there
+
+for arguments, says in [
+    ([*RUN, "--db", ""], "--db ''"), ([*RUN, "--db="], "--db="), ([*RUN, "--requests-out", ""], "--requests-out ''"),
+    ([*RUN, "--timeline", ""], "--timeline ''"), ([*RUN, "--faults", ""], "--faults ''"),
+    ([*RUN, "--hardware", ""], "--hardware ''"), ([*RUN, "--model", ""], "--model ''"),
+    (["compare", "--trace", "t.csv", "--report", ""], "--report ''"),
+    (["trace", "convert", "t.csv", "--out", ""], "--out ''"), (["trace", "generate", "g.yaml", "--out", ""], "--out ''"),
+    (["trace", "fit", "many.csv", "--out", ""], "--out ''"), (["trace", "check", ""], "empty argument"),
+    (["sweep", "s.yaml", "--db", ""], "--db ''"), (["sweep", "s.yaml", "--db", "new.db", "--junit", ""], "--junit ''"),
+    (["sweep", "s.yaml", "--db", "new.db", "--summary", ""], "--summary ''"), (["sweep", "", "--db", "new.db"], "empty"),
+    (["merge", "", "a.db"], "empty argument"), (["merge", "new.db", ""], "empty argument"),
+    (["diff", "", "a.db"], "empty argument"), (["show", "request", "0", "--db", ""], "--db ''"),
+    (["show", "move", "1", "--db="], "--db="), (["report", "--db", "", "--out", "new"], "--db ''"),
+    (["report", "--db", "a.db", "--out", ""], "--out ''"), (["report", "--db", "a.db", "--out", "new", "--template", ""], "''"),
+    (["calibrate", "--data", "data", "--output", ""], "--output ''"), (["calibrate", "--data", "", "--output", "new"], "--data ''"),
+    (["calibrate", "--data", "data", "--output", "new", "--truth", ""], "--truth ''"),
+    (["validate", "costs", "--data", ""], "--data ''"), (["validate", "costs", "--data", "data", "--report", ""], "--report ''"),
+]:
+    add("nothing", " ".join(arguments), arguments, {}, 64, says)
+
+for arguments in [
+    [*RUN, "--db", "no/new.db"], [*RUN, "--db", "t.csv/new.db"], [*RUN, "--db", "link"],
+    ["compare", "--trace", "t.csv", "--policies", "vllm-m", "--quiet", "--db", "no/new.db"],
+    ["sweep", "s.yaml", "--db", "no/new.db"], ["merge", "no/new.db", "a.db"],
+]:
+    files = {"link": lambda path: path.symlink_to("no/new.db")}
+    add("a database in no folder", " ".join(arguments), arguments, files, 64, "there is no folder ")

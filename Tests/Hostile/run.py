@@ -11,6 +11,8 @@ nothing beside the folder changes.
 
 import argparse
 import concurrent.futures
+import contextlib
+import csv
 import hashlib
 import os
 import pathlib
@@ -24,8 +26,8 @@ import tempfile
 import threading
 import time
 
-from cases import CASES, COMMON, LENGTHY
-from outputs import OUTPUTS
+from cases import CASES, COMMON, LENGTHY, ROOT
+from outputs import OUTPUTS, SWEEP
 
 LIMIT = 60  # seconds for a command: none hangs
 
@@ -54,6 +56,11 @@ def tree(folder):
 
 def changes(before, after):
     return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+
+def with_logs(names):
+    """A database may leave its log beside it."""
+    return {name + suffix for name in names for suffix in ("", "-wal", "-shm")}
 
 
 class Lab:
@@ -102,9 +109,7 @@ class Lab:
         if code != 0:
             check(not out, f"failed, and wrote to stdout: {out[:100]!r}")
             check(err.strip(), "failed in silence")
-        # A database may leave its log beside it.
-        changed = {name + suffix for name in changed for suffix in ("", "-wal", "-shm")}
-        wrong = changes(before, tree(folder)) - changed
+        wrong = changes(before, tree(folder)) - with_logs(changed)
         check(not wrong, f"changed {sorted(wrong)}")
         return out, err
 
@@ -280,10 +285,76 @@ def to_file_size_limit(lab, name, output, folder):
     check(tree(folder) == before, "something changed")
 
 
+def to_compressed_name(lab, name, output, folder):
+    old(folder / "there")
+    (folder / "link").symlink_to("there.gz")
+    for path in ("new.csv.gz", "new.zst", "link"):
+        lab.expect(output.command(path), folder, 64, "plain text")
+
+
+def to_plain_beside_full_stdout(lab, name, output, folder):
+    """What is printed is lost, so nothing appears."""
+    old(folder / "there")
+    os.link(folder / "there", folder / "name")
+    for path in ("new", "there"):
+        with open("/dev/full", "wb") as full:
+            lab.expect(output.command(path), folder, 1, "stdout: cannot be written: No space left", changed=output.keeps, stdout=full)
+
+
+def to_plain_beside_nobody(lab, name, output, folder):
+    read, write = os.pipe()
+    os.close(read)
+    before = tree(folder)
+    code, _, err = lab.run(output.command("new"), folder, stdout=write)
+    os.close(write)
+    check(code == 141, f"exit code {code} instead of 141: {err[:200]}")
+    check(not changes(before, tree(folder)) - with_logs(output.keeps), "something is left")
+
+
+def in_a_namespace(lab, script, folder, arguments):
+    """Runs a script as root with mounts of its own; its exit code, or nothing where that is not possible."""
+    if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode != 0:
+        return None
+    return subprocess.run(
+        ["unshare", "-m", "sh", "-ec", script, lab.program, *arguments], cwd=folder, env=lab.environment, capture_output=True,
+        stdin=subprocess.DEVNULL, timeout=LIMIT)
+
+
+def to_mount_point(lab, name, output, folder):
+    """As `docker -v FILE:FILE` makes it: it cannot be renamed over."""
+    old(folder / "there")
+    old(folder / "mine")
+    found = in_a_namespace(
+        lab, 'mount --bind there mine; "$0" "$@"', folder, output.command("mine"))
+    if found is None:
+        return
+    check(found.returncode == 0, f"exit code {found.returncode}: {found.stderr[:200]}")
+    check((folder / "there").read_bytes() == reference(lab, name)[0], "it is not what a plain file would be")
+    check(not [path for path in os.listdir(folder) if ".partial-" in path], "something is left")
+
+
+def to_name_on_full_disk(lab, name, output, folder):
+    """One of two names of a file, and no room: the old text stays."""
+    (folder / "disk").mkdir()
+    script = """
+        mount -t tmpfs -o size=64k none disk; printf old > disk/one; ln disk/one disk/two
+        cat /dev/zero > disk/filler 2> /dev/null || true
+        code=0; "$0" "$@" || code=$?
+        [ "$(cat disk/two)" = old ] || exit 99
+        [ "$(ls disk)" = "$(printf 'filler\none\ntwo')" ] || exit 98
+        exit $code
+        """
+    found = in_a_namespace(lab, script, folder, output.command("disk/one"))
+    if found is not None:
+        check(found.returncode == 1, f"exit code {found.returncode}: {found.stderr[:200]}")
+        check(b"disk/one: cannot be written: No space left" in found.stderr, f"{found.stderr[:200]}")
+
+
 PLACES = [
     to_folder, to_missing_folder, to_below_a_file, to_input, to_link_to_input, to_name_of_input, to_full_disk, to_null, to_link,
     to_device, to_dangling_link, to_hard_link, to_fifo, to_stdout, to_nobody, to_read_only_folder, to_read_only_file,
-    to_file_size_limit,
+    to_file_size_limit, to_compressed_name, to_plain_beside_full_stdout, to_plain_beside_nobody, to_mount_point,
+    to_name_on_full_disk,
 ]
 
 
@@ -305,7 +376,7 @@ def output_cases(lab):
 RUN = ["run", "--trace", "t.csv", "--policy", "vllm-m", "--gpus-per-node", "1", "--quiet"]
 
 
-def stopped(lab, number, code):
+def stopped(lab, number, code, impatient=False):
     """It waits for a reader of the FIFO, and another output is half done."""
     folder = lab.make({"fifo": os.mkfifo, "there": "old"})
     before = tree(folder)
@@ -315,6 +386,9 @@ def stopped(lab, number, code):
         check(time.monotonic() < end and process.poll() is None, "nothing is written")
         time.sleep(0.002)
     process.send_signal(number)
+    # As fast as they come: ^C held down, a terminal that is closed.
+    while impatient and process.poll() is None:
+        process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=LIMIT)
     check(process.returncode == code, f"exit code {process.returncode} instead of {code}: {err}")
     check(not out and err.startswith(b"stopped by SIG") and err.count(b"\n") == 1, f"says {err}")
@@ -350,6 +424,161 @@ def stopped_sweep(lab):
     check(f"{before} taken from long.db" in err, f"the sweep began again: {err}")
 
 
+SLOW = [
+    "run", "--trace", "paper:1,requests=100000", "--policy", "vllm-m", "--gpus-per-node", "1", "--quiet", "--step-by-step",
+    "--max-model-len", "10000000"]
+
+
+def stop_run(lab, folder, database, meanwhile=lambda: None):
+    """Stops a run that keeps itself in a database, when that is there and the run holds it for writing."""
+    process = lab.start([*SLOW, "--db", database], folder)
+    end = time.monotonic() + LIMIT
+    while True:
+        check(time.monotonic() < end and process.poll() is None, f"no run holds the database: {process.poll()}")
+        time.sleep(0.05)
+        try:
+            db = sqlite3.connect(f"file:{folder}/{database}?mode=rw", uri=True, timeout=0, isolation_level=None)
+        except sqlite3.OperationalError:  # not there yet
+            continue
+        made = False
+        with contextlib.closing(db), contextlib.suppress(sqlite3.OperationalError):
+            db.execute("SELECT * FROM run").fetchall()
+            made = True
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("ROLLBACK")
+            made = False
+        if made:
+            break
+    meanwhile()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=LIMIT)
+    check(process.returncode == 130 and not out, f"exit code {process.returncode}: {err}")
+    return err.decode()
+
+
+def stopped_new_database(lab):
+    """It holds nothing, so it goes; also by a link, which stays."""
+    folder = lab.make({"link.db": lambda path: path.symlink_to("target.db")})
+    before = tree(folder)
+    err = stop_run(lab, folder, "new.db")
+    check("nothing was kept; the same command begins again" in err, f"says {err}")
+    check(tree(folder) == before, f"left {changes(before, tree(folder))}")
+
+
+def stopped_old_database(lab):
+    """What it holds is said, and stays; so does one that another process has open."""
+    folder = lab.make({})
+    lab.expect([*RUN, "--db", "old.db"], folder, 0, changed={"old.db"})
+    with sqlite3.connect(folder / "old.db") as db:  # its log is there until this is closed
+        db.execute("SELECT * FROM run").fetchall()
+        err = stop_run(lab, folder, "old.db")
+        check("1 complete run is kept in old.db; the same command begins again" in err, f"says {err}")
+        check(db.execute("SELECT count(*) FROM run").fetchone()[0] == 1, "the run is gone")
+    db.close()
+    others = []
+
+    def open_it():
+        others.append(sqlite3.connect(folder / "new.db"))
+        others[0].execute("SELECT * FROM run").fetchall()
+
+    stop_run(lab, folder, "new.db", open_it)
+    check((folder / "new.db").exists(), "a database that is in use is gone")
+    others[0].close()
+
+
+# Databases that are only read
+
+
+READERS = [
+    ["show", "request", "0", "--run", "1", "--db", "a/x.db"], ["show", "request", "0", "--run", "1", "--json", "--db", "a/x.db"],
+    ["report", "--db", "a/x.db", "--figure", "kv-use where run == 1"], ["diff", "a/x.db", "b/x.db"], ["merge", "out.db", "a/x.db", "b/x.db"]]
+
+
+def readable(lab, logs):
+    """A folder with two databases, whose last change is in a log if there are `logs`."""
+    folder = lab.make({})
+    # Sweeps keep no requests.
+    lab.expect([*RUN, "--db", "s.db"], folder, 0, changed={"s.db"})
+    lab.expect(SWEEP, folder, 0, changed={"s.db"})
+    db = sqlite3.connect(folder / "s.db")
+    if logs:
+        db.execute("UPDATE run SET trace = 'from the log'")
+        db.commit()
+    for name in ("a", "b"):
+        (folder / name).mkdir()
+        for suffix in ("", *logs):
+            shutil.copy(folder / f"s.db{suffix}", folder / name / f"x.db{suffix}")
+    db.close()
+    return folder
+
+
+def read(lab, folder, logs, changed=frozenset(), **options):
+    for arguments in READERS:
+        out, _ = lab.expect(arguments, folder, 0, changed={"out.db", *changed}, **options)
+        if arguments[0] == "show" and "--json" not in arguments and logs:
+            check(b"from the log" in out, f"{arguments} does not see the log: {out[:200]}")
+        check(arguments[0] == "merge" or out, f"{arguments} prints nothing")
+
+
+def read_writable(lab, logs):
+    folder = readable(lab, logs)
+    names = set(tree(folder))
+    # Readers leave their marks in an index that is there.
+    read(lab, folder, logs, changed={"a/x.db", "b/x.db"} if "-shm" in logs else set())
+    check(set(tree(folder)) - with_logs({"out.db"}) == names, "something was made")
+
+
+def read_locked(lab, logs):
+    folder = readable(lab, logs)
+    for name in ("a", "b"):
+        for file in (folder / name).iterdir():
+            file.chmod(0o444)
+        (folder / name).chmod(0o555)
+    folder.chmod(0o777)
+    read(lab, folder, logs, **nobody())
+
+
+def read_mounted(lab, logs):
+    folder = readable(lab, logs)
+    before = tree(folder)
+    for arguments in READERS:
+        found = in_a_namespace(
+            lab, 'for name in a b; do mount --bind $name $name; mount -o remount,ro,bind $name; done; "$0" "$@"', folder, arguments)
+        if found is None:
+            return
+        check(found.returncode == 0, f"{arguments}: exit code {found.returncode}: {found.stderr[:300]}")
+    check(not changes(before, tree(folder)) - with_logs({"out.db"}), "something changed")
+
+
+def read_old_schema(lab):
+    for version in (1, 2, 3):
+        folder = lab.make({"a/x.db": (ROOT / f"Fuzz/seeds/database/schema-{version}").read_bytes()})
+        (folder / "a/x.db").chmod(0o444)
+        (folder / "a").chmod(0o555)
+        for arguments in (["show", "request", "0", "--db", "a/x.db"], ["diff", "a/x.db", "a/x.db"]):
+            lab.expect(arguments, folder, 65, f"found schema version {version}, expected ", **nobody())
+        lab.expect(["show", "request", "0", "--db", "a/x.db"], folder, 65, "copy it to a folder that can be written", **nobody())
+
+
+def read_unreadable(lab):
+    folder = readable(lab, ())
+    (folder / "a/x.db").chmod(0)
+    lab.expect(READERS[0], folder, 66, "cannot be read: Permission denied", **nobody())
+
+
+def cut_at_context(lab):
+    """The output that a request asked for is in the file, also if the run is in a database already."""
+    folder = lab.make({})
+    command = [*RUN, "--max-model-len", "205", "--db", "new.db", "--requests-out"]
+    for path in ("one", "two"):
+        lab.expect([*command, path], folder, 0, changed={path, "new.db"})
+    check((folder / "one").read_bytes() == (folder / "two").read_bytes(), "the second time it is another file")
+    with open(folder / "one") as file:
+        rows = list(csv.DictReader(file))
+    check([row["output_tokens"] for row in rows] == ["10", "5", "5"], f"{rows}")
+    check([row["asked_output_tokens"] for row in rows] == ["10", "20", "5"], f"{rows}")
+
+
 def database_by_a_link(lab):
     folder = lab.make({"link.db": lambda path: path.symlink_to("new.db")})
     lab.expect([*RUN, "--db", "link.db"], folder, 0, changed={"new.db"})
@@ -375,11 +604,28 @@ def no_stdout(lab):
         check(found.returncode == code, f"{ending}: exit code {found.returncode} instead of {code}: {found.stderr}")
         check(code == 0 or b"stdout: cannot be written" in found.stderr, f"{ending}: {found.stderr}")
         check(tree(folder) == before, f"{ending}: something changed")
+    for arguments in (["--help"], ["--version"], ["help", "run"], ["run", "--help"], ["--generate-completion-script", "bash"]):
+        for ending, code in ((">&-", 1), (">/dev/full", 1), (">/dev/null", 0)):
+            found = subprocess.run(
+                ["sh", "-c", f'exec "$0" "$@" {ending}', lab.program, *arguments], cwd=folder, env=lab.environment,
+                capture_output=True, timeout=LIMIT)
+            check(found.returncode == code, f"{arguments} {ending}: exit code {found.returncode}: {found.stderr}")
+            check(code == 0 or b"stdout: cannot be written" in found.stderr, f"{arguments} {ending}: {found.stderr}")
 
 
 def stream_cases(lab):
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)):
         yield f"stopped by {number.name}", lambda n=number, c=code: stopped(lab, n, c)
+    for number in range(10):
+        yield f"stopped twice, try {number}", lambda: stopped(lab, signal.SIGTERM, 143, impatient=True)
+    yield "a run that is stopped removes its new database", lambda: stopped_new_database(lab)
+    yield "a run that is stopped says what its database holds", lambda: stopped_old_database(lab)
+    for logs in ((), ("-wal",), ("-wal", "-shm")):
+        for read in (read_writable, read_locked, read_mounted):
+            yield f"{read.__name__.replace('_', ' ')} {' '.join(logs)}", lambda r=read, s=logs: r(lab, s)
+    yield "read an old schema that is locked", lambda: read_old_schema(lab)
+    yield "read a database that may not be read", lambda: read_unreadable(lab)
+    yield "outputs cut at the context", lambda: cut_at_context(lab)
     yield "a sweep that is stopped goes on", lambda: stopped_sweep(lab)
     yield "a database by a link", lambda: database_by_a_link(lab)
     yield "faults without end in a sweep", lambda: faults_without_end(lab)

@@ -22,6 +22,25 @@ import Storage
       tables == Set(Schema.tablesOfRuns.map(\.name)).union(["run", "move_grounds", "sweep", "sweep_point"]))
   }
 
+  @Test func `a reader makes nothing beside the file and says if somebody writes it`() throws {
+    let writer = try ResultStore.open(path)
+    _ = try writer.record(.sample(), startedAt: "start") { _ in (.sample(), "end") }
+    try writer.close()
+    let before = try folder.names
+    let reader = try ResultStore.openExisting(path)
+    #expect(try reader.runs().count == 1)
+    #expect(try folder.names == before)
+
+    let other = try ResultStore.open(path)
+    _ = try other.record(.sample(), startedAt: "start", again: true) { _ in (.sample(), "end") }
+    // It is in the log, and the file as it was.
+    #expect(try reader.runs().count == 1)
+    #expect(try ResultStore.openExisting(path).runs().count == 2)
+    try other.close()
+    #expect(throws: StoreError.changed(path: path)) { _ = try reader.runs() }
+    #expect(try ResultStore.openExisting(path).runs().count == 2)
+  }
+
   @Test func `what is recorded of a run is read back unchanged`() throws {
     let store = try ResultStore.open(path)
     let requests = [

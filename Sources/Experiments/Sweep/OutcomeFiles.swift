@@ -36,12 +36,14 @@ struct StudyOutcome {
   func report(_ results: StudyResults) throws {
     let outcomes = results.checkAll()
     let report = SweepSummary(results: results, outcomes: outcomes)
-    try OutputFile.write(
-      [
-        summary.map { ($0, report.text) },
-        junit.map { ($0, JUnit(results: results, outcomes: outcomes).text) },
-      ].compactMap(\.self))
-    try files.writeSummary(report.text)
+    try files.finish {
+      try OutputFile.write(
+        [
+          summary.map { ($0, report.text) },
+          junit.map { ($0, JUnit(results: results, outcomes: outcomes).text) },
+        ].compactMap(\.self))
+      return report.text
+    }
 
     let failed = results.failedPoints.map { "point \($0.key.text): \($0.error)" }
     let missing = results.missingPoints.map { "point \($0.text): is missing" }

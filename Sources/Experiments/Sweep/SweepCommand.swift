@@ -79,9 +79,10 @@ struct SweepCommand: ParsableCommand {
     for options in plan.fileOptions { files.addInputs(of: options) }
     try files.requireDistinct()
     let outcome = try outcome.open(files)
+    Interruption.keepsRuns(in: db)
     let store = try ResultStore.open(db)
     if engine == .slurm {
-      Interruption.keeps { "tasks that are queued at Slurm go on" }
+      Interruption.keeps { Interruption.Kept("tasks that are queued at Slurm go on") }
       let quiet = quiet
       try SlurmSweep(
         plan: plan, study: study, store: store, chunks: chunks, jobs: jobs, tries: tries,
@@ -89,7 +90,7 @@ struct SweepCommand: ParsableCommand {
       ).run()
     }
     let progress = SweepProgress(quiet: quiet)
-    Interruption.keeps { "complete runs are kept in \(db), \(progress.text) since the start" }
+    Interruption.keepsRuns(in: db) { ", \(progress.text) made since the start" }
     let runner = try SweepRunner(plan, store: store, jobs: jobs, force: force, progress: progress)
     try runner.run()
     try store.close()

@@ -60,6 +60,10 @@ package struct FileRoles {
       throw CommandFailure(
         .usage, "\(database.option) -: a database does not go to stdout; give the path of a file")
     }
+    for (option, path) in databases {
+      guard let folder = OutputFile.missingFolder(of: path) else { continue }
+      throw CommandFailure(.usage, "\(option) \(path): there is no folder \(folder)")
+    }
     for (index, output) in outputs.enumerated() {
       guard let identity = OutputFile.identity(output.path) else { continue }
       for other in inputs + outputs[..<index] where OutputFile.identity(other.path) == identity {
@@ -69,8 +73,13 @@ package struct FileRoles {
     }
   }
 
+  /// Writes the outputs of a command and prints what it says in the end. If that cannot be printed, no file appears.
+  package func finish(_ writeOutputs: () throws -> String) throws {
+    try OutputWriter.together { try writeSummary(try writeOutputs()) }
+  }
+
   /// Prints what a command says in the end: on stdout, unless that is one of its outputs; then on stderr.
-  package func writeSummary(_ text: String) throws(OutputError) {
+  private func writeSummary(_ text: String) throws(OutputError) {
     if outputs.contains(where: { OutputFile.isStandardOutput($0.path) }) {
       writeToStandardError(text)
     } else {

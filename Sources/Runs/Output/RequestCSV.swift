@@ -4,10 +4,13 @@ import Sim
 /// The requests of a run as CSV, in order of arrival, written as they end: one that ends before an older one waits for
 /// it, so memory follows the longest lives, not the run.
 ///
-/// Times are exact: picoseconds since the first arrival; empty where the request never got that far.
+/// Times are exact: picoseconds since the first arrival; empty where the request never got that far. `output_tokens` is what the
+/// request was to emit: what it asked for, or as much of it as the context allows.
 package final class RequestCSV: RunObserver {
   /// Complete when every request has ended; then to be published.
   package let file: OutputWriter
+  /// Where the source of the run notes what requests ask for.
+  package let asked = AskedOutputs()
   /// The number of the next request to write, and those after it that have ended, by number modulo the ring's size.
   private var next = 0
   private var ring: [RequestRecord?] = Array(repeating: nil, count: 1_024)
@@ -17,7 +20,7 @@ package final class RequestCSV: RunObserver {
     file.write(
       """
       request,arrival_ps,prompt_tokens,output_tokens,generated_tokens,home,admitted_ps,first_token_ps,ended_ps,outcome,\
-      preemptions,borrowed_blocks_peak
+      preemptions,borrowed_blocks_peak,asked_output_tokens
       """)
     file.endLine()
   }
@@ -57,6 +60,7 @@ package final class RequestCSV: RunObserver {
     file.write(record.outcome.text)
     number(Int64(record.preemptions))
     number(Int64(record.borrowedBlocksPeak))
+    number(Int64(asked.take(record.id.index) ?? record.output))
     file.endLine()
   }
 

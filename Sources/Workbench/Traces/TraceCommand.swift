@@ -133,17 +133,18 @@ struct TraceConvert: ParsableCommand {
       to: TraceOptions(rateScale: rateScale, limit: limit, clipTotal: clipTotal))
     options.keepsDetails = true
     let trace = try reading.open(path, options)
-    let rows = try conversion.run(trace, to: out)
-    trace.writeNotes()
-    var idle = reading.idle(in: trace, draws: sampleSessions < 1)
-    if trace.info.lastArrival == .zero {
-      idle += IdleOption.given(["--rate-scale"], "as all requests arrive at 0")
+    try files.finish {
+      let rows = try conversion.run(trace, to: out)
+      trace.writeNotes()
+      var idle = reading.idle(in: trace, draws: sampleSessions < 1)
+      if trace.info.lastArrival == .zero {
+        idle += IdleOption.given(["--rate-scale"], "as all requests arrive at 0")
+      }
+      IdleOption.warn(idle)
+      writeNote(format.noteOnReadingBack(rows, until: trace.info.lastArrival), on: out)
+      return
+        "\(trace.format.name): \(trace.count.text)\n\(format.name): \(grouped(rows)) requests written to \(out)\n"
     }
-    IdleOption.warn(idle)
-    writeNote(format.noteOnReadingBack(rows, until: trace.info.lastArrival), on: out)
-    try files.writeSummary(
-      "\(trace.format.name): \(trace.count.text)\n\(format.name): \(grouped(rows)) requests written to \(out)\n"
-    )
   }
 }
 
@@ -200,7 +201,13 @@ struct TraceGenerate: ParsableCommand {
       ).spec
     }
     let records = try workload.generate()
-    try TraceConversion.write(records, as: format, to: out)
+    try files.finish {
+      try TraceConversion.write(records, as: format, to: out)
+      return text(of: records, workload, format)
+    }
+  }
+
+  private func text(of records: [TraceRecord], _ workload: WorkloadSpec, _ format: TraceFormat) -> String {
     writeNote(
       format.noteOnReadingBack(records.count, until: records.last?.request.arrival ?? .zero), on: out)
     var text = "\(grouped(records.count)) requests written to \(out)\n"
@@ -209,6 +216,6 @@ struct TraceGenerate: ParsableCommand {
         .compactMap { name, bound in bound.map { "\(name) ≤ \(figure($0)) s" } }
       if !bounds.isEmpty { text += "class \(kind.name): \(bounds.joined(separator: ", "))\n" }
     }
-    try files.writeSummary(text)
+    return text
   }
 }

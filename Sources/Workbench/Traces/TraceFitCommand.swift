@@ -44,9 +44,11 @@ struct TraceFitCommand: ParsableCommand {
     let requests = try trace.all()
     let spec = try TraceFit.fit(requests, seed: UInt64(seed))
     let score = try HoldOut(requests)
-    try file?.write(
-      "# Fitted to \(requests.count) requests by `infinite-sim trace fit`.\n" + GeneratorYAML.text(spec))
-    try files.writeSummary(json ? Self.json(score).prettyText : Self.text(score))
+    try files.finish {
+      try file?.write(
+        "# Fitted to \(requests.count) requests by `infinite-sim trace fit`.\n" + GeneratorYAML.text(spec))
+      return json ? Self.json(score).prettyText : Self.text(score)
+    }
     if holdout, !score.isGood {
       throw CommandFailure(.runFailed, "\(path): the fit does not hold on the second half")
     }

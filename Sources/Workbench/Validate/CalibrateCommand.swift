@@ -53,8 +53,10 @@ struct CalibrateCommand: ParsableCommand {
     let known = try truth.map { try HardwareFile(path: $0).spec }
     let stem = ((output as NSString).lastPathComponent as NSString).deletingPathExtension
     let calibration = Calibration(folder.measurements, base: spec, name: name ?? stem)
-    try file.write(HardwareFile(spec: calibration.hardware).yaml)
-    try files.writeSummary(calibration.text(truth: known))
+    try files.finish {
+      try file.write(HardwareFile(spec: calibration.hardware).yaml)
+      return calibration.text(truth: known)
+    }
   }
 
   private func writeSynthetic(_ folder: MeasurementFolder, _ spec: HardwareSpec, _ files: inout FileRoles)

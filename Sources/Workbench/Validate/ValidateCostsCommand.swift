@@ -29,16 +29,18 @@ struct ValidateCosts: ParsableCommand {
     let folder = try MeasurementFolder(path: data, hardware: spec)
     let reportFolder = try report.map { try OutputFolder($0, option: "--report") }
     let names = ["README.md", "accuracy.json"]
+    var files = FileRoles()
     if let reportFolder {
-      var files = FileRoles()
       for file in folder.files where file.format != nil { files.addInput("--data", file.path) }
       if Machine.isPath(hardware: hardware) { files.addInput("--hardware", hardware) }
       for name in names { files.addOutput("--report", reportFolder.path(of: name)) }
       try files.requireDistinct()
     }
     let validation = try CostValidation(folder, hardware: spec, folds: !quick)
-    try reportFolder?.write(Array(zip(names, [validation.markdown, validation.json])))
-    try writeToStandardOutput(json ? validation.json : validation.text)
+    try files.finish {
+      try reportFolder?.write(Array(zip(names, [validation.markdown, validation.json])))
+      return json ? validation.json : validation.text
+    }
     let missed = validation.targets.filter {
       !$0.judgements.allSatisfy(\.isAsKnown) && !allow.contains($0.target.name)
     }
