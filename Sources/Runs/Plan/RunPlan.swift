@@ -122,8 +122,8 @@ package struct RunPlan {
     guard !overflow, chunkHosts <= Self.mostChunkHosts else { return nil }
     let request = TraceRequest(arrival: .zero, prompt: tokens - 1, output: 1)
     guard let summary = try? (simulateSound ?? simulate)(ArraySource([request]), nil, nil) else { return nil }
-    // Without a makespan no step cost anything: there is no time to speak of.
-    return summary.completed == 1 && summary.makespanSeconds != nil ? summary.ttft.max : nil
+    // A tick of the clock: no step cost anything, and there is no time to speak of.
+    return summary.completed == 1 ? summary.ttft.max.flatMap { $0 > 1e-12 ? $0 : nil } : nil
   }
 
   /// What `maxContextTTFT` found, by the tokens asked for.
