@@ -48,7 +48,9 @@ public struct OutputFile: Sendable {
     let found = FileStatus(path)
     let code = errno
     if found == nil || found?.kind == S_IFREG,
-      let end = Self.compressed.first(where: { path.hasSuffix($0) || target.hasSuffix($0) })
+      let end = Self.compressed.first(where: {
+        path.lowercased().hasSuffix($0) || target.lowercased().hasSuffix($0)
+      })
     {
       throw OutputError(
         .usage,
@@ -75,7 +77,9 @@ public struct OutputFile: Sendable {
   }
 
   /// What names of compressed files end with.
-  private static let compressed = [".gz", ".zst", ".bz2", ".xz", ".zip"]
+  private static let compressed = [
+    ".gz", ".tgz", ".zst", ".zstd", ".bz2", ".xz", ".zip", ".lz4", ".br", ".7z", ".z",
+  ]
 
   /// The folder that is missing for a file to be made at `path`; `nil` if it is there.
   package static func missingFolder(of path: String) -> String? {

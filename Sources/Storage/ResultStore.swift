@@ -108,6 +108,8 @@ public final class ResultStore: StoredStudies, Sendable {
       let found = try store.read { try version(in: $0, of: path, supported: expected) }
       if found == expected { return store }
       try store.close()
+      // An empty file is a database to SQLite, and nobody has kept a run in it.
+      guard found > 0 else { throw StoreError.notADatabase(path: path) }
       do { return try open(path) } catch StoreError.notWritable(_, let reason) {
         throw StoreError.olderSchema(path: path, found: found, expected: expected, reason: reason)
       }

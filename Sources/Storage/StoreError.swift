@@ -27,13 +27,13 @@ public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
     case .notWritable(let path, let reason):
       "\(path): the database cannot be written: \(reason)"
     case .notADatabase(let path):
-      "\(path): this file is not a SQLite database; give another path to --db"
+      "\(path): this file is no database of runs; give another path"
     case .missing(let path):
       "\(path): there is no such database; `run`, `compare` and `sweep` make one with --db"
     case .isAFolder(let path):
-      "\(path): is a folder; give the path of a file to --db"
+      "\(path): is a folder; give the path of a file"
     case .foreignDatabase(let path):
-      "\(path): this SQLite database belongs to another program; give another path to --db"
+      "\(path): this SQLite database belongs to another program; give another path"
     case .newerSchema(let path, let found, let supported):
       "\(path): the database has schema version \(found), this program knows versions up to \(supported); "
         + "use the newer program or another path"

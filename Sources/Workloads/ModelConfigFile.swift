@@ -108,6 +108,11 @@ private struct Config {
     if let value = present("layer_types"), case .array(let types) = value, Set(types).count > 1 {
       throw unsupported("layer_types", value, "layers whose attention differs are not modelled")
     }
+    if let value = present("layer_types"), case .array(let types) = value, let type = types.first,
+      ![.string("full_attention"), .string("sliding_attention")].contains(type)
+    {
+      throw unsupported("layer_types", value, "layers of \(type.shown) are not modelled")
+    }
     for key in ["quantization_config", "quantization", "compression_config"] {
       if let value = present(key) {
         throw unsupported(key, value, "quantised weights are not modelled, only FP16 and BF16")
@@ -217,8 +222,9 @@ private struct Config {
     default: break
     }
     // Qwen's classes: use_sliding_window = False, sliding_window = 4096.
-    guard try flag("use_sliding_window", default: false) else { return nil }
-    let window = try optional("sliding_window", absent: 4_096)
+    guard try flag("use_sliding_window", default: false),
+      let window = try optional("sliding_window", absent: 4_096)
+    else { return nil }
     if let value = present("layer_types"), case .array(let types) = value, let type = types.first {
       return type == .string("full_attention") ? nil : window
     }
@@ -279,18 +285,39 @@ private struct Config {
   /// and takes the stated length for an original one that is absent.
   private func longestContext() throws -> Int {
     let stated = try integer("max_position_embeddings")
-    guard let key = ["rope_scaling", "rope_parameters"].first(where: { present($0) != nil }),
-      let value = present(key)
-    else { return stated }
+    var lengths: Set<Int> = []
+    for key in ["rope_scaling", "rope_parameters"] {
+      guard let value = present(key), value != .object([]) else { continue }
+      lengths.insert(try length(stated, scaledBy: value, key))
+    }
+    guard lengths.count < 2 else {
+      throw ModelConfigError.invalid(
+        file: file, key: "rope_parameters", found: "another scaling", expected: "that of rope_scaling")
+    }
+    return lengths.first ?? stated
+  }
+
+  private func length(_ stated: Int, scaledBy value: JSON, _ key: String) throws -> Int {
     guard case .object(let members) = value else {
       throw ModelConfigError.invalid(file: file, key: key, found: value.shown, expected: "an object")
     }
-    // Version 5 also allows an object for each type of layer.
     let scaling = Config(
       file: file,
       values: Dictionary(uniqueKeysWithValues: members.map { ("\(key).\($0.key)", $0.value) }))
     let type = ["\(key).rope_type", "\(key).type"].first { scaling.present($0) != nil }
-    guard let type else { return stated }
+    guard let type else {
+      // Version 5 also allows an object for each type of layer.
+      let parts = try members.compactMap { member -> Int? in
+        guard case .object = member.value else { return nil }
+        return try length(stated, scaledBy: member.value, "\(key).\(member.key)")
+      }
+      guard scaling.present("\(key).factor") == nil else {
+        throw ModelConfigError.missing(
+          file: file, key: "\(key).rope_type", expected: "what the factor is of: linear, dynamic, yarn, …")
+      }
+      // What all layers can do.
+      return parts.min() ?? stated
+    }
     var length = stated
     switch try scaling.text(type) {
     case "default", "mrope", "llama3", "longrope", "su": return stated

@@ -52,7 +52,9 @@ public struct SessionTurns {
         name: "closed-loop", found: "sessions without any think time",
         expected: "a trace with the think times of its turns")
     }
-    if sharesPrefixes, prefixes.unit == nil {
+    if sharesPrefixes,
+      !records.contains(where: { $0.details.prefixTokens != nil || !$0.details.hashes.isEmpty })
+    {
       throw .invalidOption(
         name: "prefix-caching", found: "no word on what prompts share",
         expected: "a trace with hash_ids, or with the leading tokens that a session has seen")

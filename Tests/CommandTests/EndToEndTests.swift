@@ -42,6 +42,26 @@ import Testing
     #expect(try ResultStore.open(folder + "/runs.db").integrity() == "ok")
   }
 
+  @Test func `all at once holds where prompts share prefixes as well`() throws {
+    defer { cleanUp() }
+    try
+      ("arrival_s,input_tokens,output_tokens,session,prefix_tokens\n"
+      + (0..<8).map { "\($0 * 5),640,3,\($0 % 2),\($0 > 1 ? 128 : 0)\n" }.joined()).write(
+        toFile: folder + "/s.csv", atomically: true, encoding: .utf8)
+    let run = [
+      "run", "--policy", "vllm-m", "--trace", "s.csv", "--gpus-per-node", "1", "--prefix-caching", "--db",
+      "a.db",
+    ]
+    let recorded = try Program.run(run + ["--json"], in: folder)
+    let together = try Program.run(run + ["--at-once", "--requests-out", "r.csv", "--json"], in: folder)
+    let scaled = try Program.run(run + ["--at-once", "--rate-scale", "2", "--json"], in: folder)
+    #expect(together.status == 0 && together.output != recorded.output, "\(together.errors)")
+    #expect(scaled.output == together.output && scaled.errors.contains("--rate-scale: without effect"))
+    let rows = try String(contentsOfFile: folder + "/r.csv", encoding: .utf8).split(separator: "\n")
+    let column = try #require(rows[0].split(separator: ",").firstIndex(of: "arrival_ps"))
+    #expect(rows.count == 9 && rows.dropFirst().allSatisfy { $0.split(separator: ",")[column] == "0" })
+  }
+
   @Test func `the model's context rejects and cuts, is counted everywhere, and can be stretched`() throws {
     defer { cleanUp() }
     try "arrival_s,input_tokens,output_tokens\n0,4095,50\n1,4096,50\n2,4000,96\n3,4000,97\n".write(

@@ -288,7 +288,7 @@ def to_file_size_limit(lab, name, output, folder):
 def to_compressed_name(lab, name, output, folder):
     old(folder / "there")
     (folder / "link").symlink_to("there.gz")
-    for path in ("new.csv.gz", "new.zst", "link"):
+    for path in ("new.csv.gz", "new.zst", "new.csv.GZ", "new.tgz", "link"):
         lab.expect(output.command(path), folder, 64, "plain text")
 
 

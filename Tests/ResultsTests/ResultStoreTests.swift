@@ -13,6 +13,15 @@ import Storage
 
   init() throws { folder = try TemporaryFolder() }
 
+  @Test("A reader of an empty file says that no runs are in it, and leaves it empty")
+  func emptyFile() throws {
+    let path = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).db").path
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    #expect(FileManager.default.createFile(atPath: path, contents: nil))
+    #expect(throws: StoreError.notADatabase(path: path)) { try ResultStore.openExisting(path) }
+    #expect(FileManager.default.contents(atPath: path) == Data())
+  }
+
   @Test func `a merge knows every table`() throws {
     let tables = try ResultStore.open(path).read { db in
       try String.fetchSet(

@@ -77,6 +77,8 @@ struct ModelConfigFileTests {
     (4_096, #""rope_parameters": {"rope_theta": 10000.0, "rope_type": "default"}"#, 4_096),
     (4_096, #""rope_parameters": {"rope_type": "yarn", "factor": 4.0}"#, 16_384),
     (4_096, #""rope_parameters": {"full_attention": {"rope_type": "default"}}"#, 4_096),
+    (4_096, #""rope_parameters": {"full_attention": {"rope_type": "linear", "factor": 8.0}}"#, 32_768),
+    (4_096, #""rope_scaling": {}, "rope_parameters": {"rope_type": "yarn", "factor": 4.0}"#, 16_384),
   ])
   func `the longest context is what the scaling of positions makes of it`(
     stated: Int, scaling: String, expected: Int
@@ -93,6 +95,7 @@ struct ModelConfigFileTests {
     ("{\"type\": \"yarn\"}", "\"rope_scaling.factor\" is missing, expected a number in 1...1000000"),
     ("{\"type\": \"linear\", \"factor\": 0.5}", "\"rope_scaling.factor\" is 0.5, expected a number in"),
     ("{\"type\": \"linear\", \"factor\": \"2\"}", "\"rope_scaling.factor\" is \"2\", expected a number in"),
+    ("{\"factor\": 4.0}", "\"rope_scaling.rope_type\" is missing, expected what the factor is of"),
     ("{\"type\": 3}", "\"rope_scaling.type\" is 3, expected a string"),
   ])
   func `a scaling of positions that cannot be read is refused`(scaling: String, expected: String) {

@@ -33,7 +33,7 @@ import Workloads
       "conversation",
       "chat", "parent_id", "delay", "class", "priority", "Tenant", "client", "turn",
       "when", "received", "issued_hour", "clock", "ended", "turns", "dialog_id", "dialogue", "sid",
-      "prev_request", "dependencies",
+      "prev_request", "iat", "offset_ms", "seconds", "dependencies",
     ])
   func refused(name: String) throws {
     let csv = "\(name),input_tokens,output_tokens\n7,10,20\n8,10,20\n"

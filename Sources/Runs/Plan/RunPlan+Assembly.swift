@@ -187,14 +187,24 @@ extension RunPlan {
     self.account = account
     assumptions = Self.assumptions(placed, engine, managers, options)
     self.warnings = warnings
+    let lending = placed.lending
+    let lends = lending.mode != .off && configuration.topology.count > 1
+    // Where nobody lends and no instance spans nodes, nothing goes over the link between them.
+    let isLinked = options.nodes > 1 && (lends || spans.contains { $0.count > 1 })
     unvalidated = UnvalidatedCosts.sentences(
       model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape, engine: machine.engine,
-      interNodeLink: options.nodes > 1 ? machine.cluster.interNodeLink : nil)
+      interNodeLink: isLinked ? machine.cluster.interNodeLink : nil)
+    if !isLinked, options.nodes > 1, options.interNode != nil {
+      idle.append(IdleOption("--inter-node", "as nothing of \(placed.name) goes from node to node"))
+    }
+    if let plan = faults, plan.hitsLinks, spans.contains(where: { $0.count > 1 }) {
+      self.warnings.append(
+        "faults of links act on what instances lend each other; what an instance that spans nodes exchanges with itself goes on"
+      )
+    }
     measured = machine.cluster.hardware.measured
     self.costs = machine.cluster.hardware.basis
     manifest = Self.manifest(placed, machine, engine, managers, blocks: blocks, options, faults)
-    let lending = placed.lending
-    let lends = lending.mode != .off && configuration.topology.count > 1
     bounds = { [configuration] arrivalsAreFixed in
       (lends ? [.asCharged, .inFull] : [.asCharged]).map {
         ThroughputBound(configuration, lending: lending, remote: $0, arrivalsAreFixed: arrivalsAreFixed)
@@ -360,5 +370,17 @@ extension ProtocolOptions {
     }
     if let heartbeatPeriod { parts.append("heartbeats every \(figure(heartbeatPeriod.seconds)) s") }
     return parts.joined(separator: ", ")
+  }
+}
+
+extension FaultPlan {
+  /// Whether it has a fault of a link.
+  fileprivate var hitsLinks: Bool {
+    (timed.map(\.fault) + random.map(\.fault)).contains {
+      switch $0 {
+      case .linkLoss, .linkSlowdown: true
+      default: false
+      }
+    }
   }
 }

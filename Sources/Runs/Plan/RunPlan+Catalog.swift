@@ -84,7 +84,7 @@ extension RunPlan {
         }
       }
     }
-    plan.idle = idle
+    plan.idle += idle
     return plan
   }
 

@@ -107,7 +107,7 @@ package struct Workload {
       if wantsDetails {
         return Workload(
           name: trace.name, seed: seed, manifest: manifest, longest: longest,
-          sessions: try sessions.source(of: trace.records))
+          sessions: try sessions.source(of: arriving(trace.records, options)))
       }
       return Workload(
         name: trace.name, seed: seed, manifest: manifest, longest: longest,
@@ -131,7 +131,7 @@ package struct Workload {
       }
       return Workload(
         name: name, seed: seed, manifest: manifest, longest: trace.longest,
-        sessions: try sessions.source(of: trace))
+        sessions: try sessions.source(of: arriving(try trace.allRecords(), options)))
     }
     if times > 1 {
       guard let requests = Resampled.repeated(try trace.all(), times: times) else {
@@ -157,6 +157,14 @@ package struct Workload {
       try trace.rewind()
       return trace
     }
+  }
+
+  /// The records, at 0 if that is asked for.
+  private static func arriving(_ records: [TraceRecord], _ options: RunOptions) -> [TraceRecord] {
+    guard options.atOnce else { return records }
+    var records = records
+    for index in records.indices { records[index].request.arrival = .zero }
+    return records
   }
 
   /// Says on stderr what a user should know.

@@ -20,7 +20,8 @@ public struct ColumnHint: Sendable {
         "time", "stamp", "date", "arriv", "start", "creat", "sent", "event", "epoch", "submit", "delay",
         "receiv", "clock",
       ],
-      words: ["t", "ts", "at", "when", "hour", "issued", "ended"], plainNames: ["arrival_s", "think_s"]),
+      words: ["t", "ts", "at", "when", "hour", "issued", "ended", "iat", "offset", "second", "seconds"],
+      plainNames: ["arrival_s", "think_s"]),
     ColumnHint(
       meaning: "a length", parts: ["token", "len", "prompt", "output", "context"], words: ["isl", "osl"],
       plainNames: ["input_tokens", "output_tokens"]),
@@ -92,7 +93,9 @@ final class UnreadColumns {
       if let hint = ColumnHint.of(name) {
         throw fault(shown, "a column that is not read and whose name speaks of \(hint.meaning)")
       }
-      if known.count < Self.mostKnown { names.append(printable(shown)) }
+      if known.count < Self.mostKnown {
+        names.append(shown.isEmpty ? "a column without a name" : printable(shown))
+      }
     }
     if known.count < Self.mostKnown { known[shown] = known.count }
     return known[shown] ?? Int.max
