@@ -288,7 +288,7 @@ private struct Config {
     var lengths: Set<Int> = []
     for key in ["rope_scaling", "rope_parameters"] {
       guard let value = present(key), value != .object([]) else { continue }
-      lengths.insert(try length(stated, scaledBy: value, key))
+      lengths.insert(try context(stated, scaledBy: value, key))
     }
     guard lengths.count < 2 else {
       throw ModelConfigError.invalid(
@@ -297,7 +297,7 @@ private struct Config {
     return lengths.first ?? stated
   }
 
-  private func length(_ stated: Int, scaledBy value: JSON, _ key: String) throws -> Int {
+  private func context(_ stated: Int, scaledBy value: JSON, _ key: String) throws -> Int {
     guard case .object(let members) = value else {
       throw ModelConfigError.invalid(file: file, key: key, found: value.shown, expected: "an object")
     }
@@ -309,7 +309,7 @@ private struct Config {
       // Version 5 also allows an object for each type of layer.
       let parts = try members.compactMap { member -> Int? in
         guard case .object = member.value else { return nil }
-        return try length(stated, scaledBy: member.value, "\(key).\(member.key)")
+        return try context(stated, scaledBy: member.value, "\(key).\(member.key)")
       }
       guard scaling.present("\(key).factor") == nil else {
         throw ModelConfigError.missing(
