@@ -27,7 +27,7 @@ public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
     case .notWritable(let path, let reason):
       "\(path): the database cannot be written: \(reason)"
     case .notADatabase(let path):
-      "\(path): this file is no database of runs; give another path"
+      "\(path): this file is not a SQLite database of runs; give another path"
     case .missing(let path):
       "\(path): there is no such database; `run`, `compare` and `sweep` make one with --db"
     case .isAFolder(let path):
