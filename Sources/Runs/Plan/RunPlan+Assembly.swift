@@ -194,9 +194,6 @@ extension RunPlan {
     unvalidated = UnvalidatedCosts.sentences(
       model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape, engine: machine.engine,
       interNodeLink: isLinked ? machine.cluster.interNodeLink : nil)
-    if !isLinked, options.nodes > 1, options.interNode != nil {
-      idle.append(IdleOption("--inter-node", "as nothing of \(placed.name) goes from node to node"))
-    }
     if let plan = faults, plan.hitsLinks, spans.contains(where: { $0.count > 1 }) {
       self.warnings.append(
         "faults of links act on what instances lend each other; what an instance that spans nodes exchanges with itself goes on"
