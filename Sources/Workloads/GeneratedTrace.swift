@@ -11,6 +11,10 @@ public struct GeneratedTrace {
   public let name: String
   /// All requests, after the options, the first at 0.
   public let records: [TraceRecord]
+  /// How many there were before the limit.
+  public let generated: Int
+  /// Requests that the option `clipTotal` shortened.
+  public let clippedRequests: Int
   /// Tokens of the longest request after the options, as `BlockLimits.total(prompt:output:)` counts them.
   public var longest: Int {
     records.lazy.map { BlockLimits.total(prompt: $0.request.prompt, output: $0.request.output) }.max() ?? 0
@@ -54,6 +58,8 @@ public struct GeneratedTrace {
     var records = try spec.generate()
     name = Self.isPaper(recipe) ? recipe : recipe.split(separator: "/").last.map(String.init) ?? recipe
     digest = Self.digest(of: records)
+    generated = records.count
+    var clipped = 0
     if let limit = options.limit { records.removeLast(max(records.count - limit, 0)) }
     for index in records.indices {
       let arrival = options.rateScale.apply(to: records[index].request.arrival.picoseconds)
@@ -64,10 +70,12 @@ public struct GeneratedTrace {
       }
       records[index].request.arrival = SimTime(picoseconds: Int64(arrival))
       if options.clip(&records[index].request) {
+        clipped += 1
         records[index].details.shorten(toPrompt: records[index].request.prompt)
       }
     }
     self.records = records
+    clippedRequests = clipped
   }
 
   /// "paper:N" and, after commas, what `trace generate --paper` calls requests, rate, mean-tokens, spread,

@@ -52,6 +52,11 @@ import Testing
     ("l.csv", "", "--rate-scale 2", "as all requests arrive at 0"),
     ("l.csv", "", "--at-once", "as all requests arrive at 0"),
     ("t.csv", "", "--limit 41", "as there are 40 requests"),
+    ("t.csv", "", "--limit 40", "as there are 40 requests"),
+    ("g.yaml", "", "--limit 20", "as there are 20 requests"),
+    ("g.yaml", "", "--clip-total 5000", "as no request is longer"),
+    ("t.csv", "--nodes 2", "--inter-node hdr200", "as vllm-m sends nothing between nodes here"),
+    ("t.csv", "--model mixtral-8x7b --pp 2", "--expert-parallel", "with TP 1"),
     ("g.yaml", "", "--limit 21", "as there are 20 requests"),
     ("t.csv", "", "--clip-total 5000", "as no request is longer"),
     ("l.csv", "", "--accept-times", "on a trace without times"),
@@ -72,6 +77,94 @@ import Testing
     #expect(
       with.errors.matches(of: #/without effect/#).count == 1 && !without.errors.contains("without effect"))
     #expect(try !program(command + words(option) + ["--quiet"]).errors.contains("without effect"))
+  }
+
+  @Test(arguments: [
+    ("vllm-s", "", "--option vllm-s-across=tp", "on one node"),
+    (
+      "vllm-s", "--nodes 2 --tp 2 --pp 2", "--option vllm-s-across=tp",
+      "as its instance is the same either way"
+    ),
+    ("vllm-s", "--option vllm-s-tp=1", "--tp 2", "with --option vllm-s-tp"),
+    ("vllm-s", "--option vllm-s-max-num-seqs=9", "--max-num-seqs 7", "with --option vllm-s-max-num-seqs"),
+    ("pooled", "--instances 1", "--option pool-routing=false", "on one instance"),
+    ("pooled", "", "--option node-first=false", "as all instances are on one node"),
+    (
+      "pooled", "--nodes 2 --option lending=planner-only", "--option node-first=false",
+      "with lending=planner-only: nobody"
+    ),
+    (
+      "pooled", "--option placement=pack", "--option share-from=9",
+      "with placement=pack: only balanced ones are spread"
+    ),
+    ("pooled", "--option spread-from=0", "--option share-from=9", "with spread-from=0: no prompt is spread"),
+    ("pooled", "--nodes 2 --gpus-per-node 1", "--option share-from=9", "as no two instances are on one node"),
+    (
+      "debtor-creditor", "--router least-loaded --option placement=pack", "--option spread-from=9",
+      "with placement=pack: only"
+    ),
+    (
+      "debtor-creditor", "", "--option silence=3",
+      "without message-delay or heartbeat-period: the gManager reads"
+    ),
+    (
+      "debtor-creditor", "", "--option full-heartbeat-every=3",
+      "without message-delay or heartbeat-period: the"
+    ),
+    ("debtor-creditor", "", "--option try-timeout=3", "without message-delay: answers come at once"),
+    ("debtor-creditor", "", "--option try-retries=3", "without message-delay: answers come at once"),
+    ("debtor-creditor", "", "--option reservation-expiry=3", "without message-delay: answers come at once"),
+    (
+      "debtor-creditor", "--option heartbeat-period=2", "--option try-retries=3",
+      "without message-delay: answers"
+    ),
+    ("debtor-creditor", "", "--option unreliable-until=3", "as no message is lost, doubled or held back"),
+    (
+      "debtor-creditor", "--option message-delay=0.1", "--option full-heartbeat-every=3",
+      "as no heartbeat is lost or overtaken"
+    ),
+    (
+      "debtor-creditor", "--option message-delay=0.1 --option unreliable-until=0",
+      "--option message-loss=0.5",
+      "with unreliable-until=0: messages are never unreliable"
+    ),
+  ])
+  func `an idle option of a policy is said and changes neither result nor manifest`(
+    policy: String, base: String, option: String, reason: String
+  ) throws {
+    defer { cleanUp() }
+    func words(_ text: String) -> [String] { text.split(separator: " ").map(String.init) }
+    let layout = base.contains("--gpus-per-node") ? [] : ["--gpus-per-node", "2"]
+    let command = ["run", "--policy", policy, "--trace", "t.csv"] + layout + words(base)
+    let (without, with) = (try program(command), try program(command + words(option)))
+    #expect(with.status == 0 && names(with) == names(without), "\(with)")
+    let given = option.split(separator: "=")[0]
+    let name = option.hasPrefix("--option ") ? given : given.split(separator: " ")[0]
+    let said = with.errors.split(separator: "\n").filter { $0.contains("without effect") }
+    #expect(
+      said.contains {
+        $0.hasPrefix("warning: ") && $0.contains(name) && $0.contains("without effect \(reason)")
+      },
+      "\(with.errors)")
+  }
+
+  @Test(arguments: [
+    ("pooled", "spread-from=0"), ("pooled", "share-from=9"), ("pooled", "pool-routing=false"),
+    ("debtor-creditor", "spread-from=9 placement=pack"), ("debtor-creditor", "silence=3 heartbeat-period=2"),
+    ("debtor-creditor", "try-retries=3 message-delay=0.1"),
+    ("debtor-creditor", "full-heartbeat-every=3 message-delay=0.1 message-loss=0.1"),
+    ("debtor-creditor", "unreliable-until=3 message-delay=0.1 message-duplicates=0.1"),
+    ("debtor-creditor", "full-heartbeat-every=3 message-delay=0.1 message-jitter=2"),
+  ])
+  func `an option of a policy that may have an effect is not said, and is in the manifest`(
+    policy: String, pairs: String
+  ) throws {
+    defer { cleanUp() }
+    let command = ["run", "--policy", policy, "--gpus-per-node", "2", "--trace", "t.csv"]
+    let options = pairs.split(separator: " ").flatMap { ["--option", String($0)] }
+    let (without, with) = (try program(command + options.dropFirst(2)), try program(command + options))
+    #expect(!with.errors.contains("without effect"), "\(with.errors)")
+    #expect(with.status == 0 && names(with).last != names(without).last)
   }
 
   @Test func `what has an effect is not said`() throws {
@@ -140,7 +233,7 @@ import Testing
           == 1, "\(sentence): \(idle)")
     }
     let used = try errors(
-      "options: {longest: 5000, trace-seed: 3, inter-node: hdr200}\naxes: {nodes: [1, 2], trace: {t: {trace: t.csv}, l: {trace: l.csv, arrivals: \"poisson:2\"}}}\ncontenders: [vllm-m, vllm-m-fit]\n"
+      "options: {longest: 5000, trace-seed: 3, inter-node: hdr200}\naxes: {nodes: [1, 2], trace: {t: {trace: t.csv}, l: {trace: l.csv, arrivals: \"poisson:2\"}}}\ncontenders: [vllm-s, vllm-m-fit]\n"
     )
     #expect(!used.contains("without effect") && used.contains("runs made"), "\(used)")
     let dry = try errors("options: {trace: t.csv}\ncontenders: [vllm-m]\n", "--dry-run", "--junit", "j.xml")
@@ -160,7 +253,8 @@ import Testing
     let steady = (0..<2_500).map { "\(Double($0) / 10),100,1\n" }.joined()
     try write("steady.csv", "arrival_s,input_tokens,output_tokens\n" + steady)
     let nodes = try program([
-      "capacity", "--trace", "steady.csv", "--policy", "vllm-m", "--slo-ttft", "5", "--fewest-nodes", "2",
+      "capacity", "--trace", "steady.csv", "--policy", "debtor-creditor", "--slo-ttft", "5", "--fewest-nodes",
+      "2",
       "--gpus-per-node", "1", "--from", "1", "--to", "2", "--inter-node", "hdr200",
     ])
     #expect(nodes.errors.contains("warning: --from, --to: without effect with --fewest-nodes\n"), "\(nodes)")

@@ -66,8 +66,12 @@ package struct IdleOption: Hashable, Sendable {
 // MARK: - Of a run
 
 extension IdleOption {
-  /// What changes nothing under a policy, on the instances that it was given.
-  static func of(_ options: RunOptions, _ pairs: OptionPairs, _ placed: PlacedPolicy) -> [IdleOption] {
+  /// What changes nothing under a policy, on the instances that it was given. `remade` is the policy with an option of its
+  /// own set otherwise, `nil` where that cannot be.
+  static func of(
+    _ options: RunOptions, _ pairs: OptionPairs, _ managers: ProtocolOptions, _ placed: PlacedPolicy,
+    scope: LayoutScope, remade: (_ key: String, _ value: String) -> PlacedPolicy?
+  ) -> [IdleOption] {
     var idle: [IdleOption] = []
     let policy = placed.name
     func add(_ option: String, _ isGiven: Bool, _ reason: String) {
@@ -82,9 +86,31 @@ extension IdleOption {
         "--gpu-memory-utilization", options.kvBlocks != nil && options.gpuMemoryUtilization != 0.9,
         "as --kv-blocks says how many blocks there are")
     }
-    add("--inter-node", options.interNode != nil && options.nodes == 1, "on one node")
+    if options.nodes == 1 {
+      add("--inter-node", options.interNode != nil, "on one node")
+      add(["vllm-s-across"], "on one node")
+    } else {
+      add(
+        "--inter-node", options.interNode != nil && !placed.usesInterNodeLink,
+        "as \(policy) sends nothing between nodes here")
+      if let across = placed.options["vllm-s-across"],
+        let other = remade("vllm-s-across", across == "tp" ? "pp" : "tp"),
+        other.layout.shape == placed.layout.shape
+      {
+        add(["vllm-s-across"], "as its instance is the same either way")
+      }
+    }
+    add("--expert-parallel", options.expertParallel && placed.layout.shape.tp == 1, "with TP 1")
+    if scope == .itself {
+      add("--tp", options.tp != nil && pairs.values["vllm-s-tp"] != nil, "with --option vllm-s-tp")
+      add("--pp", options.pp != nil && pairs.values["vllm-s-pp"] != nil, "with --option vllm-s-pp")
+    }
+    add(
+      "--max-num-seqs", options.maxNumSeqs != nil && placed.maxNumSeqs != nil,
+      "with --option vllm-s-max-num-seqs")
     if placed.layout.count == 1 {
       add("--router", options.router != nil, "on one instance")
+      add(["pool-routing"], "on one instance")
     } else if options.router != nil {
       add("--router", options.router?.rawValue != placed.router, "as \(policy) routes by itself")
     }
@@ -94,31 +120,96 @@ extension IdleOption {
     case .vllmV0: add(["chunked-watermark", "reserve-isl"], "under --engine vllm-v0")
     }
     let mode = placed.lending.mode
-    let managers = ManagerOption.all.map(\.key)
+    let messages = ManagerOption.all.map(\.key)
     if placed.layout.count == 1 || mode == .off {
       let reason = placed.layout.count == 1 ? "on one instance" : "as \(policy) does not lend here"
-      add(borrowing + planning + managers + hosting, reason)
+      add(borrowing + planning + messages + hosting + spreading, reason)
       // Free is free everywhere.
       if pairs.values["prefill-attention"] != PrefillAttention.free.rawValue {
         add(["prefill-attention"], reason)
       }
       if placed.layout.count == 1 { add(["steal"], reason) }
-    } else if mode != .proactive, mode != .plannerOnly {
-      add(planning + managers, "with lending=\(mode.rawValue): nobody plans moves")
-    } else if !mode.borrows {
+      return idle
+    }
+    if mode.borrows {
+      if placed.nodeClasses.count == 1 { add(["node-first"], "as all instances are on one node") }
+    } else {
       add(borrowing, "with lending=\(mode.rawValue): nobody borrows")
+    }
+    if let reason = placed.whyNothingIsShared {
+      add(["share-from"], reason)
+      // That nothing is spread may be its own doing, and who routes by the lengths of prompts has a further use for it.
+      if !placed.mayShare, !placed.routesByLength { add(["spread-from"], reason) }
+    }
+    if mode == .passive {
+      add(planning + messages, "with lending=\(mode.rawValue): nobody plans moves")
+    } else {
+      idle += Self.ofMessages(managers, pairs, period: placed.lending.period, faults: options.faults != nil)
     }
     return idle
   }
 
-  /// What only those use who borrow, what only the planner uses, and what both do.
-  private static let borrowing = ["borrow-chunk", "placement", "reserve-giants", "share-from"]
+  /// What changes nothing in the managers' messages. Where they take no time, none is lost and each is answered at once.
+  private static func ofMessages(
+    _ managers: ProtocolOptions, _ pairs: OptionPairs, period: SimDuration, faults: Bool
+  ) -> [IdleOption] {
+    var idle: [IdleOption] = []
+    func add(_ keys: [String], _ reason: String) {
+      for key in keys where pairs.values[key] != nil { idle.append(IdleOption("--option \(key)", reason)) }
+    }
+    let takesTime = managers.delay > .zero
+    let luck = managers.unreliableUntil > .zero
+    let loses = luck && managers.lossPermille > 0
+    let holdsBack = luck && managers.reorderPermille > 0
+    if !takesTime {
+      add(
+        ["try-timeout", "try-retries", "reservation-expiry"], "without message-delay: answers come at once")
+    }
+    if !takesTime, managers.heartbeatPeriod == nil {
+      add(
+        ["silence", "full-heartbeat-every"],
+        "without message-delay or heartbeat-period: the gManager reads the instances' own state")
+    } else if !loses, !holdsBack, !faults, managers.jitter <= managers.heartbeatPeriod ?? period {
+      add(["full-heartbeat-every"], "as no heartbeat is lost or overtaken")
+    }
+    if !luck {
+      add(
+        ["unreliable-until", "message-loss", "message-duplicates", "message-reorder"],
+        "with unreliable-until=0: messages are never unreliable")
+    } else if !loses, !holdsBack, managers.duplicatePermille == 0 {
+      add(["unreliable-until"], "as no message is lost, doubled or held back")
+    }
+    return idle
+  }
+
+  /// What only those use who borrow, what only the planner uses, what both do, and what long prompts are spread by.
+  private static let borrowing = ["borrow-chunk", "placement", "reserve-giants", "node-first"]
   private static let planning = [
     "beta-threshold", "min-gain", "cooldown", "period", "move-tokens-per-step",
   ]
-  private static let hosting = [
-    "u-threshold", "lend-while-queueing", "spread-from", "coupling", "node-first",
-  ]
+  private static let hosting = ["u-threshold", "lend-while-queueing", "coupling"]
+  private static let spreading = ["share-from", "spread-from"]
+}
+
+extension PlacedPolicy {
+  /// The nodes that its instances are on, as far as they differ.
+  fileprivate var nodeClasses: Set<Int> { Set(RunPlan.nodeClasses(layout)) }
+
+  /// Whether prompts that their home could hold may lie on hosts as well.
+  fileprivate var mayShare: Bool { lending.mode.borrows && lending.placement == .balanced }
+
+  /// Why no such prompt is shared; `nil` if some may be.
+  fileprivate var whyNothingIsShared: String? {
+    if !lending.mode.borrows { return "with lending=\(lending.mode.rawValue): nobody borrows" }
+    if !mayShare { return "with placement=\(lending.placement.rawValue): only balanced ones are spread" }
+    if lending.spreadFrom == .max { return "with spread-from=0: no prompt is spread" }
+    return nodeClasses.count == layout.count ? "as no two instances are on one node" : nil
+  }
+
+  /// Whether `spread-from` decides where a prompt goes.
+  fileprivate var routesByLength: Bool {
+    name == "pooled" ? router == "its own" : router == Router.leastWork.rawValue
+  }
 }
 
 extension OptionPairs {
@@ -173,8 +264,9 @@ extension TraceFormat {
 }
 
 extension RunOptions {
-  /// What changes nothing in `requests` requests, of which the last arrives at `last` and so many were clipped.
-  func idle(requests: Int, until last: SimTime, clipped: Int?) -> [IdleOption] {
+  /// What changes nothing in the first `limit` of `requests` requests, of which the last arrives at `last` and so many were
+  /// clipped.
+  func idle(requests: Int, limit: Int?, until last: SimTime, clipped: Int) -> [IdleOption] {
     var idle: [IdleOption] = []
     if last == .zero {
       idle = [("--at-once", atOnce), ("--rate-scale", rateScale != "1")].filter(\.1)
@@ -182,7 +274,9 @@ extension RunOptions {
     } else if atOnce, rateScale != "1" {
       idle.append(IdleOption("--rate-scale", "with --at-once"))
     }
-    if let limit, requests < limit { idle.append(IdleOption("--limit", "as there are \(requests) requests")) }
+    if let limit, requests <= limit {
+      idle.append(IdleOption("--limit", "as there are \(requests) requests"))
+    }
     if clipTotal != nil, clipped == 0 { idle.append(IdleOption("--clip-total", "as no request is longer")) }
     return idle
   }

@@ -30,6 +30,15 @@ struct PlacedPolicy {
   var lending = LendingOptions()
   /// What its instances were sized by.
   var sizing: RightSizing?
+
+  /// Whether blocks may lie on another instance than their request's.
+  var lends: Bool { lending.mode != .off && layout.count > 1 }
+
+  /// Whether anything goes over the link between nodes: what instances lend each other, or what one that spans nodes
+  /// exchanges with itself.
+  var usesInterNodeLink: Bool {
+    layout.cluster.nodes > 1 && (lends || layout.instances.contains { layout.nodes(of: $0).count > 1 })
+  }
 }
 
 /// The model and the cluster that the options name.
@@ -188,12 +197,10 @@ extension RunPlan {
     assumptions = Self.assumptions(placed, engine, managers, options)
     self.warnings = warnings
     let lending = placed.lending
-    let lends = lending.mode != .off && configuration.topology.count > 1
-    // Where nobody lends and no instance spans nodes, nothing goes over the link between them.
-    let isLinked = options.nodes > 1 && (lends || spans.contains { $0.count > 1 })
+    let lends = placed.lends
     unvalidated = UnvalidatedCosts.sentences(
       model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape, engine: machine.engine,
-      interNodeLink: isLinked ? machine.cluster.interNodeLink : nil)
+      interNodeLink: placed.usesInterNodeLink ? machine.cluster.interNodeLink : nil)
     if let plan = faults, plan.hitsLinks, spans.contains(where: { $0.count > 1 }) {
       self.warnings.append(
         "faults of links act on what instances lend each other; what an instance that spans nodes exchanges with itself goes on"

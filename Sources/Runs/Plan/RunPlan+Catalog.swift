@@ -51,7 +51,7 @@ extension RunPlan {
     // What is idle must be legal too.
     var unused = EngineOptions()
     try EngineOption.apply(pairs, to: &unused)
-    _ = try managers(options, pairs)
+    let messages = try managers(options, pairs)
     let made = try PolicyCatalog.make(policy, request)
     if let window = machine.model.window, made.policy.lending.mode != .off {
       throw CommandFailure(
@@ -59,14 +59,29 @@ extension RunPlan {
         "\(policy) lends KV blocks, which a sliding window makes pointless: what leaves the \(window) tokens of "
           + "\(machine.model.name) needs no host; give --option lending=off or another policy")
     }
-    let idle = IdleOption.of(options, pairs, PlacedPolicy(policy, made))
+    let idle = IdleOption.of(options, pairs, messages, PlacedPolicy(policy, made), scope: scope) {
+      [request] key, value in
+      var other = request
+      other.options[key] = value
+      return (try? PolicyCatalog.make(policy, other)).map { PlacedPolicy(policy, $0) }
+    }
     // Runs that differ in what is idle alone are the same run, with the same manifest.
     let effective = pairs.without(idle)
     for key in pairs.values.keys where effective.values[key] == nil { request.options[key] = nil }
-    if idle.contains(where: { $0.option == "--router" }) { request.router = nil }
+    var used = options
+    for option in idle.map(\.option) {
+      switch option {
+      case "--router": request.router = nil
+      case "--expert-parallel": request.expertParallel = false
+      case "--inter-node": used.interNode = nil
+      default: break
+      }
+    }
+    let usedMachine = try Machine(used)
+    request.cluster = usedMachine.cluster
     let placed = PlacedPolicy(policy, try PolicyCatalog.make(policy, request))
     var plan = try RunPlan(
-      placing: placed, on: machine, options: options, pairs: effective, scope: scope
+      placing: placed, on: usedMachine, options: used, pairs: effective, scope: scope
     ) { [request] configuration in
       { source, observer, onProgress in
         // A policy keeps state: every run gets a fresh one.

@@ -70,10 +70,12 @@ package struct Workload {
     var notes: [String] = []
     var idle: [IdleOption] = []
 
+    /// `requests` of `all` are taken, up to `limit`.
     mutating func add(
-      _ name: String, _ requests: Int, until last: SimTime, clipped: Int? = nil, _ options: RunOptions
+      _ name: String, _ requests: Int, of all: Int, limit: Int?, until last: SimTime, clipped: Int,
+      _ options: RunOptions
     ) {
-      idle += options.idle(requests: requests, until: last, clipped: clipped)
+      idle += options.idle(requests: all, limit: limit, until: last, clipped: clipped)
       guard requests > 1, last == .zero, !options.atOnce else { return }
       notes.append(
         "\(name): all \(requests) requests arrive at 0"
@@ -102,7 +104,8 @@ package struct Workload {
       let longest = seed == 0 ? trace.longest : nil
       about.idle = options.reading.idleInGenerated
       about.add(
-        trace.name, trace.records.count, until: trace.records.last?.request.arrival ?? .zero, options)
+        trace.name, trace.records.count, of: trace.generated, limit: reading.limit,
+        until: trace.records.last?.request.arrival ?? .zero, clipped: trace.clippedRequests, options)
       let manifest = Self.manifest(trace.digest, reading, options, nil, about.idle)
       if wantsDetails {
         return Workload(
@@ -117,8 +120,8 @@ package struct Workload {
     let name = options.trace.split(separator: "/").last.map(String.init) ?? options.trace
     (about.times, about.notes, about.idle) = (trace.timeText, trace.notes, options.reading.idle(in: trace))
     about.add(
-      options.trace, trace.info.count, until: trace.info.lastArrival, clipped: trace.totals.clippedRequests,
-      options)
+      options.trace, trace.info.count, of: trace.count.read, limit: reading.limit,
+      until: trace.info.lastArrival, clipped: trace.totals.clippedRequests, options)
     let manifest = Self.manifest(
       trace.digest, trace.options, options, options.reading.manifest(of: trace), about.idle)
     if options.reading.lenient { writeToStandardError("note: \(trace.count.text)\n") }
