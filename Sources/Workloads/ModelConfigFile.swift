@@ -47,6 +47,7 @@ public struct ModelConfigFile: Hashable, Sendable {
     let config = Config(file: file, values: values)
     try config.refuseUnmodelled()
     model = try config.model(name: name)
+    try config.requireLists(layers: model.layers)
     notes = config.notes()
     try model.validate()
   }
@@ -117,6 +118,26 @@ private struct Config {
       if let value = present(key) {
         throw unsupported(key, value, "quantised weights are not modelled, only FP16 and BF16")
       }
+    }
+  }
+
+  /// Lists that have something for each layer, or name some of the layers.
+  func requireLists(layers: Int) throws {
+    func require(_ key: String, _ found: String, _ expected: String, _ holds: Bool) throws {
+      if !holds { throw ModelConfigError.invalid(file: file, key: key, found: found, expected: expected) }
+    }
+    if let value = present("layer_types") {
+      guard case .array(let types) = value else {
+        return try require("layer_types", value.shown, "a list of \(layers), one for each layer", false)
+      }
+      try require(
+        "layer_types", "a list of \(types.count)", "\(layers), one for each layer (num_hidden_layers)",
+        types.count == layers)
+    }
+    if let value = present("mlp_only_layers"), case .array(let dense) = value {
+      try require(
+        "mlp_only_layers", "a list of \(dense.count)", "at most \(layers), the layers that there are",
+        dense.count <= layers)
     }
   }
 

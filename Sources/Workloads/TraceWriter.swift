@@ -102,6 +102,9 @@ struct RowLayout {
   private var madeUp: UInt64 = 1 << 62
   private var lastOfSession: [Int: Int64] = [:]
   private var parent: Int64 = -1
+  /// Where turns must rise within a session: the last of each. A chat that branches has some that do not.
+  private var lastTurn: [Int: Int] = [:]
+  private var hasTurn = true
 
   /// Optional columns are written for the details in `given`.
   init(format: TraceFormat, given: Set<TraceDetail>) {
@@ -117,6 +120,11 @@ struct RowLayout {
   /// Counts `record` in, before it is appended.
   mutating func number(_ record: TraceRecord) {
     rows += 1
+    if format.hasNumberedSessions, let turn = record.details.turn {
+      let session = record.details.session
+      hasTurn = session.map { turn > lastTurn[$0] ?? -1 } ?? false
+      if hasTurn, let session { lastTurn[session] = turn }
+    }
     guard format.columns.contains(where: { $0.role == .parent }) else { return }
     let id = record.details.id ?? Int64(rows)
     parent = -1
@@ -159,8 +167,11 @@ struct RowLayout {
       let fallback = column.isRequired ? "\(rows)" : absent
       return (details.session.map { "\($0)" } ?? fallback, false)
     case .agent: return ("main", true)
-    case .turn: return (details.turn.map { "\($0)" } ?? (column.isRequired ? "1" : absent), false)
-    case .think: return (details.think.map { Self.seconds($0.picoseconds) } ?? absent, false)
+    case .turn:
+      return (hasTurn ? details.turn.map { "\($0)" } ?? (column.isRequired ? "1" : absent) : absent, false)
+    case .think:
+      let isKept = details.session != nil || !format.hasNumberedSessions
+      return (isKept ? details.think.map { Self.seconds($0.picoseconds) } ?? absent : absent, false)
     case .label:
       if let label = details.label { return (label, true) }
       return column.isRequired ? ("unknown", true) : (absent, false)

@@ -79,6 +79,13 @@ for name, content, code, says in [
     ("UTF-16 without a mark", (HEAD + "0,10,1\n").encode("utf-16-be"), 65, "bad.csv:1: "),
     ("Latin-1", "arrival_s,input_tokens,output_tok\xe9ns\n0,1,1\n".encode("latin-1"), 65, ""),
     ("a column twice", "arrival_s,input_tokens,input_tokens,output_tokens\n0,1,1,1\n", 65, ""),
+    ("a turn and no session", HEAD.strip() + ",turn\n0,10,1,\n1,10,1,2\n", 65, "bad.csv:3: column turn: found \"2\" and no session"),
+    ("a think time and no session", HEAD.strip() + ",session,think_s\n0,10,1,1,\n1,10,1,,5\n", 65,
+     "bad.csv:3: column think_s: found \"5\" and no session"),
+    ("turns that fall", HEAD.strip() + ",session,turn\n0,10,1,4,2\n1,10,1,5,1\n2,10,1,4,1\n", 65,
+     "bad.csv:4: column turn: found turn 1 of session 4 after turn 2, expected turns that rise"),
+    ("a turn twice", HEAD.strip() + ",session,turn\n0,10,1,4,1\n2,10,1,4,1\n", 65, "bad.csv:3: column turn: found turn 1 of session 4 again"),
+    ("a unit of time", HEAD.strip() + ",request_ms\n0,10,1,5\n", 65, "bad.csv:1: column request_ms: found a column that is not read"),
     ("a line of 5 MB", HEAD + "0," + "1" * 5_000_000 + ",1\n", 65, "bad.csv:2: "),
     ("a quote of 5 MB", HEAD + '0,"' + "1\n" * 2_500_000, 65, ""),
 ]:
@@ -103,6 +110,9 @@ for name, content, code, says in [
     ("depth", '{"a": ' * 100_000 + "\n", 65, "bad.jsonl:1: "),
     ("a bad escape", PLAIN[:-1] + ', "id": "\\ud800"}\n', 65, "bad.jsonl:1: "),
     ("a huge number", PLAIN.replace("10", "1" * 400) + "\n", 65, "bad.jsonl:1: "),
+    ("a session within", PLAIN[:-1] + ', "extra": {"session_id": 5}}\n', 65, "bad.jsonl:1: column extra.session_id: found a column that"),
+    ("a time far within", PLAIN[:-1] + ', "a": [[{"b": {"timestamp": 5}}]]}\n', 65, "bad.jsonl:1: column a.b.timestamp: found a column"),
+    ("a turn and no session", PLAIN[:-1] + ', "turn": 2}\n', 65, "bad.jsonl:1: column turn: "),
 ]:
     add("JSONL trace", name, ["trace", "check", "bad.jsonl"], {"bad.jsonl": content}, code, says)
 
@@ -150,6 +160,9 @@ for name, change in [
     ("no width", {"hidden_size": None}), ("no vocabulary", {"vocab_size": 0}), ("a list for a number", {"vocab_size": [1]}),
     ("an unknown kind", {"model_type": "abacus"}), ("no kind", {"model_type": None}),
     ("an unknown element", {"torch_dtype": "decimal"}),
+    ("types of too few layers", {"layer_types": ["full_attention"] * 31}),
+    ("types of too many layers", {"layer_types": ["full_attention"] * 33}),
+    ("types of no layer", {"layer_types": []}), ("types that are no list", {"layer_types": "full_attention"}),
     ("quantised weights", {"quantization_config": {"bits": 4, "quant_method": "gptq"}}),
 ]:
     add("model", name, [*RUN, "--model", "m/config.json"], {"m/config.json": json.dumps({**LLAMA, **change})}, 65)

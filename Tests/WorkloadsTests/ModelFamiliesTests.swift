@@ -210,7 +210,8 @@ struct ModelFamiliesTests {
         (
           "layer_types before max_window_layers",
           qwen2.merging([
-            "use_sliding_window": "true", "max_window_layers": "0", "layer_types": "[\"full_attention\"]",
+            "use_sliding_window": "true", "max_window_layers": "0",
+            "layer_types": layerTypes(qwen2["num_hidden_layers"]),
           ]) { $1 }, [], { "\($0.window ?? 0)" }, "0"
         ),
         (
@@ -276,6 +277,28 @@ struct ModelFamiliesTests {
     #expect(refusal(Self.qwen3.merging(["head_dim": "null"]) { $1 }).contains("\"head_dim\" is null"))
     let slides = Self.qwen2Experts.merging(["use_sliding_window": "true"]) { $1 }
     #expect(refusal(slides).contains("use_sliding_window"))
+  }
+
+  private static func layerTypes(_ count: String?) -> String {
+    "[\(Array(repeating: "\"full_attention\"", count: Int(count ?? "") ?? 0).joined(separator: ", "))]"
+  }
+
+  @Test func `a list with something for each layer is as long as there are layers`() {
+    for config in [Self.qwen3, Self.qwen3Experts, Self.mixtral, Self.deepSeekV2] {
+      let layers = config["num_hidden_layers"]!
+      func with(_ value: String) -> String { refusal(config.merging(["layer_types": value]) { $1 }) }
+      #expect(with(Self.layerTypes(layers)).hasPrefix("accepted"))
+      for count in [0, 1, Int(layers)! - 1, Int(layers)! + 1] {
+        #expect(
+          with(Self.layerTypes("\(count)"))
+            == "config.json: key \"layer_types\" is a list of \(count), expected \(layers), one for each layer (num_hidden_layers)"
+        )
+      }
+      #expect(with("\"full_attention\"").contains("expected a list of \(layers)"))
+    }
+    let dense = "[\((0..<99).map(String.init).joined(separator: ","))]"
+    #expect(
+      refusal(Self.qwen3Experts.merging(["mlp_only_layers": dense]) { $1 }).contains("mlp_only_layers"))
   }
 
   @Test func `layers that differ in attention are refused`() {

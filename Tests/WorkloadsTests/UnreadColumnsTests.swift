@@ -33,7 +33,8 @@ import Workloads
       "conversation",
       "chat", "parent_id", "delay", "class", "priority", "Tenant", "client", "turn",
       "when", "received", "issued_hour", "clock", "ended", "turns", "dialog_id", "dialogue", "sid",
-      "prev_request", "iat", "offset_ms", "seconds", "dependencies",
+      "prev_request", "iat", "offset_ms", "seconds", "dependencies", "ms", "request_ms", "latencyMs", "us",
+      "gap-ns", "wait_s", "sec", "think_secs", "millis", "service_usec", "minutes", "day",
     ])
   func refused(name: String) throws {
     let csv = "\(name),input_tokens,output_tokens\n7,10,20\n8,10,20\n"
@@ -55,7 +56,7 @@ import Workloads
 
   @Test(
     "Other columns are named and left unread, each once",
-    arguments: ["foo", "model", "region", "gpu", "parts", "id2"])
+    arguments: ["foo", "model", "region", "gpu", "parts", "id2", "items", "status", "bus", "columns"])
   func named(name: String) throws {
     let scratch = try Scratch()
     let csv = "arrival_s,input_tokens,output_tokens,\(name),\(name)\n0,10,20,1,2\n1,10,20,1,2\n"
@@ -76,6 +77,30 @@ import Workloads
       let trace = try TraceFile.open(path: path, options: FormatFixtures.options(format.name))
       #expect(trace.unreadColumns.isEmpty, "\(format.name)")
     }
+  }
+
+  @Test(
+    "A key within another is refused by its own name, however deep, unless all around it is ignored",
+    arguments: [
+      ("extra", "{\"session_id\": 7}", "extra.session_id"),
+      ("metadata", "{\"timestamp\": 1}", "metadata.timestamp"),
+      ("extra", "{\"a\": {\"b\": [1, {\"sent\": 2}]}}", "extra.a.b.sent"),
+      ("extra", "[{\"x\": 1}, {\"x\": {\"request_ms\": 5}}]", "extra.x.request_ms"),
+      ("extra", "{\"ContextTokens\": 5}", "extra.ContextTokens"),
+      ("extra", "{\"a\": 1, \"created\\u005fat\": 5}", "extra.created_at"),
+    ])
+  func nested(key: String, value: String, name: String) throws {
+    let row = "{\"arrival_s\": 0, \"input_tokens\": 10, \"output_tokens\": 20"
+    let text = "\(row)}\n\(row), \"\(key)\": \(value)}\n"
+    #expect(try column(text) == (name, 2))
+    let scratch = try Scratch()
+    for ignored in [key, name] {
+      let trace = try TraceFile.open(path: try scratch.file(text), options: options(ignoring: ignored))
+      #expect(trace.info.count == 2 && trace.unreadColumns == (ignored == key ? [] : [key]))
+    }
+    let quiet =
+      "\(row), \"\(key)\": {\"foo\": [1, {}, [], null, {\"sent\": null}], \"model\": {\"name\": \"x\"}}}\n"
+    #expect(try TraceFile.open(path: try scratch.file(quiet)).unreadColumns == [key])
   }
 
   @Test("A column of another format is refused, whichever format is named or found")

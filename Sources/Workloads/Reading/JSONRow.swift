@@ -322,7 +322,7 @@ struct JSONRow {
             // What is null says nothing that could be lost.
             if value.isNull { continue }
             do throws(RowFault) {
-              let number = try unread.meet(Self.text(name))
+              let number = try unread.meet(Self.text(name), value)
               if others.contains(number) { throw Self.twice(name) }
               others.append(number)
             } catch {

@@ -342,7 +342,7 @@ private struct ConversationKeys {
   mutating func meet(_ name: Bytes, _ value: JSONScanner.Value) {
     guard fault == nil, !value.isNull else { return }
     do throws(RowFault) {
-      let number = try unread.meet(JSONRow.text(name), prefix: prefix)
+      let number = try unread.meet(JSONRow.text(name), value, prefix: prefix)
       if met.contains(number) { throw JSONRow.twice(name) }
       met.append(number)
     } catch { fault = error }

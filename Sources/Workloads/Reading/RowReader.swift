@@ -50,6 +50,7 @@ struct RowReader: ~Copyable {
   private var previous: Int64 = 0
   private var sessions = SessionNumbers()
   private var ids: Set<Int64> = []
+  private var turnOrder = TurnOrder()
   private var clock: ArrivalSampler
   /// Requests of a source that is sorted first.
   private var sorted: SortedRows?
@@ -155,6 +156,8 @@ struct RowReader: ~Copyable {
     } else {
       arrival = rows == 0 ? 0 : clock.next()
     }
+    // Rows that are sorted are looked at when they are in order.
+    if settings.isFirstPass, !settings.sorts, let turn = row.details.turn { try requireOrder(turn, row) }
     if settings.isFirstPass, let id = row.details.id, !ids.insert(id).inserted {
       throw rules.fault(.id, "\(id) again", "an id that no row above has", .duplicateID)
     }
@@ -168,6 +171,15 @@ struct RowReader: ~Copyable {
       }
     }
     return TraceRequest(arrival: SimTime(picoseconds: arrival), prompt: row.prompt, output: row.output)
+  }
+
+  /// Where sessions are numbers: those that follow from parents may branch.
+  @inline(never)
+  private mutating func requireOrder(_ turn: Int, _ row: Row) throws(RowFault) {
+    guard format.hasNumberedSessions, let session = row.details.session,
+      let before = turnOrder.contradicted(by: turn, of: session)
+    else { return }
+    throw rules.contradiction(turn: turn, of: session, after: before)
   }
 
   // MARK: Other sources
@@ -297,7 +309,13 @@ struct RowReader: ~Copyable {
 
   /// All rows of a file whose rows are in any order, by arrival; ties in the file's order.
   private mutating func sortRows() throws(TraceError) -> SortedRows {
-    var all: [(since: Int64, record: TraceRecord)] = []
+    struct Placed {
+      var since: Int64
+      var record: TraceRecord
+      /// Of its session, and where it stands in the file.
+      var turn: (session: Int, number: Int, line: Int)?
+    }
+    var all: [Placed] = []
     while let line = try input.lines!.next() {
       do throws(RowFault) {
         let row = try sortedRow(line)
@@ -315,11 +333,22 @@ struct RowReader: ~Copyable {
         previous = 0
         var request = try acceptOther(placed)
         request.arrival = .zero
-        all.append((since, TraceRecord(request, details)))
+        var turn: (Int, Int, Int)?
+        if settings.isFirstPass, let session = row.details.session, let number = row.details.turn {
+          turn = (session, number, lineNumber)
+        }
+        all.append(Placed(since: since, record: TraceRecord(request, details), turn: turn))
       } catch { try handle(error) }
     }
     guard let earliest = all.map(\.since).min() else { throw noRows() }
     let order = all.indices.sorted { (all[$0].since, $0) < (all[$1].since, $1) }
+    for index in order {
+      guard let turn = all[index].turn, format.hasNumberedSessions,
+        let before = turnOrder.contradicted(by: turn.number, of: turn.session)
+      else { continue }
+      let fault = rules.contradiction(turn: turn.number, of: turn.session, after: before)
+      throw TraceError(fault, path: path, line: turn.line)
+    }
     guard all[order[order.count - 1]].since - earliest <= Instant.longestSpan else {
       throw .invalidOption(name: "sort", found: "more than 100 days", expected: "a span of at most 100 days")
     }
@@ -376,6 +405,18 @@ struct SortedRows {
   var requests: [TraceRequest]
   /// As many as requests, or none.
   var details: [TraceDetails]
+}
+
+/// The last turn of every session: turns rise with time.
+private struct TurnOrder {
+  private var last: [Int: Int] = [:]
+
+  /// The turn that came before and is not lower; `nil` if `turn` is right, and counts from now on.
+  mutating func contradicted(by turn: Int, of session: Int) -> Int? {
+    if let before = last[session], before >= turn { return before }
+    last[session] = turn
+    return nil
+  }
 }
 
 /// Numbers for the sessions of a trace, in order of appearance.

@@ -126,6 +126,7 @@ struct RowRules {
     }
     if fields.has(.turn), !isBlank(fields, .turn) { row.details.turn = try integer(fields, .turn) }
     if fields.has(.think), !isBlank(fields, .think) { row.details.think = try span(fields) }
+    if row.details.turn != nil || row.details.think != nil { try requireSession(fields) }
     if fields.has(.label) {
       if format.grammar == .jsonLines, fields.strings & Role.label.bit == 0 {
         throw fault(.label, quoted(fields[.label]), "a string", .badText)
@@ -133,6 +134,24 @@ struct RowRules {
       if keepsDetails, !fields[.label].isEmpty { row.details.label = try label(fields) }
     }
     try checkPrefix(fields, &row)
+  }
+
+  /// A turn and the time to think before it are of a session. Where sessions follow from parents there is always one.
+  private func requireSession(_ fields: borrowing Fields) throws(RowFault) {
+    let name = name(.session)
+    guard !name.isEmpty, !fields.has(.session) || isBlank(fields, .session) else { return }
+    let given = [Role.turn, .think].filter { fields.has($0) && !isBlank(fields, $0) }
+    throw fault(
+      given[0], "\(quoted(fields[given[0]])) and no \(name)",
+      "the \(name) that \(given.map(self.name).joined(separator: " and ")) \(given.count > 1 ? "are" : "is") of, or "
+        + "--ignore-columns \(given.map(self.name).joined(separator: ","))", .contradiction)
+  }
+
+  /// The fault of a turn that does not come after the one `before` it in its session.
+  func contradiction(turn: Int, of session: Int, after before: Int) -> RowFault {
+    fault(
+      .turn, "turn \(turn) of session \(session) \(turn == before ? "again" : "after turn \(before)")",
+      "turns that rise with time within a session", .contradiction)
   }
 
   /// A label with its quotes and escapes undone.

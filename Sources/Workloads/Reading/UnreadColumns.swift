@@ -20,7 +20,7 @@ public struct ColumnHint: Sendable {
         "time", "stamp", "date", "arriv", "start", "creat", "sent", "event", "epoch", "submit", "delay",
         "receiv", "clock",
       ],
-      words: ["t", "ts", "at", "when", "hour", "issued", "ended", "iat", "offset", "second", "seconds"],
+      words: ["t", "ts", "at", "when", "issued", "ended", "iat", "offset"] + units,
       plainNames: ["arrival_s", "think_s"]),
     ColumnHint(
       meaning: "a length", parts: ["token", "len", "prompt", "output", "context"], words: ["isl", "osl"],
@@ -30,6 +30,13 @@ public struct ColumnHint: Sendable {
       words: ["turn", "turns", "sid", "prev", "previous", "dependency", "dependencies", "depends"],
       plainNames: ["session"]),
     ColumnHint(meaning: "a class", parts: ["class", "priority", "tenant"], words: [], plainNames: ["class"]),
+  ]
+
+  /// The units of time, as names have them.
+  private static let units = [
+    "s", "sec", "secs", "second", "seconds", "ms", "msec", "msecs", "milli", "millis", "millisecond",
+    "milliseconds", "us", "usec", "usecs", "micros", "microsecond", "microseconds", "ns", "nsec", "nsecs",
+    "nanos", "nanosecond", "nanoseconds", "minute", "minutes", "hour", "hours", "day", "days",
   ]
 
   /// What `name` speaks of, if anything.
@@ -69,6 +76,8 @@ final class UnreadColumns {
   private let format: TraceFormat
   private let asked: Set<String>
   private var known: [String: Int] = [:]
+  /// Keys within others that were met and say nothing.
+  private var passed: Set<String> = []
 
   /// Names beyond this are asked about whenever they appear, so that memory does not grow with the file.
   private static let mostKnown = 1_024
@@ -84,21 +93,69 @@ final class UnreadColumns {
   func meet(_ name: String, prefix: String = "") throws(RowFault) -> Int {
     let shown = prefix + name
     if let number = known[shown] { return number }
-    if asked.contains(shown) {
-      ignored.insert(shown)
-    } else if !format.columns.contains(where: { $0.name == name && $0.role == .ignored }) {
-      if let other = TraceFormat.all.first(where: { $0.name != format.name && $0.decides(name) }) {
-        throw fault(shown, "a column of another format (\(other.name))")
-      }
-      if let hint = ColumnHint.of(name) {
-        throw fault(shown, "a column that is not read and whose name speaks of \(hint.meaning)")
-      }
-      if known.count < Self.mostKnown {
-        names.append(shown.isEmpty ? "a column without a name" : printable(shown))
-      }
+    if try isWorthAWord(name, shown), known.count < Self.mostKnown {
+      names.append(shown.isEmpty ? "a column without a name" : printable(shown))
     }
     if known.count < Self.mostKnown { known[shown] = known.count }
     return known[shown] ?? Int.max
+  }
+
+  /// The same for a key and what it holds: the keys within are refused as those of the row are, by their last part
+  /// ("extra.session_id"), unless all that the key holds is to be ignored.
+  func meet(_ name: String, _ value: JSONScanner.Value, prefix: String = "") throws(RowFault) -> Int {
+    let number = try meet(name, prefix: prefix)
+    if value.kind == .object || value.kind == .array { try meetWithin(value.text, prefix + name) }
+    return number
+  }
+
+  /// `text` is an array or object whose syntax is known to be right, and `path` leads to it.
+  private func meetWithin(_ text: Bytes, _ path: String) throws(RowFault) {
+    guard !asked.contains(path) else { return }
+    var inner: [(path: String, text: Bytes)] = []
+    var fault: RowFault?
+    var scanner = JSONScanner(text)
+    do throws(JSONScanner.Fault) {
+      let isObject = scanner.take(UInt8(ascii: "{"))
+      // Most arrays are long ones of numbers, which name nothing.
+      if !isObject, scanner.wholeNumbers().count >= 0 || !scanner.take(UInt8(ascii: "[")) { return }
+      if scanner.take(isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) { return }
+      repeat {
+        var place = path
+        var name: String?
+        if isObject {
+          name = JSONRow.text(try scanner.string())
+          place += "." + name!
+          try scanner.require(UInt8(ascii: ":"), "a colon")
+        }
+        let value = try scanner.value()
+        if value.isNull { continue }
+        if let name, !passed.contains(place) {
+          do throws(RowFault) { _ = try isWorthAWord(name, place) } catch { fault = fault ?? error }
+          if passed.count < Self.mostKnown { passed.insert(place) }
+        }
+        if value.kind == .object || value.kind == .array { inner.append((place, value.text)) }
+      } while scanner.take(UInt8(ascii: ","))
+    } catch { preconditionFailure("the value was scanned before") }
+    if let fault { throw fault }
+    // As deep as the scanner lets values lie in each other.
+    for (path, text) in inner { try meetWithin(text, path) }
+  }
+
+  /// Whether a name that is not read should be mentioned; not if the format documents it, or it is to be ignored. Throws if it
+  /// must be read. `shown` is what messages and options call it.
+  private func isWorthAWord(_ name: String, _ shown: String) throws(RowFault) -> Bool {
+    if asked.contains(shown) {
+      ignored.insert(shown)
+      return false
+    }
+    if format.columns.contains(where: { $0.name == name && $0.role == .ignored }) { return false }
+    if let other = TraceFormat.all.first(where: { $0.name != format.name && $0.decides(name) }) {
+      throw fault(shown, "a column of another format (\(other.name))")
+    }
+    if let hint = ColumnHint.of(name) {
+      throw fault(shown, "a column that is not read and whose name speaks of \(hint.meaning)")
+    }
+    return true
   }
 
   /// Throws if a column that was to be ignored is not there.
