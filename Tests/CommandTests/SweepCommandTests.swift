@@ -409,12 +409,51 @@ import Testing
       #expect(refused.status == 65 && refused.output.isEmpty, "\(refused.output)")
       #expect(refused.errors.contains("it needs 2,000"), "\(refused.errors)")
     }
+    let loud = base.filter { $0 != "--quiet" } + ["--repeat-trace"]
+    for (trace, isFew) in [("twenty.csv", true), ("paper:1,requests=20", false)] {
+      let said = try Program.run(loud + ["--trace", trace, "--max-model-len", "1000000"], in: folder).errors
+      #expect(
+        said.contains("twenty.csv has 20 requests, and 100 replays repeat their pattern") == isFew, "\(said)")
+    }
     let replayed = try Program.run(base + ["--trace", "twenty.csv", "--repeat-trace"], in: folder)
     let json = try JSON(parsing: replayed.output)
     #expect(replayed.status == 0 && (json["trace_replays"]?.integer ?? 0) >= 100, "\(replayed.errors)")
     let rate = try #require(json["steady_requests_per_s"]?.number)
     let half = try #require(json["steady_requests_per_s_half_width"]?.number)
     #expect(half <= 0.03 * rate && abs(rate / 2 - 1) < 0.05)
+  }
+
+  @Test func `an undecided capacity says how many requests would decide it`() throws {
+    defer { cleanUp() }
+    // A queue with Poisson arrivals just below what its one slot serves.
+    func trace(_ name: String, _ requests: Int) throws {
+      var (state, time) = (UInt64(5), 0.0)
+      var rows = "arrival_s,input_tokens,output_tokens\n"
+      for _ in 0..<requests {
+        func draw() -> Double {
+          state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+          return Double(state >> 11) / Double(1 << 53)
+        }
+        time -= log(1 - draw())
+        rows += "\(time),\(100 + Int(draw() * 2_900)),\(20 + Int(draw() * 380))\n"
+      }
+      try write(name, rows)
+    }
+    func answer(_ name: String) throws -> String {
+      try Program.run(
+        [
+          "capacity", "--policy", "vllm-m", "--gpus-per-node", "1", "--trace", name, "--slo-ttft", "1000",
+          "--from",
+          "0.5", "--to", "8", "--scan", "8", "--quiet",
+        ], in: folder
+      ).output
+    }
+    try trace("short.csv", 2_500)
+    let short = try answer("short.csv")
+    let parts = short.split(separator: "A longer trace decides, of about ")
+    #expect(parts.count == 2 && parts.last?.contains(" requests instead of 2,500.") == true, "\(short)")
+    let needed = try #require(parts.last.flatMap { Int($0.prefix { $0 != " " }.replacing(",", with: "")) })
+    #expect((2_501...100_000).contains(needed), "\(short)")
   }
 
   @Test func `cost and rates of a capacity do not depend on how long the trace is`() throws {

@@ -146,11 +146,22 @@ struct CapacityCommand: ParsableCommand {
         "\(text), and --repeat-trace repeats to \(grouped(Self.mostRequests)) at most. Use more --seeds"
       )
     }
-    if !options.quiet { writeToStandardError("note: the trace is replayed \(grouped(times)) times\n") }
+    if !options.quiet {
+      writeToStandardError("note: the trace is replayed \(grouped(times)) times\n")
+      // A recipe gives so many times as many, all of them drawn.
+      if workload.requests < Self.fewestVaried, !options.isGenerated {
+        writeToStandardError(
+          "warning: \(options.trace) has \(workload.requests) requests, and \(grouped(times)) replays repeat their pattern: "
+            + "the capacity is that of the pattern; \(Self.fewestVaried) or more say something of the traffic\n"
+        )
+      }
+    }
     return times
   }
 
   private static let mostRequests = 2_000_000
+  /// Requests below which what is replayed is said to be one pattern.
+  private static let fewestVaried = 100
 
   /// Requests per second of the trace as `options` change it.
   private static func rate(of workload: Workload) throws -> Double {

@@ -76,16 +76,19 @@ struct CapacityReport {
     case .belowLowest:
       text =
         trials[0].trial.isUndecided
-        ? "Undecided even at the lowest rate tried, \(rates(lowest)). A longer trace or a lower --from decides.\n"
+        ? "Undecided even at the lowest rate tried, \(rates(lowest)). A longer trace\(length(trials[0].trial)) or a lower "
+          + "--from decides.\n"
         : "Not sustained even at the lowest rate tried, \(rates(lowest)). There is no capacity in this range.\n"
     case .aboveHighest:
       text =
         "Sustained at the highest rate tried, \(rates(highest)): the capacity is that or more. Raise --to.\n"
     case .bracket(let passes, let fails):
-      let isOpen = trials.first { $0.at == fails }?.trial.isUndecided == true
+      let failing = trials.first { $0.at == fails }?.trial
+      let isOpen = failing?.isUndecided == true
       text = "Capacity: \(rates(passes)) passes, \(rates(fails)) \(isOpen ? "is undecided" : "fails").\n"
       if isOpen {
-        text += "The capacity is that or more: above, some seeds are undecided. A longer trace decides.\n"
+        text +=
+          "The capacity is that or more: above, some seeds are undecided. A longer trace decides\(length(failing)).\n"
       }
       text += "5 % below: \(outcome.passesBelow == true ? "passes, as it should" : "FAILS and should pass"); "
       text +=
@@ -101,6 +104,19 @@ struct CapacityReport {
         + "fails. Seeds, not load, decide there: use more seeds or a longer trace.\n"
     }
     return text
+  }
+
+  /// How long a trace that decides is, as far as its noise tells.
+  private func length(_ trial: CapacityTrial?) -> String {
+    guard let (needed, given) = trial?.requestsToDecide, needed > given else { return "" }
+    return ", of about \(rounded(needed)) requests instead of \(grouped(given))"
+  }
+
+  /// To two digits: it is an estimate.
+  private func rounded(_ number: Int) -> String {
+    var unit = 1
+    while number / unit >= 100 { unit *= 10 }
+    return grouped((number + unit - 1) / unit * unit)
   }
 
   private var nodesAnswer: String {

@@ -25,6 +25,8 @@ struct CapacitySLO: Sendable {
 /// One run of a trial.
 struct CapacityRun: Sendable {
   var load: LoadJudgement
+  /// Requests after which the load would hardly be undecided; `nil` where it is not, and where no number helps.
+  var requestsToDecide: Int?
   var steady: SteadyState?
   var arrived: Int
   var completed: Int
@@ -98,6 +100,12 @@ struct CapacityTrial: Sendable {
     return width > 1 ? Int((Double(arrived) * width * width * 1.1).rounded(.up)) : nil
   }
 
+  /// Requests that each seed would need for the undecided ones to be decided, and has; `nil` where none is undecided, or no
+  /// number would help.
+  var requestsToDecide: (needed: Int, given: Int)? {
+    runs.compactMap(\.requestsToDecide).max().map { ($0, runs.reduce(0) { $0 + $1.arrived } / runs.count) }
+  }
+
   /// Requests completed per second in the steady state, over the seeds; `nil` where some have none.
   var rate: PairedInterval? { steady { $0.requestsPerSecond } }
 
@@ -157,7 +165,8 @@ extension RunJob {
       )
     }
     return CapacityRun(
-      load: load, steady: summary.steady, arrived: summary.arrived, completed: summary.completed,
+      load: load, requestsToDecide: load.label == .undecided ? observer.backlog.requestsToDecide : nil,
+      steady: summary.steady, arrived: summary.arrived, completed: summary.completed,
       rejected: summary.rejectedByReason, contextNote: summary.contextNote,
       basis: BasisMark(
         costs: plan.basis.costs, unvalidated: plan.unvalidated.count,
@@ -170,6 +179,7 @@ extension RunJob {
 private final class LatencyCollector: RunObserver {
   private typealias Latency = (arrival: Double, seconds: Double)
   private let slo: CapacitySLO
+  private(set) var backlog = Backlog()
   private var ttft: [Latency] = []
   private var tpot: [Latency] = []
   private var normalised: [Latency] = []
@@ -177,6 +187,7 @@ private final class LatencyCollector: RunObserver {
   init(_ slo: CapacitySLO) { self.slo = slo }
 
   func requestEnded(_ record: RequestRecord) {
+    backlog.add(record)
     guard record.outcome.isServed else { return }
     let arrival = record.arrival.seconds
     if slo.ttft != nil, let ttft = record.ttft { self.ttft.append((arrival, ttft.seconds)) }
