@@ -70,7 +70,8 @@ struct CompareCommand: ParsableCommand {
     let store = try execution.openStore(quiet: options.quiet)
 
     let executor = RunExecutor(
-      store: store, force: execution.runsAgain, progress: ProgressLine(quiet: options.quiet))
+      store: store, force: execution.force, stepByStep: execution.stepByStep,
+      progress: ProgressLine(quiet: options.quiet))
     let comparisons = try (options.seed..<options.seed + seeds).map { seed in
       try FairComparison.make(
         policies: policyNames,

@@ -41,13 +41,16 @@ struct RunCommand: ParsableCommand {
     if let db = execution.db { Interruption.keepsRuns(in: db, goesOn: false) }
     let store = try execution.openStore(quiet: options.quiet)
     let executor = RunExecutor(
-      store: store, force: execution.runsAgain, progress: ProgressLine(quiet: options.quiet))
+      store: store, force: execution.force, stepByStep: execution.stepByStep,
+      progress: ProgressLine(quiet: options.quiet))
     let requests = try requestsFile.map { try RequestCSV($0) }
     let timelineWriter = try timelineFile.map {
       try TimelineWriter($0, instances: plan.instances, about: plan.timelineTitle(workload))
     }
     let executed = try executor.execute(plan, on: workload, requests: requests, watcher: timelineWriter)
-    if let db = execution.db { Interruption.keeps { Interruption.Kept("the run is kept in \(db)") } }
+    if let db = execution.db, executed.storedRun != nil {
+      Interruption.keeps { Interruption.Kept("the run is kept in \(db)") }
+    }
 
     timelineWriter?.end()
     try files.finish {

@@ -23,10 +23,19 @@ package struct ExecutedRun {
 }
 
 extension ExecutionOptions {
-  /// The database, if there is to be one; it is said if another run holds it.
+  /// The database, if there is to be one; it is said if another run holds it. Step by step nothing is written.
   func openStore(quiet: Bool) throws -> ResultStore? {
-    try db.map { path in
-      try ResultStore.open(path) {
+    try db.flatMap { path -> ResultStore? in
+      if stepByStep {
+        let isThere = FileManager.default.fileExists(atPath: path)
+        if !quiet {
+          writeToStandardError(
+            "note: nothing is kept of a run step by step; "
+              + (isThere ? "one that \(path) holds must have its fingerprint\n" : "\(path) is not made\n"))
+        }
+        return isThere ? try .openExisting(path) : nil
+      }
+      return try ResultStore.open(path) {
         if !quiet { writeToStandardError("note: \(path) is being written by another run, waiting for it\n") }
       }
     }
@@ -38,13 +47,13 @@ extension Interruption {
   static func keepsRuns(
     in path: String, goesOn: Bool = true, besides: @escaping @Sendable () -> String = { "" }
   ) {
-    keeps {
-      guard let runs = ResultStore.completeRuns(in: path), runs > 0 else { return nil }
-      return Kept(
-        (runs == 1 ? "1 complete run is" : "\(grouped(runs)) complete runs are")
-          + " kept in \(path)\(besides())",
-        goesOn: goesOn)
-    }
+    keeps { keptRuns(in: path).map { Kept($0 + besides(), goesOn: goesOn) } }
+  }
+
+  /// "12 complete runs are kept in runs.db"; `nil` if there is none.
+  static func keptRuns(in path: String) -> String? {
+    guard let runs = ResultStore.completeRuns(in: path), runs > 0 else { return nil }
+    return (runs == 1 ? "1 complete run is" : "\(grouped(runs)) complete runs are") + " kept in \(path)"
   }
 }
 
@@ -52,13 +61,14 @@ extension Interruption {
 package final class RunExecutor {
   private let store: ResultStore?
   private let force: Bool
+  private let stepByStep: Bool
   private let progress: ProgressLine
   /// Wall time of the event loops and the requests that they replayed.
   private(set) var timing = LoopTiming()
 
-  package init(store: ResultStore?, force: Bool, progress: ProgressLine) {
+  package init(store: ResultStore?, force: Bool, stepByStep: Bool = false, progress: ProgressLine) {
     self.store = store
-    self.force = force
+    (self.force, self.stepByStep) = (force, stepByStep)
     self.progress = progress
   }
 
@@ -71,6 +81,14 @@ package final class RunExecutor {
     guard let store else { return try run(plan, on: workload, requests, [watcher]) }
     let manifest = plan.manifest(workload)
     let known = try store.completedRun(manifestHash: manifest.hash)
+    if stepByStep {
+      // An oracle: it must compute. Its count of events is its own, so it is no run that others may be answered with.
+      let run = try run(plan, on: workload, requests, [watcher])
+      if let known = known?.result {
+        try Self.requireSame(known.summary.fingerprint, run.summary.fingerprint)
+      }
+      return run
+    }
     if !force, let known { return try reuse(known, in: store, plan, on: workload, requests, watcher) }
     var executed: ExecutedRun?
     let recorded = try store.record(manifest, startedAt: now(), again: force) { recorder in

@@ -37,7 +37,7 @@ public enum Leftovers {
     }
   }
 
-  /// `hook` is called when the process is stopped by a signal, after the rest is gone. It must not use `Leftovers`.
+  /// `hook` is called when the process is stopped by a signal or fails, after the rest is gone. It must not use `Leftovers`.
   package static func whenStopped(_ hook: @escaping @Sendable () -> Void) {
     state.withLock { $0.hooks.append(hook) }
   }

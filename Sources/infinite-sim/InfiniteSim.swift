@@ -69,6 +69,8 @@ struct InfiniteSim: ParsableCommand {
 
   private static func fail(_ error: any Error) -> Never {
     if (error as? OutputError)?.kind != .unread { writeToStandardError("error: \(error)\n") }
-    Foundation.exit(FailureStatus(error).rawValue)
+    let code = FailureStatus(error).rawValue
+    // As after a signal, nothing half done is left: a database that was made and holds nothing is none.
+    Leftovers.end { _ in Foundation.exit(code) }
   }
 }

@@ -76,7 +76,7 @@ struct Laws: ParsableCommand {
   func run() throws {
     let suites = try suites()
     if list {
-      for suite in suites { print(suite.name) }
+      for suite in suites { Self.say(suite.name) }
       return
     }
     var settings = TrialRun.Settings(seeds: seeds) { [limit] in Self.replay($0, $1, limit: limit) }
@@ -84,15 +84,33 @@ struct Laws: ParsableCommand {
     if let jobs { settings.jobs = jobs }
     let replay = settings.replay
     let verdict = TrialRun(suites, settings) { outcome in
-      print(Self.report(outcome, replay: replay))
-      // A trap later on loses nothing.
-      fflush(nil)
+      Self.say(Self.report(outcome, replay: replay))
     }.run()
-    print(
+    Self.say(
       "suites: \(suites.count), trials: \(verdict.trials), violations: \(verdict.violations), "
         + "floors missed: \(verdict.shortfalls)")
-    print("fingerprints: \(verdict.fingerprint)")
+    Self.say("fingerprints: \(verdict.fingerprint)")
     if !verdict.isGood { throw ExitCode.failure }
+  }
+
+  static func main() {
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch {
+      guard exitCode(for: error) == .success else { exit(withError: error) }
+      say(fullMessage(for: error))
+      exit()
+    }
+  }
+
+  /// Prints a line at once, so that a trap later on loses nothing. A verdict that nobody can read is none: exit code 1.
+  private static func say(_ text: String) {
+    do { try FileHandle.standardOutput.write(contentsOf: Data("\(text)\n".utf8)) } catch {
+      let reason = String(cString: strerror(errno))
+      try? FileHandle.standardError.write(contentsOf: Data("error: stdout: \(reason)\n".utf8))
+      exit(withError: ExitCode.failure)
+    }
   }
 
   /// What came of a suite, in the order in which it should be read.

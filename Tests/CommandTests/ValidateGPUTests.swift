@@ -54,6 +54,23 @@ import Testing
     try writesTheDocumentation()
   }
 
+  @Test func `If stdout cannot be written, none of its files appears`() throws {
+    let library = URL(fileURLWithPath: Program.path).deletingLastPathComponent()
+      .appendingPathComponent("libStandInDriver.so").path
+    let there = folder.appendingPathComponent("there")
+    try FileManager.default.createDirectory(at: there, withIntermediateDirectories: true)
+    try Data("old".utf8).write(to: there.appendingPathComponent("gpu-check.md"))
+    for name in ["new", "there"] {
+      let done = try Program.run(
+        ["validate", "gpu", "--quick", "--only", "accuracy", "--shapes", "1", "--out", name], in: folder.path,
+        output: "/dev/full", environment: ["INFINITE_SIM_LIBCUDA": library])
+      #expect(done.status == 1 && done.errors.contains("stdout: cannot be written"), "\(done)")
+    }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["there"])
+    #expect(try FileManager.default.contentsOfDirectory(atPath: there.path) == ["gpu-check.md"])
+    #expect(try Data(contentsOf: there.appendingPathComponent("gpu-check.md")) == Data("old".utf8))
+  }
+
   /// With the JSON of the check before, changed to pass for a GPU's.
   private func writesTheDocumentation() throws {
     let docs = folder.appendingPathComponent("cuda.md").path

@@ -427,8 +427,83 @@ def stopped_sweep(lab):
 
 
 SLOW = [
-    "run", "--trace", "paper:1,requests=100000", "--policy", "vllm-m", "--gpus-per-node", "1", "--quiet", "--step-by-step",
+    "run", "--trace", "paper:1,requests=600000", "--policy", "vllm-m", "--gpus-per-node", "1", "--quiet",
     "--max-model-len", "10000000"]
+
+
+def stopped_slurm(lab):
+    """A sweep under Slurm tells what goes on there only if something does. Slurm's commands are stood in for."""
+    folder = lab.make({
+        "bin/squeue": "#!/bin/sh\n[ ! -e jobs ] || printf '1\\n2\\n'\ntouch asked\n",
+        "bin/sbatch": "#!/bin/sh\n[ -e takes ] || exec sleep 100\ntouch jobs\necho 14\n"})
+    for name in ("squeue", "sbatch"):
+        (folder / "bin" / name).chmod(0o755)
+    command = ["sweep", "s.yaml", "--db", "x.db", "--engine", "slurm", "--chunks", "2", "--quiet"]
+
+    def stop(when, says, never):
+        process = subprocess.Popen(
+            [lab.program, *command], cwd=folder, env={**lab.environment, "PATH": f"{folder}/bin:{os.environ['PATH']}"},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        end = time.monotonic() + LIMIT
+        while not when():
+            check(time.monotonic() < end and process.poll() is None, f"ended: {process.poll()}")
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=LIMIT)
+        err = err.decode()
+        check(process.returncode == 143 and says in err and never not in err, f"{process.returncode} says {err}")
+        check(not (folder / "x.db").exists(), "an empty database is left")
+
+    def polled():
+        (folder / "asked").unlink(missing_ok=True)
+        end = time.monotonic() + LIMIT
+        while not (folder / "asked").exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        return True
+
+    # Nobody knows whether sbatch got through.
+    stop(lambda: (folder / "asked").exists() and (time.sleep(0.5) or True), "tasks that Slurm has go on (scancel --name=infinite-sim-", "nothing")
+    (folder / "takes").touch()
+    stop(lambda: (folder / "jobs").exists() and polled(), "ends them); the same command goes on from there", "nothing was kept")
+    (folder / "jobs").unlink()
+    slow = folder / "bin" / "squeue"
+    slow.write_text("#!/bin/sh\ntouch asking\nexec sleep 100\n")
+    stop(lambda: (folder / "asking").exists(), "nothing was kept; the same command begins again", "Slurm")
+
+
+def failed_new_database(lab):
+    """A full disk: no database is left that holds nothing; one that has the run is whole."""
+    folder = lab.make({"broken.db": "no database"})
+    before = tree(folder)
+    for blocks in (0, 1, 4, 8, 16, 32, 64, 100, 128, 160, 200, 400):
+        found = subprocess.run(
+            ["sh", "-c", f'ulimit -f {blocks}; exec "$0" "$@" 2>&1 >/dev/null', lab.program, *RUN, "--db", "new.db"], cwd=folder,
+            env=lab.environment, capture_output=True, timeout=LIMIT)
+        if found.returncode == 0:
+            with sqlite3.connect(folder / "new.db") as db:
+                check(db.execute("SELECT status FROM run").fetchall() == [("completed",)], f"{blocks} blocks: no run")
+            db.close()
+            (folder / "new.db").unlink()
+        check(tree(folder) == before, f"{blocks} blocks, exit code {found.returncode}: left {changes(before, tree(folder))}")
+    lab.expect(["merge", "new.db", "broken.db"], folder, 65)
+
+
+def step_by_step_and_a_database(lab):
+    """It is compared with the run that is kept, and is none that answers: its count of events is its own."""
+    folder = lab.make({})
+    alone = lab.expect([*RUN, "--json"], folder, 0)[0]
+    lab.expect([*RUN, "--step-by-step", "--db", "x.db"], folder, 0)
+    first = lab.expect([*RUN, "--json", "--db", "x.db"], folder, 0, changed={"x.db"})[0]
+    _, err = lab.expect([*RUN[:-1], "--step-by-step", "--db", "x.db"], folder, 0)
+    check("note: nothing is kept of a run step by step; one that x.db holds must have its fingerprint" in err, f"says {err}")
+    again = lab.expect([*RUN, "--json", "--db", "x.db"], folder, 0)[0]
+    check(alone == first == again, "another answer")
+    db = sqlite3.connect(folder / "x.db")
+    db.execute("UPDATE run SET summary = replace(summary, fingerprint, '0000000000000000'), fingerprint = '0000000000000000'")
+    db.commit()
+    db.close()
+    lab.expect([*RUN, "--step-by-step", "--db", "x.db"], folder, 1, "the same manifest gave fingerprint")
 
 
 def stop_run(lab, folder, database, meanwhile=lambda: None):
@@ -613,6 +688,15 @@ def no_stdout(lab):
                 capture_output=True, timeout=LIMIT)
             check(found.returncode == code, f"{arguments} {ending}: exit code {found.returncode}: {found.stderr}")
             check(code == 0 or b"stdout: cannot be written" in found.stderr, f"{arguments} {ending}: {found.stderr}")
+    # Built beside it, unless only the program was.
+    laws = pathlib.Path(lab.program).parent / "laws"
+    for arguments in (["--list"], ["--help"], ["--suite", "conformance/vllm-m/vllm-v0", "--count", "1"]) if laws.exists() else ():
+        for ending, code in ((">&-", 1), (">/dev/full", 1), (">/dev/null", 0)):
+            found = subprocess.run(
+                ["sh", "-c", f'exec "$0" "$@" {ending}', laws, *arguments], cwd=folder, env=lab.environment, capture_output=True,
+                timeout=LIMIT)
+            check(found.returncode == code, f"laws {arguments} {ending}: exit code {found.returncode}: {found.stderr}")
+            check(code == 0 or b"error: stdout: " in found.stderr, f"laws {arguments} {ending}: {found.stderr}")
 
 
 def stream_cases(lab):
@@ -629,6 +713,9 @@ def stream_cases(lab):
     yield "read a database that may not be read", lambda: read_unreadable(lab)
     yield "outputs cut at the context", lambda: cut_at_context(lab)
     yield "a sweep that is stopped goes on", lambda: stopped_sweep(lab)
+    yield "a sweep under Slurm that is stopped", lambda: stopped_slurm(lab)
+    yield "a new database on a full disk", lambda: failed_new_database(lab)
+    yield "step by step and a database", lambda: step_by_step_and_a_database(lab)
     yield "a database by a link", lambda: database_by_a_link(lab)
     yield "faults without end in a sweep", lambda: faults_without_end(lab)
     yield "stdout and stderr that are closed or full", lambda: no_stdout(lab)

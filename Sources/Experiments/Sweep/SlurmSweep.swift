@@ -67,6 +67,17 @@ struct SlurmSweep {
       folder.appendingPathComponent("chunk-\(chunk).\(ending)")
     }
 
+    // Told if this process is stopped: of Slurm's tasks only if there are some.
+    func keep(done: Int, atSlurm: Bool) {
+      let path = store.path
+      Interruption.keeps {
+        var words = [Interruption.keptRuns(in: path)].compactMap(\.self)
+        if done > 0 { words.append("\(done) of \(wanted.count) chunks are done, in \(folder.path)") }
+        if atSlurm { words.append("tasks that Slurm has go on (scancel --name=\(name) ends them)") }
+        return words.isEmpty ? nil : Interruption.Kept(words.joined(separator: "; "))
+      }
+    }
+
     var submitted: [Int: Int] = [:]
     var polls: [Int: Int] = [:]
     var unanswered = 0
@@ -88,6 +99,7 @@ struct SlurmSweep {
         guard let name = try? String(contentsOf: file(chunk, "done"), encoding: .utf8) else { continue }
         done[chunk] = folder.appendingPathComponent(name.trimmingCharacters(in: .newlines)).path
       }
+      keep(done: done.count, atSlurm: !queued.isEmpty)
       if done.count > before { log("\(done.count) of \(wanted.count) chunks done") }
       if done.count == wanted.count { break }
 
@@ -109,6 +121,8 @@ struct SlurmSweep {
       }
       if !lost.isEmpty {
         let list = lost.map(String.init).joined(separator: ",")
+        // Slurm may have them before it says so.
+        keep(done: done.count, atSlurm: true)
         let job = try Self.submit(
           sbatch,
           ["--array=\(list)", "--job-name=\(name)", "--cpus-per-task=\(jobs)"] + sbatchOptions + [

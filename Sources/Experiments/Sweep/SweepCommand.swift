@@ -82,7 +82,6 @@ struct SweepCommand: ParsableCommand {
     Interruption.keepsRuns(in: db)
     let store = try ResultStore.open(db)
     if engine == .slurm {
-      Interruption.keeps { Interruption.Kept("tasks that are queued at Slurm go on") }
       let quiet = quiet
       try SlurmSweep(
         plan: plan, study: study, store: store, chunks: chunks, jobs: jobs, tries: tries,

@@ -19,7 +19,10 @@ package enum KVType: String, CaseIterable, ExpressibleByArgument {
 
 /// How `run` and `compare` make and keep their runs: nothing of it changes a result.
 package struct ExecutionOptions: ParsableArguments, Sendable {
-  @Option(help: "SQLite database in which runs are kept. A run that is in it is not run again.")
+  @Option(
+    help:
+      "SQLite database in which runs are kept. A run that is in it is not run again; step by step it is, and compared."
+  )
   package var db: String?
   @Flag(help: "Run again what the database holds already.")
   package var force = false
@@ -30,11 +33,11 @@ package struct ExecutionOptions: ParsableArguments, Sendable {
 
   package init() {}
 
-  /// Whether runs that the database holds are made again. Step by step is an oracle: it must compute, and its
-  /// fingerprint is then held against the stored one.
-  package var runsAgain: Bool { force || stepByStep }
-
-  package var idle: [IdleOption] { db == nil && force ? [IdleOption("--force", "without --db")] : [] }
+  package var idle: [IdleOption] {
+    guard force else { return [] }
+    if db == nil { return [IdleOption("--force", "without --db")] }
+    return stepByStep ? [IdleOption("--force", "with --step-by-step, which always runs")] : []
+  }
 }
 
 /// What a run is of: all that `run`, `compare` and `capacity` have in common.

@@ -71,8 +71,11 @@ struct ValidateGPUCommand: ParsableCommand {
       ) { report in
         try folder?.write([("gpu-check.json", report.json()), ("gpu-check.md", report.text)])
       }, program: ThisProgram.version, commit: commit, date: date)
-    let report = try check.run()
-    try writeToStandardOutput(report.text)
+    var report: GPUReport!
+    try OutputWriter.together {
+      report = try check.run()
+      try writeToStandardOutput(report.text)
+    }
     if !report.failures.isEmpty {
       throw CommandFailure(.runFailed, report.failures.joined(separator: "; "))
     }
