@@ -17,6 +17,7 @@ import Testing
     try write(
       "t.csv", "arrival_s,input_tokens,output_tokens\n" + rows.map { "\($0.time),\($0.lengths)" }.joined())
     try write("l.csv", "input_tokens,output_tokens\n" + rows.map(\.lengths).joined())
+    try write("f.yaml", "seed: 3\n")
     try write("g.yaml", "requests: 20\narrivals: {rate: 2}\nprompt: 100\noutput: 20\n")
   }
 
@@ -52,6 +53,7 @@ import Testing
     ("l.csv", "", "--rate-scale 2", "as all requests arrive at 0"),
     ("l.csv", "", "--at-once", "as all requests arrive at 0"),
     ("t.csv", "", "--limit 41", "as there are 40 requests"),
+    ("t.csv", "", "--faults f.yaml", "as the file has none"),
     ("t.csv", "", "--limit 40", "as there are 40 requests"),
     ("g.yaml", "", "--limit 20", "as there are 20 requests"),
     ("g.yaml", "", "--clip-total 5000", "as no request is longer"),

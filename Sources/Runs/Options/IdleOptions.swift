@@ -66,6 +66,9 @@ package struct IdleOption: Hashable, Sendable {
 // MARK: - Of a run
 
 extension IdleOption {
+  /// Of a plan of faults that has none.
+  static let faultsOfNone = IdleOption("--faults", "as the file has none")
+
   /// What changes nothing under a policy, on the instances that it was given. `remade` is the policy with an option of its
   /// own set otherwise, `nil` where that cannot be.
   static func of(

@@ -144,6 +144,7 @@ extension RunPlan {
     scope: LayoutScope, simulate: (SimulationConfiguration) -> Simulate
   ) throws {
     let layout = placed.layout
+    var options = options
     var warnings = machine.notes
     let memory = try InstanceMemory(
       of: layout.shape, multiple: placed.multiple, maxNumSeqs: placed.maxNumSeqs, policy: placed.name,
@@ -156,8 +157,12 @@ extension RunPlan {
 
     let spans = layout.instances.map { layout.nodes(of: $0).first!...layout.nodes(of: $0).last! }
     let nodes = (spans.map(\.upperBound).max() ?? 0) + 1
-    let faults = try options.faults.map {
+    var faults = try options.faults.map {
       try FaultYAML.read(path: $0, instances: layout.count, nodes: nodes)
+    }
+    if faults?.isEmpty == true {
+      idle.append(.faultsOfNone)
+      (faults, options.faults) = (nil, nil)
     }
     var costs = try InstanceCosts(
       model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape,

@@ -21,8 +21,8 @@ struct Backlog {
   private static let (small, large) = (0.1, 3.0)
   private static let parts = 16
 
-  /// Requests after which the likelier answer would be given, which is the nearer one, a tenth more for the estimate; `nil`
-  /// where nothing waits, or nothing can be said.
+  /// Requests after which the likelier answer would be given, which is the nearer one; twice as many as the backlog seen would
+  /// need, as near the limit it is itself still growing. `nil` where nothing waits, or nothing can be said.
   var requestsToDecide: Int? {
     let arrivals = requests.sorted { $0.arrival < $1.arrival }
     let starts = requests.sorted { $0.start < $1.start }
@@ -45,7 +45,7 @@ struct Backlog {
     let toBeSmall = mean / (Self.small * noise)
     let toBeLarge = end > 0 ? Self.large * noise / end : .infinity
     let factor = max(min(toBeSmall, toBeLarge), 1)
-    let needed = Double(arrivals.count) * factor * factor * 1.1
+    let needed = Double(arrivals.count) * factor * factor * 2
     return needed < 1e15 ? Int(needed.rounded(.up)) : nil
   }
 
