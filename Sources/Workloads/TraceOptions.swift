@@ -33,6 +33,8 @@ public struct TraceOptions: Hashable, Sendable {
   public var seed: UInt64 = 0
   /// Seconds of a client pool whose windows are taken; `nil` takes all.
   public var poolSpan: ClosedRange<Int>?
+  /// The most requests that are drawn of a client pool.
+  package var poolLimit = RowReader.maximumSorted
   /// Rows may be in any order of time: all are read into memory, at most 20,000,000, and sorted.
   public var sorts = false
   /// Whether `TraceFile.record()` gives what a trace says beyond arrival and lengths.
@@ -94,8 +96,7 @@ public struct TraceOptions: Hashable, Sendable {
     }
     return RowSettings(
       format: format, isLenient: isLenient, arrivals: arrivals, arrivalSeed: seed, timeUnit: timeUnit,
-      acceptsTimes: acceptsTimes, ignoredColumns: ignoredColumns, poolSpan: poolSpan, sorts: sorts,
-      keepsDetails: keepsDetails,
-      isFirstPass: isFirstPass)
+      acceptsTimes: acceptsTimes, ignoredColumns: ignoredColumns, poolSpan: poolSpan, poolLimit: poolLimit,
+      sorts: sorts, keepsDetails: keepsDetails, isFirstPass: isFirstPass)
   }
 }

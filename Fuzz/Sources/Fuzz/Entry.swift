@@ -84,7 +84,8 @@ private func edit(_ bytes: inout [UInt8], from header: Int, _ draws: inout Draws
     let start = bytes[header..<place].lastIndex(of: 10).map { $0 + 1 } ?? header
     return start..<(bytes[place...].firstIndex(of: 10).map { $0 + 1 } ?? bytes.count)
   }
-  switch draws.below(20) {
+  // Who takes lines of JSON apart leaves no JSON.
+  switch draws.below(campaign.target.isJSON && draws.below(4) != 0 ? 14 : 20) {
   case 0...13:
     // Another word in place of one; in JSON a number in place of a number.
     guard let first = bytes[place...].firstIndex(where: isWord) else { return }

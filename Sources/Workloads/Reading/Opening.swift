@@ -20,7 +20,7 @@ struct Opening {
     if isPool {
       try requireTimes(.serveGenPool, path: path, settings)
       let pool = try ClientPool(path: path, digesting: digesting).draw(
-        seed: settings.arrivalSeed, span: settings.poolSpan, limit: RowReader.maximumSorted)
+        seed: settings.arrivalSeed, span: settings.poolSpan, limit: settings.poolLimit)
       return Opening(
         format: .serveGenPool,
         unread: UnreadColumns(format: .serveGenPool, ignoring: settings.ignoredColumns), pool: pool,

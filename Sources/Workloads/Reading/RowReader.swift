@@ -16,6 +16,7 @@ struct RowSettings: Hashable, Sendable {
   var ignoredColumns: Set<String> = []
   /// Windows of a client pool.
   var poolSpan: ClosedRange<Int>?
+  var poolLimit = RowReader.maximumSorted
   /// Rows may be in any order of time: all are read into memory and sorted.
   var sorts = false
   var keepsDetails = false
