@@ -4,10 +4,14 @@ enum BuiltInTemplate {
     # {{ title }}
 
     {{ sql SELECT count(*) FROM run WHERE status = 'completed' | integer }} completed runs of
-    {{ sql SELECT count(DISTINCT trace) FROM run WHERE status = 'completed' | integer }} traces under
+    {{ sql SELECT count(DISTINCT trace || (manifest ->> '$.workload.digest')) FROM run WHERE status = 'completed' | integer }} traces under
     {{ sql SELECT count(DISTINCT policy) FROM run WHERE status = 'completed' | integer }} policies.
     {{ if sql SELECT count(*) > 0 FROM run WHERE status = 'failed' }}{{ sql SELECT count(*) FROM run WHERE status = 'failed' | integer }} runs failed.{{ end }}
     Terms and readings are [defined below](#s-definitions).
+
+    What was simulated:
+
+    {{ simulated }}
 
     ## Results{{ unlike-bases }}
 

@@ -68,6 +68,7 @@ final class ReportWriter {
     case "title": return Markdown.escaped(source.sweep.map { "Study \($0.name)" } ?? "Simulated runs")
     case "overview": return mark(.table(Table(query: try answers.rows(overview())), caption: nil))
     case "ratios": return try ratios(place)
+    case "simulated": return try simulated()
     case "basis": return try basis()
     case "unlike-bases":
       // A run on the common trace stands against others on it alone.
@@ -104,10 +105,25 @@ final class ReportWriter {
       """
   }
 
-  /// Columns for what the runs differ in and their points do not say: the names of hardware, engine profile and model.
+  /// Columns for what the runs differ in and their points do not say: the names of hardware, engine profile and model; of runs
+  /// without a sweep also cluster, engine, context and SLO, and which trace of one name it was.
   private func names(_ join: String) throws -> String {
-    let columns = ["hardware", "engine_profile", "model"].map { part in
-      (name: part.replacing("_", with: " "), value: "run.manifest ->> '$.\(part).name'")
+    func value(_ path: String) -> String { "coalesce(run.manifest ->> '$.\(path)', '–')" }
+    var columns = ["hardware", "engine_profile", "model"].map { part in
+      (name: part.replacing("_", with: " "), value: value("\(part).name"))
+    }
+    if source.sweep == nil {
+      columns += [
+        ("nodes", "cluster.nodes"), ("GPUs per node", "cluster.gpus_per_node"), ("engine", "engine.kind"),
+        ("max model len", "engine.max_model_len"), ("SLO TTFT, s", "slo.ttft_s"),
+        ("SLO TPOT, s", "slo.tpot_s"),
+      ].map { (name: $0.0, value: value($0.1)) }
+      let digest = value("workload.digest")
+      let traces =
+        "SELECT count(DISTINCT \(digest)) > count(DISTINCT trace) FROM run WHERE status = 'completed'"
+      if try answers.rows(traces)[0][0] == true {
+        columns.append((name: "digest of the trace", value: "substr(\(digest), 1, 8)"))
+      }
     }
     let counts = columns.map { "count(DISTINCT \($0.value))" }.joined(separator: ", ")
     let row = try answers.rows("SELECT \(counts) FROM run \(join) WHERE status = 'completed'")[0]
@@ -115,11 +131,51 @@ final class ReportWriter {
       .map { "\(columns[$0].value) AS \"\(columns[$0].name)\", " }.joined()
   }
 
-  /// The results of the runs that are reported.
-  private func completed() throws -> [RunResult] {
+  /// The completed runs that are reported.
+  private func reported() throws -> [StoredRun] {
     let ofSweep = Set(source.results.runs.values)
-    return try source.store.runs().filter { source.sweep == nil || ofSweep.contains($0.id) }
-      .compactMap(\.result)
+    return try source.store.runs().filter {
+      $0.result != nil && (source.sweep == nil || ofSweep.contains($0.id))
+    }
+  }
+
+  private func completed() throws -> [RunResult] { try reported().compactMap(\.result) }
+
+  /// What the runs simulate, a line for each model, cluster, engine and SLO, with the runs counted.
+  private func simulated() throws -> String {
+    let runs = try reported()
+    var lines: [String] = []
+    var counts: [String: Int] = [:]
+    for run in runs {
+      let line = try Self.simulated(JSON(parsing: run.manifest))
+      if counts[line] == nil { lines.append(line) }
+      counts[line, default: 0] += 1
+    }
+    let most = 12
+    let rest = lines.count > most ? "- … and \(lines.count - most) more\n" : ""
+    return lines.prefix(most).map { line in
+      "- \(Markdown.escaped(line))" + (lines.count > 1 ? " (\(counts[line]!) of \(runs.count) runs)" : "")
+        + "\n"
+    }.joined() + rest
+  }
+
+  private static func simulated(_ manifest: JSON) -> String {
+    func name(_ part: String) -> String { manifest[part]?["name"]?.string ?? "unknown" }
+    var text = name("model")
+    if let nodes = manifest["cluster"]?["nodes"]?.integer,
+      let gpus = manifest["cluster"]?["gpus_per_node"]?.integer
+    {
+      text += " on \(nodes) node\(nodes == 1 ? "" : "s") of \(gpus) GPU\(gpus == 1 ? "" : "s")"
+    }
+    text += ", hardware \(name("hardware")), engine \(manifest["engine"]?["kind"]?.string ?? "unknown")"
+    text += " with the profile \(name("engine_profile")), contexts "
+    text +=
+      manifest["engine"]?["max_model_len"]?.integer.map { "of up to \(grouped($0)) tokens" }
+      ?? "of any length"
+    for (key, words) in [("ttft_s", "TTFT"), ("tpot_s", "TPOT")] {
+      if let bound = manifest["slo"]?[key]?.number { text += ", SLO: \(words) within \(figure(bound)) s" }
+    }
+    return text
   }
 
   /// The legend of the overview's last column, and what is not validated and what is extrapolated, a line each with the runs

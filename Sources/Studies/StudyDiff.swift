@@ -155,7 +155,6 @@ public struct StudyDiff: Sendable {
     }
     func inputs(_ run: StoredRun, _ manifest: JSON) -> [String: String] {
       var inputs = Manifest.settings(of: manifest).merging(Manifest.options(of: manifest)) { $1 }
-      for part in ["slo", "faults", "managers"] { inputs[part] = manifest[part]?.plain }
       inputs["trace"] = run.trace
       inputs["trace_digest"] = manifest["workload"]?["digest"]?.plain
       return inputs

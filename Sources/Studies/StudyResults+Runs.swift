@@ -5,6 +5,7 @@ extension StudyResults {
   ///
   /// Contenders are policies, with those of their options that differ between runs of one policy. Axes are `trace` and
   /// whatever else of the manifests differs between runs of one contender, by its last key (`nodes`, `rate_scale`, …).
+  /// What has one name and another content is called by name and digest.
   /// Runs on the requests that all contenders complete are the common heat. Of equal points the last one counts.
   public init(runs: [StoredRun], in store: any StoredStudies) throws {
     var described: [DescribedRun] = []
@@ -12,6 +13,7 @@ extension StudyResults {
       guard let outcome = try PointOutcome(run, in: store) else { continue }
       described.append(DescribedRun(run, outcome, try JSON(parsing: run.manifest)))
     }
+    DescribedRun.tellApart(&described)
     func differing(_ part: (DescribedRun) -> [String: String], by key: (DescribedRun) -> String) -> [String] {
       var seen: [String: [String: String]] = [:]
       var found: Set<String> = []
@@ -34,7 +36,7 @@ extension StudyResults {
     var outcomes: [PointKey: PointOutcome] = [:]
     var ids: [PointKey: Int64] = [:]
     for run in described {
-      var axes = ["trace": run.run.trace]
+      var axes = ["trace": run.trace]
       for name in names { axes[name] = run.settings[name] ?? "none" }
       let cell = Cell(grid: "runs", axes: axes)
       if !cells.contains(cell) { cells.append(cell) }
@@ -78,12 +80,38 @@ private struct DescribedRun {
   var options: [String: String] = [:]
   /// Everything else but the names of trace and policy.
   var settings: [String: String] = [:]
+  var trace: String
+  /// Digests of what is called by a name.
+  private var digests: [String: String] = [:]
 
   init(_ run: StoredRun, _ outcome: PointOutcome, _ manifest: JSON) {
-    (self.run, self.outcome) = (run, outcome)
+    (self.run, self.outcome, trace) = (run, outcome, run.trace)
     heat = Manifest.heat(of: manifest)
     options = Manifest.options(of: manifest)
     settings = Manifest.settings(of: manifest)
+    digests["trace"] = manifest["workload"]?["digest"]?.plain
+    settings["program_version"] = manifest["program_version"]?.plain
+    for part in Manifest.named {
+      // Hardware repeats the engine's profile, which is a part of its own.
+      guard case .object(let members)? = manifest[part] else { continue }
+      digests[part] = JSON.object(members.filter { $0.key != "engine" }).digest
+    }
+  }
+
+  /// Adds digests to names that stand for several contents.
+  static func tellApart(_ runs: inout [DescribedRun]) {
+    for part in ["trace"] + Manifest.named {
+      func name(_ run: DescribedRun) -> String? { part == "trace" ? run.trace : run.settings[part] }
+      let contents = Dictionary(grouping: runs.filter { $0.digests[part] != nil }) { name($0) }
+        .mapValues { Set($0.map { $0.digests[part]! }) }
+      for index in runs.indices {
+        guard let known = name(runs[index]), let digest = runs[index].digests[part],
+          contents[known]!.count > 1
+        else { continue }
+        let told = "\(known) \(digest.prefix(8))"
+        if part == "trace" { runs[index].trace = told } else { runs[index].settings[part] = told }
+      }
+    }
   }
 }
 
@@ -110,9 +138,14 @@ extension Manifest {
         settings[name] = (manifest[part]?[name]?["name"] ?? manifest[part]?[name])?.plain
       }
     }
-    for part in ["model", "hardware", "engine_profile"] { settings[part] = manifest[part]?["name"]?.plain }
+    for part in named { settings[part] = manifest[part]?["name"]?.plain }
+    for bound in manifest["slo"]?.keys ?? [] { settings["slo_\(bound)"] = manifest["slo"]?[bound]?.plain }
+    for part in ["faults", "managers"] { settings[part] = manifest[part]?.plain }
     return settings
   }
+
+  /// What is called by its name.
+  static let named = ["model", "hardware", "engine_profile"]
 }
 
 extension JSON {

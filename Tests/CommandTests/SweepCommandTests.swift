@@ -439,21 +439,25 @@ import Testing
       }
       try write(name, rows)
     }
-    func answer(_ name: String) throws -> String {
+    func answer(_ name: String, _ more: String...) throws -> String {
       try Program.run(
         [
           "capacity", "--policy", "vllm-m", "--gpus-per-node", "1", "--trace", name, "--slo-ttft", "1000",
           "--from",
           "0.5", "--to", "8", "--scan", "8", "--quiet",
-        ], in: folder
+        ] + more, in: folder
       ).output
     }
     try trace("short.csv", 2_500)
     let short = try answer("short.csv")
     let parts = short.split(separator: "A longer trace decides, of about ")
-    #expect(parts.count == 2 && parts.last?.contains(" requests instead of 2,500.") == true, "\(short)")
+    #expect(parts.count == 2 && parts.last?.contains(" requests instead of 2,500;") == true, "\(short)")
     let needed = try #require(parts.last.flatMap { Int($0.prefix { $0 != " " }.replacing(",", with: "")) })
     #expect((2_501...100_000).contains(needed), "\(short)")
+    // Nothing is replayed that need not be, and what is asked for is.
+    #expect(try answer("short.csv", "--repeat-trace") == short)
+    let longer = try answer("short.csv", "--repeat-trace", "--requests", "\(needed)")
+    #expect(!longer.isEmpty && longer != short, "\(longer)")
   }
 
   @Test func `cost and rates of a capacity do not depend on how long the trace is`() throws {

@@ -9,13 +9,13 @@ import Testing
 @Suite("Like with like", .enabled(if: hasPrograms, "gnuplot and cmark-gfm are not installed"))
 struct LikeWithLikeTests {
   /// "slow" rejects request 1 of t.csv, so both ran again without it; nobody is served of none.csv.
-  private func database(_ path: String, allFits: Bool = false, twoMachines: Bool = false) throws
-    -> ResultStore
-  {
+  private func database(
+    _ path: String, allFits: Bool = false, twoMachines: Bool = false, oneName: Bool = false
+  ) throws -> ResultStore {
     let store = try ResultStore.open(path)
     func record(
       _ policy: String, _ trace: String, rate: Double?, rejected: [Int], dropped: Bool = false,
-      longest: Int = 250,
+      longest: Int = 250, digest: JSON = "d", slo: SLO = SLO(),
       basis: RunBasis = RunBasis(costs: .fits, measuredPrompt: 100)
     ) throws {
       let manifest = Manifest(
@@ -24,8 +24,8 @@ struct LikeWithLikeTests {
         hardware: ["name": twoMachines && basis.costs != .fits ? "sheet" : "h"], policy: policy,
         policyOptions: [:],
         engine: EngineOptions(),
-        engineProfile: ["name": "e"], slo: SLO(), trace: trace,
-        workload: dropped ? ["digest": "d", "dropped": "x"] : ["digest": "d"], seed: 0)
+        engineProfile: ["name": "e"], slo: slo, trace: trace,
+        workload: dropped ? ["digest": digest, "dropped": "x"] : ["digest": digest], seed: 0)
       _ = try store.record(manifest, startedAt: "2026-01-01T00:00:00Z") { recorder in
         var summary = RunSummary()
         summary.fingerprint = "f"
@@ -49,6 +49,14 @@ struct LikeWithLikeTests {
       }
     }
     let bound = RunBasis(costs: .dataSheet, unvalidated: ["a guess"])
+    if oneName {
+      for (policy, rates) in [("slow", [100.0, 300, 500]), ("fast", [200, 900, 2_000])] {
+        try record(policy, "t.csv", rate: rates[0], rejected: [])
+        try record(policy, "t.csv", rate: rates[1], rejected: [], digest: "e")
+        try record(policy, "t.csv", rate: rates[2], rejected: [], slo: SLO(ttftSeconds: 2, tpotSeconds: nil))
+      }
+      return store
+    }
     if allFits {
       // Extrapolated on the whole trace alone.
       for policy in ["slow", "fast"] {
@@ -67,10 +75,11 @@ struct LikeWithLikeTests {
   }
 
   private func markdown(
-    _ template: String?, allFits: Bool = false, twoMachines: Bool = false
+    _ template: String?, allFits: Bool = false, twoMachines: Bool = false, oneName: Bool = false
   ) throws -> String {
     let folder = try Folder()
-    let store = try database(folder.file("r.db"), allFits: allFits, twoMachines: twoMachines)
+    let store = try database(
+      folder.file("r.db"), allFits: allFits, twoMachines: twoMachines, oneName: oneName)
     return try #require(
       ReportSource(store).report(template: template.map { ($0, "t.md") }).files().first {
         $0.name == "report.md"
@@ -112,6 +121,22 @@ struct LikeWithLikeTests {
       "\(text)")
     #expect(!text.contains("| hardware"), "\(text)")
     #expect(try markdown(nil, twoMachines: true).contains(#/\| fast +\| t.csv +\| sheet +\|/#))
+  }
+
+  @Test(
+    "Runs on another trace of the same name, or with another SLO, are points of their own, and the report says what they are"
+  )
+  func oneNameForTwo() throws {
+    let text = try markdown(nil, oneName: true)
+    #expect(text.contains("6 completed runs of\n2 traces"), "\(text)")
+    for (trace, slo, ratio) in [
+      ("t.csv d", "none", "2.000"), ("t.csv e", "none", "3.000"), ("t.csv d", "2.0", "4.000"),
+    ] {
+      #expect(text.contains(try Regex("\\| \(trace) +\\| +\(slo) +\\| +\(ratio) \\|")), "\(text)")
+    }
+    #expect(text.contains("contexts of any length (4 of 6 runs)"), "\(text)")
+    #expect(
+      text.contains("SLO: TTFT within 2 s (2 of 6 runs)") && text.contains("| SLO TTFT, s |"), "\(text)")
   }
 
   @Test("Every run is labelled by what it replayed and rests on, ratios by what they are of")

@@ -45,7 +45,12 @@ import Workloads
     Case(
       "a header near to a format", "Arrived,Prefill,Decode\n0,1,2\n", line: 1,
       found: "the header \"Arrived,Prefill,Decode\"",
-      expected: "arrived_at,num_prefill_tokens,num_decode_tokens (format vidur), or "),
+      expected:
+        "arrived_at,num_prefill_tokens,num_decode_tokens (format vidur) or arrival_s,input_tokens,output_tokens (format plain), or "
+    ),
+    Case(
+      "a few columns of a format that asks for many", "time_ms,user,in_tokens,out_tokens\n0,1,2,3\n", line: 1,
+      found: "the header \"time_ms,user,in_tokens,out_tokens\"", expected: ""),
     Case(
       "a missing column", "arrival_s,input_tokens\n0,1\n", line: 1, column: "output_tokens",
       found: "no such column", expected: "the columns arrival_s,input_tokens,output_tokens"),
@@ -117,13 +122,14 @@ import Workloads
       found: "\"1000000000000000000\"", expected: seconds),
     Case(
       "unsorted arrivals", header + "5,1,2\n5,1,2\n4.9,1,2\n", line: 4, column: "arrival_s", found: "\"4.9\"",
-      expected: "a time not before the row above"),
+      expected: "a time not before the row above; --sort takes rows in any order"),
     Case(
       "an arrival before the first", header + "5,1,2\n4,1,2\n", line: 3, column: "arrival_s", found: "\"4\"",
-      expected: "a time not before the row above"),
+      expected: "a time not before the row above; --sort takes rows in any order"),
     Case(
       "an arrival long before the first", header + "999999999999999999,1,2\n0,1,2\n", line: 3,
-      column: "arrival_s", found: "\"0\"", expected: "a time not before the row above"),
+      column: "arrival_s", found: "\"0\"",
+      expected: "a time not before the row above; --sort takes rows in any order"),
     Case(
       "a span beyond 100 days", header + "7,1,2\n8640007.000000000001,1,2\n", line: 3, column: "arrival_s",
       found: "\"8640007.000000000001\"", expected: "a time within 100 days of the first"),

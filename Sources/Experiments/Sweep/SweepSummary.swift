@@ -28,12 +28,21 @@ struct SweepSummary {
     ("output tokens/s (makespan)", "output_tokens_per_s"),
     ("output tokens/s (window)", "window_output_tokens_per_s"), ("TTFT p99, s", "ttft_s.p99"),
     ("TPOT p99, s", "tpot_s.p99"), ("completed", "requests.completed"),
+    ("rejected", "requests.rejected"),
   ]
+  /// The same where an SLO was given.
+  private static let goodput = (
+    name: "goodput, requests/s (steady state)", metric: "goodput_requests_per_s"
+  )
 
   private func section(_ grid: Grid) -> String {
     let axes = grid.axes.map(\.name)
+    let hasSLO = grid.rows.contains { row in
+      summaries(row.cell, grid).contains { ($0[Self.goodput.metric] ?? .null) != .null }
+    }
+    let figures = Self.figures + (hasSLO ? [Self.goodput] : [])
     var rows = [
-      axes + ["contender", "replayed"] + Self.figures.map(\.name)
+      axes + ["contender", "replayed"] + figures.map(\.name)
         + [
           "ratio to \(grid.baseline) (makespan)", "ratio to \(grid.baseline) (window)", "load",
           "costs rest on",
@@ -45,7 +54,7 @@ struct SweepSummary {
           let label = contender.label
           rows.append(
             axes.map { cell.axes[$0] ?? "" } + [label, heat.words]
-              + Self.figures.map { mean(.metric(heat, label: label, metric: $0.metric), cell) }
+              + figures.map { mean(.metric(heat, label: label, metric: $0.metric), cell) }
               + ["output_tokens_per_s", "window_output_tokens_per_s"].map { metric in
                 ratio(label, to: grid.baseline, metric, heat, cell)
               } + [loads(label, cell, grid, heat), marks(label, cell, grid, heat)])

@@ -44,6 +44,8 @@ struct CapacityCommand: ParsableCommand {
       "Where the trace has too few requests, replay it several times, one after another; a generated one gets more."
   )
   var repeatTrace = false
+  @Option(help: "The fewest requests of a run; where too few leave it undecided, more of them decide.")
+  var requests = CapacityTrial.fewestRequests
   @Option(help: "Price of a GPU for an hour, in any currency.")
   var gpuHourPrice: Double?
   @Option(help: "Simulations at a time. (default: one per core)")
@@ -64,6 +66,9 @@ struct CapacityCommand: ParsableCommand {
     try require((2...1_000).contains(scan), "--scan is \(scan), expected 2 to 1000.")
     try require(
       precision > 0 && precision <= 0.05, "--precision is \(precision), expected above 0, at most 0.05.")
+    try require(
+      (CapacityTrial.fewestRequests...Self.mostRequests).contains(requests),
+      "--requests is \(requests), expected \(CapacityTrial.fewestRequests) to \(Self.mostRequests).")
     try require(fewestNodes.map { (1...1_000).contains($0) } ?? true, "--fewest-nodes: expected 1 to 1000.")
     try require(gpuHourPrice.map { $0 >= 0 && $0.isFinite } ?? true, "--gpu-hour-price: expected 0 or more.")
     try require(jobs.map { (1...1024).contains($0) } ?? true, "--jobs: expected 1 to 1024.")
@@ -99,7 +104,7 @@ struct CapacityCommand: ParsableCommand {
     }
     let recipe = try GeneratedTrace.isRecipe(options.trace) ? GeneratedTrace.spec(options.trace) : nil
     var base = RunJob(policy: policy, options: options, seed: options.seed, recipe: recipe)
-    var needed = CapacityTrial.fewestRequests
+    var needed = requests
     var report: CapacityReport?
     while report == nil {
       base.times = try times(for: needed, workload)

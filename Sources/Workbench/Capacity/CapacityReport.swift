@@ -78,7 +78,8 @@ struct CapacityReport {
         trials[0].trial.isUndecided
         ? "Undecided even at the lowest rate tried, \(rates(lowest)). A longer trace\(length(trials[0].trial)) or a lower "
           + "--from decides.\n"
-        : "Not sustained even at the lowest rate tried, \(rates(lowest)). There is no capacity in this range.\n"
+        : "Not sustained even at the lowest rate tried, \(rates(lowest)): "
+          + "\(trials[0].trial.objections.joined(separator: "; ")). There is no capacity in this range.\n"
     case .aboveHighest:
       text =
         "Sustained at the highest rate tried, \(rates(highest)): the capacity is that or more. Raise --to.\n"
@@ -88,7 +89,8 @@ struct CapacityReport {
       text = "Capacity: \(rates(passes)) passes, \(rates(fails)) \(isOpen ? "is undecided" : "fails").\n"
       if isOpen {
         text +=
-          "The capacity is that or more: above, some seeds are undecided. A longer trace decides\(length(failing)).\n"
+          "The capacity is that or more: above, some seeds are undecided. A longer trace decides\(length(failing)); "
+          + "--requests says how long, and --repeat-trace replays a shorter one.\n"
       }
       text += "5 % below: \(outcome.passesBelow == true ? "passes, as it should" : "FAILS and should pass"); "
       text +=

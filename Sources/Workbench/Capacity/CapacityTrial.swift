@@ -79,7 +79,7 @@ struct CapacityTrial: Sendable {
         return count > 0 ? "\(reason.rawValue) \(grouped(count))" : nil
       }
       all.append(
-        "\(grouped(lost)) requests not completed"
+        "\(grouped(lost)) of \(grouped(runs.reduce(0) { $0 + $1.arrived })) requests not completed"
           + (reasons.isEmpty ? "" : " (\(reasons.joined(separator: ", ")))"))
     }
     for (index, bound) in slo.bounds.enumerated() where mean(index) > bound.seconds {

@@ -6,9 +6,12 @@ enum FormatDetection {
     if let named, named.grammar != .csv { throw mismatch(named, found: "a CSV header") }
     let given = candidates.map { format in format.requiredNames.filter(header.contains).count }
     let matching = candidates.indices.filter { given[$0] == candidates[$0].requiredNames.count }
-    // One of which all columns are there, else the one of which most are.
-    let best = (matching.isEmpty ? Array(given.indices) : matching).max { (given[$0], $1) < (given[$1], $0) }!
-    guard given[best] > 0 else {
+    let shares = candidates.indices.map { Double(given[$0]) / Double(candidates[$0].requiredNames.count) }
+    // One of which all columns are there, and of those the largest; else the one of which the largest share is, and not a few.
+    let best =
+      matching.max { (given[$0], $1) < (given[$1], $0) }
+      ?? candidates.indices.max { (shares[$0], given[$0], $1) < (shares[$1], given[$1], $0) }!
+    guard named == nil ? shares[best] > 0.5 : given[best] > 0 else {
       throw RowFault(
         column: nil, found: "the header \(quoted(header.joined(separator: ",").utf8))",
         expected: expected(candidates, insteadOf: header), reason: .fieldCount)
@@ -48,7 +51,11 @@ enum FormatDetection {
     }
     let best = candidates.indices.max { (likeness(candidates[$0]), $1) < (likeness(candidates[$1]), $0) }!
     let others = candidates.indices.filter { $0 != best }.map { candidates[$0].name }
-    return "\(candidates[best].requiredNames.joined(separator: ",")) (format \(candidates[best].name))"
+    func columns(_ index: Int) -> String {
+      "\(candidates[index].requiredNames.joined(separator: ",")) (format \(candidates[index].name))"
+    }
+    // The first is the plain one.
+    return columns(best) + (best == 0 ? "" : " or \(columns(0))")
       + (others.isEmpty
         ? ""
         : ", or what another format asks for: \(others.joined(separator: ", ")) (`infinite-sim trace formats`)")

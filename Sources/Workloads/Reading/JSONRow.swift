@@ -390,7 +390,10 @@ struct JSONRow {
     let column = format.columns.first { $0.isRequired && present & $0.role.bit == 0 }
     return RowFault(
       column: column?.name, found: "no such key",
-      expected: "the keys \(format.requiredNames.joined(separator: ","))",
+      expected: "the keys \(format.requiredNames.joined(separator: ","))"
+        + (format.name == TraceFormat.plainJSONL.name
+          ? ""
+          : ", or \(TraceFormat.plainJSONL.requiredNames.joined(separator: ",")) (format plain-jsonl)"),
       reason: column?.role == .output ? .noOutput : .missingKey)
   }
 

@@ -382,7 +382,8 @@ struct RowReader: ~Copyable {
     let isEarlier = instant.since(origin!).map { $0 < previous } ?? (instant.seconds < origin!.seconds)
     guard isEarlier else { return tooLate("a time within 100 days of the first") }
     return rules.fault(
-      .arrival, quoted(fields[.arrival]), "a time not before the row above", .timeGoingBack)
+      .arrival, quoted(fields[.arrival]), "a time not before the row above; --sort takes rows in any order",
+      .timeGoingBack)
   }
 
   /// The fault of a time beyond what a trace may span: that of all times, if their unit is to blame.

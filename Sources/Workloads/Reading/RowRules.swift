@@ -283,14 +283,20 @@ struct RowRules {
 
   @inline(never)
   private func badTokens(_ text: Bytes, _ role: Role) -> RowFault {
-    let isNone = text.isEmpty || text.allSatisfy { $0 == UInt8(ascii: "0") }
+    let isNone = role == .output && (text.isEmpty || text.allSatisfy { $0 == UInt8(ascii: "0") })
     return fault(
-      role, quoted(text), "a whole number of tokens from 1 to \(Self.maximumTokens)",
-      role == .output && isNone ? .noOutput : .badNumber)
+      role, quoted(text),
+      "a whole number of tokens from 1 to \(Self.maximumTokens)"
+        + (isNone ? "; --lenient leaves out requests without output" : ""),
+      isNone ? .noOutput : .badNumber)
   }
 
   @inline(never)
   private func badInteger(_ text: Bytes, _ role: Role) -> RowFault {
-    fault(role, quoted(text), "a whole number of 0 or more with at most 18 digits", .badNumber)
+    fault(
+      role, quoted(text),
+      "a whole number of 0 or more with at most 18 digits"
+        + (role == .session ? "; --ignore-columns takes the requests without their sessions" : ""), .badNumber
+    )
   }
 }
