@@ -19,7 +19,7 @@ package struct ExecutedRun {
   package var summary: RunSummary { result.summary }
   /// The longest requests that were served: they say whether costs were extrapolated.
   package var longest: LongestRequests { summary.longest }
-  var served: Served { Served(rejected: rejected, unfinished: summary.unfinished) }
+  var served: Served { Served(rejected: rejected, summary) }
 }
 
 extension ExecutionOptions {
@@ -54,6 +54,7 @@ extension Interruption {
   static func keptRuns(in path: String) -> String? {
     guard let runs = ResultStore.completeRuns(in: path), runs > 0 else { return nil }
     return (runs == 1 ? "1 complete run is" : "\(grouped(runs)) complete runs are") + " kept in \(path)"
+      + (FileManager.default.fileExists(atPath: path + "-wal") ? ", with \(path)-wal beside it" : "")
   }
 }
 

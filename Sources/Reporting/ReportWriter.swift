@@ -106,18 +106,25 @@ final class ReportWriter {
   }
 
   /// Columns for what the runs differ in and their points do not say: the names of hardware, engine profile and model; of runs
-  /// without a sweep also cluster, engine, context and SLO, and which trace of one name it was.
+  /// without a sweep whatever differs between runs of one contender, and which trace of one name it was.
   private func names(_ join: String) throws -> String {
     func value(_ path: String) -> String { "coalesce(run.manifest ->> '$.\(path)', '–')" }
     var columns = ["hardware", "engine_profile", "model"].map { part in
       (name: part.replacing("_", with: " "), value: value("\(part).name"))
     }
     if source.sweep == nil {
-      columns += [
-        ("nodes", "cluster.nodes"), ("GPUs per node", "cluster.gpus_per_node"), ("engine", "engine.kind"),
-        ("max model len", "engine.max_model_len"), ("SLO TTFT, s", "slo.ttft_s"),
-        ("SLO TPOT, s", "slo.tpot_s"),
-      ].map { (name: $0.0, value: value($0.1)) }
+      let manifests = try reported().map { try JSON(parsing: $0.manifest) }
+      for axis in source.results.study.grids.flatMap({ $0.axes.map(\.name) }) {
+        guard axis != "trace", !["hardware", "engine_profile", "model"].contains(axis) else { continue }
+        let part = ["cluster", "engine", "workload"].first { part in
+          manifests.contains { $0[part]?[axis] != nil }
+        }
+        let isNamed = part.map { part in manifests.contains { $0[part]?[axis]?["name"] != nil } } ?? false
+        let path =
+          axis.hasPrefix("slo_")
+          ? "slo.\(axis.dropFirst(4))" : (part.map { "\($0)." } ?? "") + axis + (isNamed ? ".name" : "")
+        columns.append((name: axis.replacing("_", with: " "), value: "substr(\(value(path)), 1, 40)"))
+      }
       let digest = value("workload.digest")
       let traces =
         "SELECT count(DISTINCT \(digest)) > count(DISTINCT trace) FROM run WHERE status = 'completed'"
@@ -173,7 +180,9 @@ final class ReportWriter {
       manifest["engine"]?["max_model_len"]?.integer.map { "of up to \(grouped($0)) tokens" }
       ?? "of any length"
     for (key, words) in [("ttft_s", "TTFT"), ("tpot_s", "TPOT")] {
-      if let bound = manifest["slo"]?[key]?.number { text += ", SLO: \(words) within \(figure(bound)) s" }
+      if let bound = manifest["slo"]?[key]?.number {
+        text += ", SLO: \(words) within \(String(format: "%g", bound)) s"
+      }
     }
     return text
   }

@@ -129,7 +129,7 @@ struct Evaluation {
       let served = try figures(label, cell, seed, .whole).served
       if let first, !served.isComparable(to: first) {
         throw NoValue(
-          "the contenders did not complete the same requests (seed \(seed)), and no common trace was found",
+          "the contenders did not complete the same requests with the same outputs (seed \(seed)), and no common trace was found",
           .notComparable)
       }
       first = first ?? served
@@ -150,7 +150,9 @@ struct Evaluation {
   ) throws(NoValue) -> Double {
     let (a, b) = (try figures(label, cell, seed, heat), try figures(base, cell, seed, heat))
     guard a.served.isComparable(to: b.served) else {
-      throw NoValue("\(label) and \(base) did not complete the same requests (seed \(seed))", .notComparable)
+      throw NoValue(
+        "\(label) and \(base) did not complete the same requests with the same outputs (seed \(seed))",
+        .notComparable)
     }
     let below = try number(metric, of: b, base, cell, seed)
     guard below != 0 else { throw NoValue("\(metric) of \(base) is 0 (seed \(seed))", .absent) }

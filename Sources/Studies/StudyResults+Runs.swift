@@ -3,8 +3,8 @@ import Results
 extension StudyResults {
   /// The completed runs of a database that no sweep made, as one grid called `runs`.
   ///
-  /// Contenders are policies, with those of their options that differ between runs of one policy. Axes are `trace` and
-  /// whatever else of the manifests differs between runs of one contender, by its last key (`nodes`, `rate_scale`, …).
+  /// Contenders are policies, with those of their options that differ between runs of one policy. Axes are `trace`, what was
+  /// given and differs (`nodes`, `rate_scale`, …), and whatever else differs between runs of one contender, by its last key.
   /// What has one name and another content is called by name and digest.
   /// Runs on the requests that all contenders complete are the common heat. Of equal points the last one counts.
   public init(runs: [StoredRun], in store: any StoredStudies) throws {
@@ -15,23 +15,19 @@ extension StudyResults {
     }
     DescribedRun.tellApart(&described)
     func differing(_ part: (DescribedRun) -> [String: String], by key: (DescribedRun) -> String) -> [String] {
-      var seen: [String: [String: String]] = [:]
-      var found: Set<String> = []
-      for run in described {
-        let (values, group) = (part(run), key(run))
-        for (name, value) in values {
-          if let known = seen[group]?[name], known != value { found.insert(name) }
-          seen[group, default: [:]][name] = value
-        }
-      }
-      return found.sorted()
+      // What is not there is a value too.
+      let names = Set(described.flatMap { part($0).keys })
+      let groups = Dictionary(grouping: described, by: key).values
+      return names.filter { name in groups.contains { Set($0.map { part($0)[name] }).count > 1 } }.sorted()
     }
     let options = differing(\.options) { $0.run.policy }
     for index in described.indices {
       let own = options.compactMap { name in described[index].options[name].map { "\(name)=\($0)" } }
       described[index].label = ([described[index].run.policy] + own).joined(separator: " ")
     }
-    let names = differing(\.settings) { $0.label }
+    // What a policy decides for itself may differ between contenders, what it is given may not.
+    let given = differing({ run in run.settings.filter { run.given.contains($0.key) } }) { _ in "" }
+    let names = Set(differing(\.settings) { $0.label } + given).sorted()
     var cells: [Cell] = []
     var outcomes: [PointKey: PointOutcome] = [:]
     var ids: [PointKey: Int64] = [:]
@@ -80,6 +76,8 @@ private struct DescribedRun {
   var options: [String: String] = [:]
   /// Everything else but the names of trace and policy.
   var settings: [String: String] = [:]
+  /// Those that a policy has no say in.
+  var given: Set<String>
   var trace: String
   /// Digests of what is called by a name.
   private var digests: [String: String] = [:]
@@ -90,6 +88,9 @@ private struct DescribedRun {
     options = Manifest.options(of: manifest)
     settings = Manifest.settings(of: manifest)
     digests["trace"] = manifest["workload"]?["digest"]?.plain
+    given = Set(manifest["workload"]?.keys ?? []).union(settings.keys.filter { $0.hasPrefix("slo_") })
+      .union(Manifest.named)
+      .union(["nodes", "gpus_per_node", "kind", "max_model_len", "prefix_caching", "block_size", "faults"])
     settings["program_version"] = manifest["program_version"]?.plain
     for part in Manifest.named {
       // Hardware repeats the engine's profile, which is a part of its own.

@@ -36,6 +36,6 @@ extension PointOutcome {
     let rejected = try run.requests?.rejected ?? store.rejectedRequests(run: run.id)
     self = .completed(
       Figures(
-        summary: JSON(result), served: Served(rejected: rejected, unfinished: result.summary.unfinished)))
+        summary: JSON(result), served: Served(rejected: rejected, result.summary)))
   }
 }

@@ -1,4 +1,5 @@
 import Results
+import Sim
 
 /// What became of a point on one heat.
 public enum PointOutcome: Hashable, Sendable {
@@ -20,12 +21,21 @@ public struct Served: Hashable, Sendable {
   /// Ids of the rejected requests, ascending.
   public var rejected: [Int]
   public var unfinished: Int
+  /// Tokens of all outputs: an output that is cut at the context is another one.
+  public var outputTokens: Int
 
-  public init(rejected: [Int], unfinished: Int) { (self.rejected, self.unfinished) = (rejected, unfinished) }
+  public init(rejected: [Int], unfinished: Int, outputTokens: Int) {
+    (self.rejected, self.unfinished, self.outputTokens) = (rejected, unfinished, outputTokens)
+  }
 
-  /// Whether both completed the same requests (semantics.md 27).
+  public init(rejected: [Int], _ summary: RunSummary) {
+    self.init(rejected: rejected, unfinished: summary.unfinished, outputTokens: summary.outputTokens)
+  }
+
+  /// Whether both completed the same requests, with the same outputs (semantics.md 27).
   public func isComparable(to other: Served) -> Bool {
-    rejected == other.rejected && unfinished == 0 && other.unfinished == 0
+    rejected == other.rejected && outputTokens == other.outputTokens && unfinished == 0
+      && other.unfinished == 0
   }
 }
 

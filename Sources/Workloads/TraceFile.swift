@@ -96,6 +96,13 @@ public final class TraceFile: RequestSource {
         "\(path): not read: \(unreadColumns.prefix(20).joined(separator: ", "))"
           + (unreadColumns.count > 20 ? " and \(unreadColumns.count - 20) more" : ""))
     }
+    // Elsewhere the format says what they are.
+    let kept = [("id", Role.id), ("class", .label)].filter { validated.rows.gives($0.1) }.map(\.0)
+    if format.name.hasPrefix("plain"), !kept.isEmpty {
+      notes.append(
+        "\(path): \(kept.joined(separator: " and ")) stay in converted traces; a run numbers its requests by row and has "
+          + "classes by length")
+    }
     if let warning = try validated.rows.ended() { notes.append(warning) }
     self.notes = notes
     fold = validated.fold

@@ -226,11 +226,12 @@ import Testing
       .map { $0.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) } }
     #expect(rows.count == 8, "\(outcome.output)")
     for row in rows {
-      // Hardware, contender, replayed, five figures, two ratios, load, basis.
+      // Hardware, contender, replayed, six figures, two ratios, load, basis.
       #expect(row[2] == "whole trace" || row[2] == "common trace")
-      #expect((row[8] == "n/c") == (row[1] == "vllm-s" && row[2] == "whole trace"), "\(row)")
+      #expect((row[8] == "0") == (row[1] == "vllm-s" || row[2] == "common trace"), "\(row)")
+      #expect((row[9] == "n/c") == (row[1] == "vllm-s" && row[2] == "whole trace"), "\(row)")
       #expect(row[7] == (row[2] == "common trace" || row[1] == "vllm-m" ? "40.00" : "41.00"), "\(row)")
-      #expect(row[11] == (row[0] == "a100-measured" ? "fits" : "data-sheet"))
+      #expect(row[12] == (row[0] == "a100-measured" ? "fits" : "data-sheet"))
     }
     #expect(outcome.output.contains("## main (unlike bases: data-sheet and fits)\n"))
     let store = try ResultStore.openExisting(folder + "/s.db")

@@ -80,6 +80,18 @@ import Testing
       rows.map { row in ["cut-at-context", "exceeds-context", "completed"].first { row.contains($0) } } == [
         "cut-at-context", "exceeds-context", "completed", "cut-at-context",
       ])
+    // Runs that cut other outputs are compared with nobody, and there is nothing to leave out for it.
+    try """
+    study: s
+    options: {trace: t.csv, gpus-per-node: 1, limit: 1}
+    contenders: [{label: cut, policy: vllm-m}, {label: whole, policy: vllm-m, options: {max-model-len: 8192}}]
+    """.write(toFile: folder + "/s.yaml", atomically: true, encoding: .utf8)
+    let sweep = try Program.run(["sweep", "s.yaml", "--db", "s.db"], in: folder)
+    let cells = sweep.output.split(separator: "\n").filter {
+      $0.hasPrefix("| ") && $0.contains("whole trace")
+    }
+    #expect(cells.count == 2 && cells.count { $0.contains("n/c |") } == 1, "\(sweep.output)\(sweep.errors)")
+    #expect(!sweep.output.contains("| common trace"), "\(sweep.output)")
     let store = try ResultStore.open(folder + "/a.db")
     #expect(
       try store.requests(run: 1).map(\.outcome) == [

@@ -386,6 +386,8 @@ import Testing
     #expect(try capacity("--slo-ttft", "1e-6").output.contains("Not sustained even at the lowest rate"))
     #expect(
       try capacity("--slo-normalised", "1e6", "--to", "0.2").output.contains("at the highest rate tried"))
+    let cut = try capacity("--slo-ttft", "60", "--max-model-len", "1010").output
+    #expect(cut.contains("Not sustained even at") && cut.contains("outputs cut at the context"), "\(cut)")
     let nodes = try capacity("--slo-ttft", "60", "--fewest-nodes", "2")
     #expect(nodes.output.contains("Fewest nodes: 1"), "\(nodes.output)")
     for bad in [["--seeds", "4", "--slo-ttft", "1"], [], ["--slo-ttft", "1", "--at-once"]] {

@@ -15,11 +15,13 @@ struct LikeWithLikeTests {
     let store = try ResultStore.open(path)
     func record(
       _ policy: String, _ trace: String, rate: Double?, rejected: [Int], dropped: Bool = false,
-      longest: Int = 250, digest: JSON = "d", slo: SLO = SLO(),
+      longest: Int = 250, digest: JSON = "d", slo: SLO = SLO(), nodes: Int? = nil,
       basis: RunBasis = RunBasis(costs: .fits, measuredPrompt: 100)
     ) throws {
       let manifest = Manifest(
-        programVersion: "test", cluster: ["instances": 1, "tp": 1, "pp": 1, "kv_blocks": 9],
+        programVersion: "test",
+        cluster: nodes.map { ["instances": 1, "tp": 1, "pp": 1, "nodes": .int($0), "kv_blocks": 9] }
+          ?? ["instances": 1, "tp": 1, "pp": 1, "kv_blocks": 9],
         model: ["name": "m"],
         hardware: ["name": twoMachines && basis.costs != .fits ? "sheet" : "h"], policy: policy,
         policyOptions: [:],
@@ -50,6 +52,8 @@ struct LikeWithLikeTests {
     }
     let bound = RunBasis(costs: .dataSheet, unvalidated: ["a guess"])
     if oneName {
+      // On another cluster, and without an option that the others have: with nobody to compare it with.
+      try record("slow", "t.csv", rate: 5_000, rejected: [], nodes: 2)
       for (policy, rates) in [("slow", [100.0, 300, 500]), ("fast", [200, 900, 2_000])] {
         try record(policy, "t.csv", rate: rates[0], rejected: [])
         try record(policy, "t.csv", rate: rates[1], rejected: [], digest: "e")
@@ -128,15 +132,18 @@ struct LikeWithLikeTests {
   )
   func oneNameForTwo() throws {
     let text = try markdown(nil, oneName: true)
-    #expect(text.contains("6 completed runs of\n2 traces"), "\(text)")
-    for (trace, slo, ratio) in [
-      ("t.csv d", "none", "2.000"), ("t.csv e", "none", "3.000"), ("t.csv d", "2.0", "4.000"),
+    #expect(text.contains("7 completed runs of\n2 traces"), "\(text)")
+    for (trace, nodes, slo, ratio) in [
+      ("t.csv d", "none", "none", "2.000"), ("t.csv e", "none", "none", "3.000"),
+      ("t.csv d", "2", "none", "[^0-9]+"),
+      ("t.csv d", "none", "2", "4.000"),
     ] {
-      #expect(text.contains(try Regex("\\| \(trace) +\\| +\(slo) +\\| +\(ratio) \\|")), "\(text)")
+      let row = "\\| \(trace) +\\| +\(nodes) +\\| +\(slo) +\\| +\(ratio) \\|"
+      #expect(text.contains(try Regex(row)), "\(row): \(text)")
     }
-    #expect(text.contains("contexts of any length (4 of 6 runs)"), "\(text)")
+    #expect(text.contains("contexts of any length (5 of 7 runs)"), "\(text)")
     #expect(
-      text.contains("SLO: TTFT within 2 s (2 of 6 runs)") && text.contains("| SLO TTFT, s |"), "\(text)")
+      text.contains("SLO: TTFT within 2 s (2 of 7 runs)") && text.contains("| slo ttft s |"), "\(text)")
   }
 
   @Test("Every run is labelled by what it replayed and rests on, ratios by what they are of")

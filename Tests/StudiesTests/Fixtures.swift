@@ -34,7 +34,8 @@ extension StudyResults {
     var results = StudyResults(study: study)
     for point in study.grids.flatMap(\.points) {
       guard let value = rate(point.contender.label, point.cell, point.seed) else { continue }
-      let served = Served(rejected: rejected(point.contender.label, point.cell, point.seed), unfinished: 0)
+      let served = Served(
+        rejected: rejected(point.contender.label, point.cell, point.seed), unfinished: 0, outputTokens: 1)
       results.outcomes[
         PointKey(cell: point.cell, label: point.contender.label, seed: point.seed, heat: .whole)] =
         .completed(

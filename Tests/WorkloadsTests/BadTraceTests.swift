@@ -50,7 +50,7 @@ import Workloads
     ),
     Case(
       "a few columns of a format that asks for many", "time_ms,user,in_tokens,out_tokens\n0,1,2,3\n", line: 1,
-      found: "the header \"time_ms,user,in_tokens,out_tokens\"", expected: ""),
+      found: "the header \"time_ms,user,in_tokens,out_tokens\"", expected: "(format plain), or "),
     Case(
       "a missing column", "arrival_s,input_tokens\n0,1\n", line: 1, column: "output_tokens",
       found: "no such column", expected: "the columns arrival_s,input_tokens,output_tokens"),

@@ -57,6 +57,13 @@ import Workloads
     // 12 characters are 3 tokens; "four" 1; an escape 1 and "!" 1; two Chinese characters 2.
     #expect(all.map { [$0.request.prompt, $0.request.output] } == [[3, 1], [6, 2], [7, 9]])
     #expect(all.map(\.details.session) == [0, 0, 1] && all[1].details.prefixTokens == 4)
+    // What stands before the first message counts to every prompt, wherever the key is.
+    let text = """
+      [{"system": "four, and eight more", "conversations": [{"from": "human", "value": "four"}, \
+      {"from": "gpt", "value": "four"}, {"from": "human", "value": "four"}, {"from": "gpt", "value": "four"}],
+      "tools": "four"}]
+      """
+    #expect(try records("sharegpt", text).map(\.request.prompt) == [7, 9])
   }
 
   @Test("Lengths without arrivals take those of a process; the same seed gives the same")

@@ -14,11 +14,12 @@ import Workloads
   private static let row = "{\"arrival_s\": 0, \"input_tokens\": 10, \"output_tokens\": 20"
 
   @Test(
-    "A turn or a think time without a session is an error that says so",
+    "A turn, a think time or a shared prefix without a session is an error that says so",
     arguments: [
       ("arrival_s,input_tokens,output_tokens,turn\n0,1,1,\n0,1,1,2\n", 3, "turn"),
       ("arrival_s,input_tokens,output_tokens,think_s\n0,1,1,5\n", 2, "think_s"),
       ("arrival_s,input_tokens,output_tokens,session,turn,think_s\n0,1,1,7,1,\n1,1,1,,2,5\n", 3, "turn"),
+      ("arrival_s,input_tokens,output_tokens,prefix_tokens\n0,9,1,0\n0,9,1,5\n", 3, "prefix_tokens"),
       ("\(row)}\n\(row), \"think_s\": 1}\n", 2, "think_s"),
       ("\(row), \"session\": null, \"turn\": 1}\n", 1, "turn"),
     ])

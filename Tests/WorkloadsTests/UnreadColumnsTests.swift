@@ -35,6 +35,11 @@ import Workloads
       "when", "received", "issued_hour", "clock", "ended", "turns", "dialog_id", "dialogue", "sid",
       "prev_request", "iat", "offset_ms", "seconds", "dependencies", "ms", "request_ms", "latencyMs", "us",
       "gap-ns", "wait_s", "sec", "think_secs", "millis", "service_usec", "minutes", "day",
+      "queued", "enqueuedBy", "interval", "gap", "posted", "scheduled", "dispatched", "begin", "duration",
+      "unix",
+      "utc", "hrs", "in", "n_out", "tok", "prefill", "decode", "completion", "max_ctx", "thread_id",
+      "NUMTURNS",
+      "tier", "qos", "slo", "prio",
     ])
   func refused(name: String) throws {
     let csv = "\(name),input_tokens,output_tokens\n7,10,20\n8,10,20\n"

@@ -46,7 +46,12 @@ final class SweepRunner {
     for (heat, outcomes) in zip(plan.heats, whole) {
       try record(heat, outcomes, .whole)
       if let figures = Self.figures(outcomes), heat.onReject != .raw, !Self.isFair(figures) {
-        if heat.onReject == .fail { try failUnfair(heat, figures) } else { open.append((heat, figures)) }
+        if heat.onReject == .fail {
+          try failUnfair(heat, figures)
+        } else {
+          // What differs in outputs that are cut alone has no requests to leave out.
+          if figures.contains(where: { !$0.served.rejected.isEmpty }) { open.append((heat, figures)) }
+        }
       }
     }
     try runCommon(open)
@@ -86,7 +91,10 @@ final class SweepRunner {
   private func failUnfair(_ heat: PlannedHeat, _ figures: [PointOutcome.Figures]) throws {
     let list = zip(heat.members, figures).filter { !$1.served.rejected.isEmpty }
       .map { "\($0.label) \($1.served.rejected.count)" }
-    let error = "requests were rejected (\(list.joined(separator: ", "))) and on-reject is fail"
+    let reason =
+      list.isEmpty
+      ? "outputs were cut at other contexts" : "requests were rejected (\(list.joined(separator: ", ")))"
+    let error = "\(reason) and on-reject is fail"
     for member in heat.members {
       results.outcomes[pointKey(heat, member, .whole)] = .failed(error)
       try store.fail([storeKey(heat, member, .whole)], error: error)
@@ -181,7 +189,7 @@ final class SweepRunner {
       throw CommandFailure(.badData, "\(unit.job.options.trace) changed while the study was running")
     }
     let id = try store.keep(finished, for: unit.points, again: force)
-    let served = Served(rejected: finished.digest.rejected, unfinished: finished.result.summary.unfinished)
+    let served = Served(rejected: finished.digest.rejected, finished.result.summary)
     return StoredOutcome(
       outcome: .completed(.init(summary: JSON(finished.result), served: served)), run: id,
       longest: finished.digest.longest)

@@ -65,7 +65,7 @@ struct SweepSummary {
     return
       "## \(grid.name)\(BasisMark.heading(grid.rows.flatMap { summaries($0.cell, grid).map(BasisMark.init) }))\n\n"
       + "Means over \(grid.seeds.count) seeds; ratios (mean ± 95 %, paired) of runs of the same row's requests, n/c where the "
-      + "two did not complete the same of them. Common trace: the requests that all contenders complete, run again "
+      + "two did not complete the same of them with the same outputs. Common trace: the requests that all contenders complete, run again "
       + "alone, and the whole trace on seeds where all complete the same. \(BasisMark.legend)\n\n"
       + markdownTable(rows, leftColumns: left) + "\n"
   }

@@ -65,8 +65,9 @@ package struct LoopTiming {
   /// The line of `--timing`.
   package var json: JSON {
     [
-      "loop_s": .double(loopSeconds),
-      "requests_per_s": .double(loopSeconds > 0 ? Double(requests) / loopSeconds : 0),
+      // Nothing was replayed where the run was there already.
+      "loop_s": .optional(loopSeconds > 0 ? loopSeconds : nil),
+      "requests_per_s": .optional(loopSeconds > 0 ? Double(requests) / loopSeconds : nil),
       "peak_rss_mb": .optional(PeakMemory.bytes.map { Double($0) / 1e6 }),
     ]
   }

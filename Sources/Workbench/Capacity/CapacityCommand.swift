@@ -15,7 +15,7 @@ struct CapacityCommand: ParsableCommand {
     abstract: "Find the highest rate that a policy sustains under an SLO, or the fewest nodes for a trace.",
     discussion: """
       A rate passes if every given bound (--slo-ttft, --slo-tpot, --slo-normalised) holds at the percentile in the mean \
-      over the seeds, every seed is stable or saturated (docs/load.md), and all requests of all seeds are completed. \
+      over the seeds, every seed is stable or saturated (docs/load.md), and all requests of all seeds are completed, none of them cut at the context. \
       Rates are multiples of the trace's own: the range is scanned, then the first interval where passing turns into \
       failing is bisected. What is printed holds in the steady state. A trace with fewer than 2,000 requests, or with \
       too few for a 95 % interval of the rate within ± 3 %, is refused unless it may be repeated.

@@ -31,6 +31,8 @@ struct CapacityRun: Sendable {
   var arrived: Int
   var completed: Int
   var rejected: [RejectionReason: Int] = [:]
+  /// Completed at the end of the context, before all that was asked for.
+  var cut: Int
   /// Said if the model's context decided what was served.
   var contextNote: String?
   /// What its costs rest on.
@@ -51,7 +53,7 @@ struct CapacityTrial: Sendable {
   var slo: CapacitySLO
 
   /// A trial passes if every bound holds for the mean over the seeds, every seed is stable or saturated, and every request
-  /// of every seed is completed.
+  /// of every seed is completed, with all of its output.
   var passes: Bool { objections.isEmpty }
 
   /// Why it does not pass, one phrase each.
@@ -81,6 +83,11 @@ struct CapacityTrial: Sendable {
       all.append(
         "\(grouped(lost)) of \(grouped(runs.reduce(0) { $0 + $1.arrived })) requests not completed"
           + (reasons.isEmpty ? "" : " (\(reasons.joined(separator: ", ")))"))
+    }
+    let cut = runs.reduce(0) { $0 + $1.cut }
+    if cut > 0 {
+      let arrived = runs.reduce(0) { $0 + $1.arrived }
+      all.append("\(grouped(cut)) of \(grouped(arrived)) outputs cut at the context (--max-model-len)")
     }
     for (index, bound) in slo.bounds.enumerated() where mean(index) > bound.seconds {
       all.append("\(bound.name) above \(figure(bound.seconds)) s")
@@ -167,7 +174,7 @@ extension RunJob {
     return CapacityRun(
       load: load, requestsToDecide: load.label == .undecided ? observer.backlog.requestsToDecide : nil,
       steady: summary.steady, arrived: summary.arrived, completed: summary.completed,
-      rejected: summary.rejectedByReason, contextNote: summary.contextNote,
+      rejected: summary.rejectedByReason, cut: summary.cutAtContext, contextNote: summary.contextNote,
       basis: BasisMark(
         costs: plan.basis.costs, unvalidated: plan.unvalidated.count,
         overMeasured: plan.basis.overMeasured(summary.longest)),

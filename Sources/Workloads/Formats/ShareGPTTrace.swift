@@ -5,5 +5,9 @@ extension TraceFormat {
   /// Source: the layout of `ShareGPT_V3_unfiltered_cleaned_split.json`, as serving benchmarks read it.
   static let shareGPT = TraceFormat(
     name: "sharegpt", summary: "ShareGPT's conversations (JSON)", grammar: .conversations,
-    columns: [Column("conversations", .ignored), Column("id", .ignored, required: false)], times: .none)
+    columns: [
+      Column("conversations", .ignored), Column("id", .ignored, required: false),
+      Column("system", .ignored, required: false),
+      Column("tools", .ignored, required: false),
+    ], times: .none)
 }

@@ -50,7 +50,7 @@ enum FormatDetection {
       return Double(alike) / Double(format.requiredNames.count)
     }
     let best = candidates.indices.max { (likeness(candidates[$0]), $1) < (likeness(candidates[$1]), $0) }!
-    let others = candidates.indices.filter { $0 != best }.map { candidates[$0].name }
+    let others = candidates.indices.filter { $0 != best && $0 != 0 }.map { candidates[$0].name }
     func columns(_ index: Int) -> String {
       "\(candidates[index].requiredNames.joined(separator: ",")) (format \(candidates[index].name))"
     }

@@ -174,6 +174,7 @@ struct ConversationParser {
     var scanner = JSONScanner(text)
     var messages: Bytes?
     var column: String?
+    var preamble = 0
     var keys = ConversationKeys(unread: unread)
     do throws(JSONScanner.Fault) {
       try scanner.require(UInt8(ascii: "{"), "an object")
@@ -183,7 +184,10 @@ struct ConversationParser {
           column = String(decoding: name.prefix(40), as: UTF8.self)
           try scanner.require(UInt8(ascii: ":"), "a colon")
           let value = try scanner.value()
-          if column != "conversations" {
+          if column == "system" || column == "tools" {
+            // A string, or the list of tools as it stands: both come before the first message.
+            if !value.isNull { preamble += Self.tokens(of: value.text) }
+          } else if column != "conversations" {
             keys.meet(name, value)
           } else {
             guard messages == nil else {
@@ -213,15 +217,15 @@ struct ConversationParser {
     }
     if let fault = keys.fault { throw fault }
     let offset = messages.baseAddress! - text.baseAddress!
-    do { try read(messages) } catch {
+    do { try read(messages, after: preamble) } catch {
       position += offset
       throw error
     }
   }
 
-  private mutating func read(_ messages: Bytes) throws(RowFault) {
+  private mutating func read(_ messages: Bytes, after preamble: Int) throws(RowFault) {
     var scanner = JSONScanner(messages)
-    var context = 0
+    var context = preamble
     var column = "conversations"
     var keys = ConversationKeys(prefix: "conversations.", unread: unread)
     position = 0

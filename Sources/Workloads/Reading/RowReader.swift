@@ -183,6 +183,9 @@ struct RowReader: ~Copyable {
     throw rules.contradiction(turn: turn, of: session, after: before)
   }
 
+  /// Whether the last row gives `role`.
+  func gives(_ role: Role) -> Bool { fields.has(role) }
+
   // MARK: Other sources
 
   /// `row`, called: rows that are sorted wait for the last one anyway.

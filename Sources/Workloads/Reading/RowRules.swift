@@ -126,7 +126,9 @@ struct RowRules {
     }
     if fields.has(.turn), !isBlank(fields, .turn) { row.details.turn = try integer(fields, .turn) }
     if fields.has(.think), !isBlank(fields, .think) { row.details.think = try span(fields) }
-    if row.details.turn != nil || row.details.think != nil { try requireSession(fields) }
+    if row.details.turn != nil || row.details.think != nil || sharesPrefix(fields) {
+      try requireSession(fields)
+    }
     if fields.has(.label) {
       if format.grammar == .jsonLines, fields.strings & Role.label.bit == 0 {
         throw fault(.label, quoted(fields[.label]), "a string", .badText)
@@ -136,11 +138,15 @@ struct RowRules {
     try checkPrefix(fields, &row)
   }
 
-  /// A turn and the time to think before it are of a session. Where sessions follow from parents there is always one.
+  private func sharesPrefix(_ fields: borrowing Fields) -> Bool {
+    fields.has(.prefixTokens) && !fields[.prefixTokens].allSatisfy { $0 == UInt8(ascii: "0") }
+  }
+
+  /// A turn, the time to think before it and tokens shared with the turn before are of a session. Where sessions follow from parents there is always one.
   private func requireSession(_ fields: borrowing Fields) throws(RowFault) {
     let name = name(.session)
     guard !name.isEmpty, !fields.has(.session) || isBlank(fields, .session) else { return }
-    let given = [Role.turn, .think].filter { fields.has($0) && !isBlank(fields, $0) }
+    let given = [Role.turn, .think, .prefixTokens].filter { fields.has($0) && !isBlank(fields, $0) }
     throw fault(
       given[0], "\(quoted(fields[given[0]])) and no \(name)",
       "the \(name) that \(given.map(self.name).joined(separator: " and ")) \(given.count > 1 ? "are" : "is") of, or "

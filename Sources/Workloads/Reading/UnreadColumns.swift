@@ -18,25 +18,31 @@ public struct ColumnHint: Sendable {
       meaning: "a time",
       parts: [
         "time", "stamp", "date", "arriv", "start", "creat", "sent", "event", "epoch", "submit", "delay",
-        "receiv", "clock",
+        "receiv", "clock", "queue", "interval", "schedul", "dispatch", "posted", "duration",
       ],
-      words: ["t", "ts", "at", "when", "issued", "ended", "iat", "offset"] + units,
+      words: ["t", "ts", "at", "when", "issued", "begin", "ended", "iat", "gap", "offset", "unix", "utc"]
+        + units,
       plainNames: ["arrival_s", "think_s"]),
     ColumnHint(
-      meaning: "a length", parts: ["token", "len", "prompt", "output", "context"], words: ["isl", "osl"],
+      meaning: "a length",
+      parts: ["tok", "len", "prompt", "output", "context", "prefill", "decode", "completion"],
+      words: ["isl", "osl", "in", "out", "ctx"],
       plainNames: ["input_tokens", "output_tokens"]),
     ColumnHint(
-      meaning: "a session", parts: ["session", "conv", "chat", "parent", "dialog"],
+      meaning: "a session", parts: ["session", "conv", "chat", "parent", "dialog", "thread", "turns"],
       words: ["turn", "turns", "sid", "prev", "previous", "dependency", "dependencies", "depends"],
       plainNames: ["session"]),
-    ColumnHint(meaning: "a class", parts: ["class", "priority", "tenant"], words: [], plainNames: ["class"]),
+    ColumnHint(
+      meaning: "a class", parts: ["class", "priority", "tenant"],
+      words: ["prio", "qos", "slo", "sla", "tier"], plainNames: ["class"]),
   ]
 
   /// The units of time, as names have them.
   private static let units = [
     "s", "sec", "secs", "second", "seconds", "ms", "msec", "msecs", "milli", "millis", "millisecond",
     "milliseconds", "us", "usec", "usecs", "micros", "microsecond", "microseconds", "ns", "nsec", "nsecs",
-    "nanos", "nanosecond", "nanoseconds", "minute", "minutes", "hour", "hours", "day", "days",
+    "nanos", "nanosecond", "nanoseconds", "mins", "minute", "minutes", "hr", "hrs", "hour", "hours", "day",
+    "days",
   ]
 
   /// What `name` speaks of, if anything.
