@@ -72,7 +72,7 @@ for name, content, code, says in [
     ("an open quote", HEAD + '0,"10,1\n', 65, "bad.csv:2: "),
     ("semicolons", HEAD.replace(",", ";") + "0;10;1\n", 65, "bad.csv:1: "),
     ("another header", "Arrived,Prefill,Decode\n0,1,2\n", 65,
-     "expected arrived_at,num_prefill_tokens,num_decode_tokens (format vidur), or what another format asks for: plain, "),
+     "expected arrived_at,num_prefill_tokens,num_decode_tokens (format vidur) or arrival_s,input_tokens,output_tokens (format plain), or what another format asks for: azure-2023, "),
     ("NUL bytes", HEAD + "0,1\x000,1\n", 65, "bad.csv:2: column input_tokens: "),
     ("NUL bytes alone", b"\0" * 5000, 65, ""),
     ("UTF-16", (HEAD + "0,10,1\n").encode("utf-16"), 65, "bad.csv:1: "),

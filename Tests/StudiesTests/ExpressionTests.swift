@@ -143,7 +143,9 @@ import Studies
       "ratio(ours, vllm-m, output_tokens_per_s) > 0", "lowest(ratio(ours, vllm-m, output_tokens_per_s)) > 0",
     ] {
       #expect(
-        try results.check(expectation(text)).allSatisfy { $0.finding.contains("same requests with the same outputs (seed 2)") })
+        try results.check(expectation(text)).allSatisfy {
+          $0.finding.contains("same requests with the same outputs (seed 2)")
+        })
     }
     // The seeds that are fair still compare, and a common trace makes the others so.
     #expect(
