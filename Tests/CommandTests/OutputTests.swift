@@ -209,7 +209,9 @@ import Testing
   @Test func `a signal leaves nothing half done and says how to go on`() throws {
     let folder = try Folder()
     try folder.put("t.csv", "arrival_s,input_tokens,output_tokens\n0,100,10\n")
-    for (signal, status) in [(SIGINT, Int32(130)), (SIGTERM, 143), (SIGHUP, 129)] {
+    for (number, status) in [(SIGINT, Int32(130)), (SIGTERM, 143), (SIGHUP, 129)] {
+      // What is ignored here, as in the background or under nohup, would be ignored there, for good reason.
+      _ = signal(number, SIG_DFL)
       // It waits for a reader of the FIFO, with the timeline half done beside.
       mkfifo(folder.file("fifo"), 0o600)
       let process = Process()
@@ -224,7 +226,7 @@ import Testing
       process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: folder.file("errors")))
       try process.run()
       while try !folder.names.contains(where: { $0.contains(".partial-") }) { usleep(1_000) }
-      kill(process.processIdentifier, signal)
+      kill(process.processIdentifier, number)
       process.waitUntilExit()
       #expect(process.terminationStatus == status)
       let errors = try folder.text("errors")
