@@ -68,7 +68,7 @@ let package = Package(
       name: "ReferenceCUDA", dependencies: ["CUDAKernels", "Reference"], path: "Sources/Reference/CUDA",
       swiftSettings: strict),
     .target(
-      name: "Calibration", dependencies: ["Sim", .product(name: "Yams", package: "Yams")],
+      name: "Calibration", dependencies: ["CZlib", "Sim", .product(name: "Yams", package: "Yams")],
       swiftSettings: strict),
     .target(
       name: "Studies", dependencies: ["Results", "Sim", .product(name: "Yams", package: "Yams")],

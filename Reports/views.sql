@@ -33,13 +33,13 @@ FROM (SELECT *, CASE n WHEN 2 THEN 12.706 WHEN 3 THEN 4.303 WHEN 4 THEN 3.182 WH
   AS t FROM moments);
 
 -- What lending is credited with: its ratio to the best contender of the same cell that does not lend, completes what it
--- completes, and has the highest mean throughput.
+-- completes, and has the highest mean throughput. Not with what a coupling gives away (labels in `-paper`).
 DROP VIEW IF EXISTS credit;
 CREATE VIEW credit AS
 SELECT grid, axes, label, base, ratio, low, high FROM (
   SELECT c.*, row_number() OVER (PARTITION BY c.grid, c.axes, c.label ORDER BY c.ratio, c.base) AS place
   FROM ratio_cell c
   WHERE c.ratio IS NOT NULL
-    AND c.label IN (SELECT label FROM point WHERE policy NOT IN ('vllm-m', 'vllm-s'))
+    AND c.label IN (SELECT label FROM point WHERE policy NOT IN ('vllm-m', 'vllm-s')) AND c.label NOT LIKE '%-paper'
     AND c.base IN (SELECT label FROM point WHERE policy IN ('vllm-m', 'vllm-s')))
 WHERE place = 1;

@@ -89,7 +89,8 @@ extension CostValidation {
         "- \(result.target.name), \($0.group): MAPE \(Self.percent($0.engine.mape)), more than twice the target\n"
       }
     }
-    return (judged.isEmpty ? "Every target is met.\n" : judged.joined()) + "\n"
+    let verdict = targets.isEmpty ? "No target has data.\n" : "Every target is met.\n"
+    return (judged.isEmpty ? verdict : judged.joined()) + "\n"
       + (above.isEmpty ? "No group is above twice its target.\n" : above.joined())
   }
 

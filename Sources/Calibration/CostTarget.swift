@@ -20,7 +20,8 @@ public struct CostTarget: Sendable {
   let group: @Sendable (Measurement) -> String
   /// What is left out.
   public let folds: [Fold]
-  /// What a100-measured misses on the data that it was fitted to, and what was found when that was written down.
+  /// What the profile that it is asked of misses on the data that it was fitted to, and what was found when that was
+  /// written down.
   public let knownMisses: [Figure: Double]
 
   /// How far a held-out mean may exceed that of all rows; a held-out p90 may twice as far.
@@ -98,14 +99,22 @@ public struct CostTarget: Sendable {
     FitStage.all.filter { names.contains($0.name) }
   }
 
-  /// The targets of issue 3, on a100-measured.
-  public static let all: [CostTarget] = [
+  /// The targets of `hardware`: an A100's, or where FlashAttention-3 was measured a Hopper's.
+  public static func all(of hardware: HardwareSpec) -> [CostTarget] {
+    hardware.flashAttention3 == nil ? ampere : hopper(KnownMisses.of(hardware.name))
+  }
+
+  /// The targets of issues 3 and 23 for a100-measured.
+  static let ampere: [CostTarget] = [
     CostTarget(
       "non-attention layer", mape: 0.04, p90: 0.085, heldOutMAPE: 0.055,
-      stages: stages("norm", "residual add", "rotary embedding", "activation", "matrix products"),
+      stages: stages("norm", "residual add", "rotary embedding", "activation", FitStage.layer.name),
       folds: [.model, .tp, .length, .longer],
       scores: FitStage.layer.takes,
-      knownMisses: [.heldOutMAPE(.longer): 0.1248, .heldOutP90(.longer): 0.1948]),
+      knownMisses: KnownMisses.layer),
+    CostTarget(
+      "products, n and k ≥ 512", mape: 0.08, stages: [FitStage.products(.bf16)],
+      folds: [.length, .longer], knownMisses: KnownMisses.products),
     CostTarget(
       "decode attention, FlashInfer, KV > 8 MB", mape: 0.05, p90: 0.12, stages: [.flashInfer],
       folds: [.length, .longer]),
@@ -114,17 +123,14 @@ public struct CostTarget: Sendable {
       groupMAPE: 0.075, stages: [.waves], folds: [.tp, .length, .longer],
       knownMisses: [.heldOutMAPE(.longer): 0.0971, .heldOutP90(.longer): 0.1919]),
     CostTarget(
-      "prefill attention, ≥ 1K tokens", mape: 0.045, p90: 0.10, stages: [.prefill],
+      "prefill attention, ≥ 1K tokens", mape: 0.045, p90: 0.10, stages: [.prefill(fp8: false)],
       folds: [.model, .tp, .length, .longer],
       knownMisses: [.worstGroup: 0.1462]),
     CostTarget(
-      "all-reduce, NCCL", mape: 0.06, p90: 0.12,
-      stages: stages("all-reduce of 2", "all-reduce of 4", "all-reduce of 8"), folds: [.length, .longer],
+      "all-reduce, NCCL", mape: 0.06, p90: 0.12, stages: nccl, folds: [.length, .longer],
       knownMisses: [.heldOutMAPE(.longer): 0.5540, .heldOutP90(.longer): 0.8909]),
     CostTarget(
-      "all-reduce, vLLM, ≤ 4 MB", mape: 0.06, p90: 0.12,
-      stages: stages("vLLM's all-reduce of 2", "vLLM's all-reduce of 4", "vLLM's all-reduce of 8"),
-      folds: [.length, .longer],
+      "all-reduce, vLLM, ≤ 4 MB", mape: 0.06, p90: 0.12, stages: customAllReduce, folds: [.length, .longer],
       knownMisses: [
         .heldOutP90(.length): 0.0821, .heldOutMAPE(.longer): 0.0944, .heldOutP90(.longer): 0.1849,
       ]),
@@ -133,11 +139,52 @@ public struct CostTarget: Sendable {
       stages: stages("link in a node", "link between nodes"), folds: [.model, .length, .longer],
       knownMisses: [.heldOutMAPE(.longer): 4.0002, .heldOutP90(.longer): 8.7243]),
     CostTarget(
-      "routed experts", mape: 0.15, stages: stages("routed experts"), folds: [.model, .length, .longer],
-      knownMisses: [.heldOutMAPE(.longer): 0.2632, .heldOutP90(.longer): 0.5749]),
+      "routed experts", mape: 0.15, stages: [FitStage.experts(.bf16)], folds: [.model, .length, .longer],
+      knownMisses: [.heldOutMAPE(.longer): 0.2595, .heldOutP90(.longer): 0.5695]),
     CostTarget(
       "decode attention, latent", mape: 0.15, stages: stages("latent attention"),
       folds: [.tp, .length, .longer],
       knownMisses: [.p90: 0.4805, .worstGroup: 0.3114, .heldOutP90(.longer): 0.5440]),
   ]
+
+  private static let nccl = stages("all-reduce of 2", "all-reduce of 4", "all-reduce of 8")
+  private static let customAllReduce = stages(
+    "vLLM's all-reduce of 2", "vLLM's all-reduce of 4", "vLLM's all-reduce of 8")
+
+  /// The targets of issue 23 for Hopper. Latent attention has none there: what an A100's has.
+  private static func hopper(_ known: [String: [Figure: Double]]) -> [CostTarget] {
+    func target(_ mape: Double, _ stage: FitStage, _ folds: [Fold], _ name: String? = nil) -> CostTarget {
+      let name = name ?? stage.name
+      return CostTarget(
+        name, mape: mape, stages: [stage], folds: folds + [.longer], knownMisses: known[name] ?? [:])
+    }
+    let attention = [false, true].flatMap { fp8 in
+      [
+        target(0.08, .flashAttention3(fp8: fp8), [.tp, .length]),
+        CostTarget(
+          FitStage.prefill(fp8: fp8).name, mape: 0.07, stages: [.prefill(fp8: fp8)],
+          folds: [.model, .length, .longer],
+          scores: { HeadShape.isOfPresets($0) && FitStage.prefill(fp8: fp8).takes($0) },
+          knownMisses: known[FitStage.prefill(fp8: fp8).name] ?? [:]),
+      ]
+    }
+    let latent = [(false, false), (false, true), (true, false)].map { isPrefill, fp8 in
+      target(0.15, .latentModule(isPrefill: isPrefill, fp8: fp8), [.tp, .length])
+    }
+    return [
+      target(0.08, .products(.bf16), [.length]), target(0.12, .products(.fp8), [.length]),
+      target(0.13, .products(.fp8Block), [.length]),
+    ] + attention
+      + [WeightFormat.bf16, .fp8].map { target(0.12, .experts($0), [.model, .length]) }
+      + [
+        CostTarget(
+          FitStage.experts(.fp8Block).name, mape: 0.12,
+          stages: [.experts(.fp8Block), .expertsFP8BlockSpread], folds: [.model, .length, .longer],
+          knownMisses: known[FitStage.experts(.fp8Block).name] ?? [:])
+      ] + latent
+      + [("all-reduce, NCCL", nccl), ("all-reduce, vLLM, ≤ 4 MB", customAllReduce)].map { name, stages in
+        CostTarget(
+          name, mape: 0.08, stages: stages, folds: [.length, .longer], knownMisses: known[name] ?? [:])
+      }
+  }
 }

@@ -105,7 +105,7 @@ public struct CostValidation: Sendable {
     let scored = try Self.score(folder, hardware)
     rows = Self.grouped(scored) { "\($0.measurement.operation.name)\u{0}\($0.measurement.group)" }
     let measurements = scored.map(\.measurement)
-    for target in CostTarget.all {
+    for target in CostTarget.all(of: hardware) {
       let own = scored.filter { target.scores($0.measurement) }
       guard let all = Self.row(own, operation: target.name, group: "all") else { continue }
       var groups = Self.grouped(own) { target.group($0.measurement) }
@@ -134,7 +134,7 @@ public struct CostValidation: Sendable {
     var forms = EngineForms(hardware: hardware)
     var scored: [Scored] = []
     for file in folder.files {
-      let isFitted = hardware == HardwareCatalog.a100Measured && FittedData.contains(file.checksum)
+      let isFitted = FittedData.contains(file.checksum, of: hardware)
       for measurement in file.measurements {
         let explain = measurement.operation.explain()(hardware)
         let engine = try forms.microseconds(measurement.operation) ?? explain
@@ -175,6 +175,12 @@ public struct CostValidation: Sendable {
 
   // MARK: - Held out
 
+  /// At most 1,000 of `indices`, evenly: enough for a handful of constants.
+  private static func thinned(_ indices: [Int]) -> [Int] {
+    let step = (indices.count + 999) / 1_000
+    return step <= 1 ? indices : stride(from: 0, to: indices.count, by: step).map { indices[$0] }
+  }
+
   private static func heldOut(_ target: CostTarget, _ measurements: [Measurement], _ hardware: HardwareSpec)
     throws -> [(CostTarget.Fold, Int, ErrorSummary)]
   {
@@ -193,7 +199,7 @@ public struct CostValidation: Sendable {
         var fitted = hardware
         for stage in stages {
           let kept = stage.measurements.indices.filter { !isOut(stage.measurements[$0]) }
-          fitted = stage.fit(fitted, at: kept, thorough: false)
+          fitted = stage.fit(fitted, at: Self.thinned(kept), thorough: false)
         }
         var forms = EngineForms(hardware: fitted)
         for measurement in scored where isOut(measurement) {
@@ -204,47 +210,5 @@ public struct CostValidation: Sendable {
       }
       return ErrorSummary(errors).map { (fold, parts.count, $0) }
     }
-  }
-}
-
-/// The files that the constants of `a100-measured` were fitted to.
-enum FittedData {
-  /// FNV-1a, 64 bits, of their bytes.
-  private static let checksums: Set<UInt64> = [
-    // allreduce_vllm_custom.csv
-    0xB31F_9D60_0EC5_967C,
-    // attention_decode_vllm.csv
-    0x0C28_7B4D_A8B4_0CC3,
-    // attention_flashinfer_llama2-7b-tp1.csv
-    0xDEF9_A130_F05F_B3F5,
-    // attention_prefill_vllm.csv
-    0x4DF6_8FFC_5873_4C9E,
-    // collectives_nccl.csv
-    0xD1C2_4E6F_6A5F_8F53,
-    // linear_Llama-2-70b-hf.csv
-    0xA5CB_9FA7_7027_5332,
-    // linear_Llama-2-7b-hf.csv
-    0xE6DE_6B38_4D90_7E8D,
-    // linear_internlm-20b.csv
-    0xB9C1_0F4F_C3E0_81BC,
-    // mla_decode_vllm.csv
-    0x3807_0DAD_1502_D0D8,
-    // moe_vllm.csv
-    0xF2AD_B6E1_265F_4F0F,
-    // p2p_inter_node.csv
-    0xCF9C_8771_DE6C_E8A3,
-    // p2p_intra_node.csv
-    0x1988_0EBE_AE65_AB9C,
-    // host_overheads.csv
-    0x41DD_B939_0C33_E118,
-  ]
-
-  static func contains(_ checksum: UInt64) -> Bool { checksums.contains(checksum) }
-
-  /// Whether a measurement of such a file had a part in a fit.
-  static func isUsed(_ measurement: Measurement) -> Bool {
-    // A layer's products are fitted as its sum.
-    if case .gemm = measurement.operation { return !measurement.cells.isEmpty }
-    return FitStage.all.contains { $0.takes(measurement) }
   }
 }

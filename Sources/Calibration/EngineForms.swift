@@ -15,6 +15,7 @@ package struct EngineForms {
   private struct CurveKey: Hashable {
     var call: MoECall
     var skew: Double
+    var format: WeightFormat
   }
 
   package init(hardware: HardwareSpec) {
@@ -40,27 +41,36 @@ package struct EngineForms {
           queryHeads: batch.queryHeads, kvHeads: batch.kvHeads, headDim: batch.bytesPerHeadToken / 4),
         kernel: kernel)
       return perLayer(decode(costs, sequences: batch.sequences, context: batch.context), costs)
-    case .latentDecode(let sequences, let context, let heads):
-      let costs = try instance(Self.latentModel(heads: heads))
-      return perLayer(decode(costs, sequences: sequences, context: context), costs)
-    case .prefill(let queryHeads, let kvHeads, let headDim, let new, let cached, let sequences):
+    case .flashAttention3(let batch, let fp8):
       let costs = try instance(
-        Operation.attentionModel(queryHeads: queryHeads, kvHeads: kvHeads, headDim: headDim))
-      let chunk =
-        Double(costs.prefillTokenRate) * Double(new)
-        + Double(costs.prefillPairRate) * Double(costs.pairs(new: new, cached: cached))
-      let time =
-        Double(costs.prefillFloor) + chunk * Double(sequences) + Double(costs.prefillReachRate)
-        * Double(new + cached)
-      return time / Double(costs.layersPerStage) * 1e-6
+        Operation.attentionModel(
+          queryHeads: batch.queryHeads, kvHeads: batch.kvHeads,
+          headDim: batch.bytesPerHeadToken / (fp8 ? 2 : 4), fp8: fp8), kernel: .flashAttention)
+      return perLayer(decode(costs, sequences: batch.sequences, context: batch.context), costs)
+    case .latentDecode(let sequences, let context, let heads):
+      let costs = try instance(LatentModule.model(heads: heads))
+      return perLayer(decode(costs, sequences: sequences, context: context), costs)
+    case .latentModule(let module):
+      let costs = try instance(module.model)
+      let attention =
+        module.isPrefill
+        ? prefill(costs, new: module.new, cached: 0, sequences: module.sequences)
+        : perLayer(decode(costs, sequences: module.sequences, context: module.context), costs)
+      return module.around(hardware) + attention
+    case .prefill(let queryHeads, let kvHeads, let headDim, let new, let cached, let sequences, let fp8):
+      let costs = try instance(
+        Operation.attentionModel(queryHeads: queryHeads, kvHeads: kvHeads, headDim: headDim, fp8: fp8))
+      return prefill(costs, new: new, cached: cached, sequences: sequences)
     case .pointToPoint(let bytes, let inNode):
       let link = (inNode ? hardware.inNodeLink : hardware.interNodeLink).costs
       return Double(link.latency + link.transfer(bytes: bytes)) * 1e-6
-    case .experts(var call, let skew):
+    case .experts(var call, _, let skew, let format):
       let tokens = call.tokens
       call.tokens = 1
-      let key = CurveKey(call: call, skew: skew)
-      if curves[key] == nil { curves[key] = ExpertCurve(cost: hardware.experts, call: call, skew: skew) }
+      let key = CurveKey(call: call, skew: skew, format: format)
+      if curves[key] == nil {
+        curves[key] = ExpertCurve(cost: hardware.experts(format, ranks: call.ranks), call: call, skew: skew)
+      }
       return curves[key]?.microseconds(tokens: tokens)
     case .gemm, .elementwise, .kvWrite, .allReduce, .host: return nil
     }
@@ -70,6 +80,16 @@ package struct EngineForms {
   private func decode(_ costs: InstanceCosts, sequences: Int, context: Int) -> Int64 {
     let all = costs.decodeTime(sequences: sequences, context: Int64(sequences) * Int64(context))
     return max(all, costs.longest?.time(sequences: sequences, context: Int64(context)) ?? 0)
+  }
+
+  private func prefill(_ costs: InstanceCosts, new: Int, cached: Int, sequences: Int) -> Double {
+    let chunk =
+      Double(costs.prefillTokenRate) * Double(new)
+      + Double(costs.prefillPairRate) * Double(costs.pairs(new: new, cached: cached))
+    let time =
+      Double(costs.prefillFloor) + chunk * Double(sequences) + Double(costs.prefillReachRate)
+      * Double(new + cached)
+    return time / Double(costs.layersPerStage) * 1e-6
   }
 
   private func perLayer(_ time: Int64, _ costs: InstanceCosts) -> Double {
@@ -88,13 +108,5 @@ package struct EngineForms {
       engine: engine)
     instances[key] = made
     return made
-  }
-
-  /// A model that has nothing but latent attention on `heads` heads (DeepSeek's widths).
-  private static func latentModel(heads: Int) -> ModelSpec {
-    ModelSpec(
-      name: "latent", layers: 60, hidden: 5_120, queryHeads: heads, kvHeads: 1, headDim: 128,
-      intermediate: heads, vocab: 1, maxPosition: 1,
-      latent: LatentAttention(rank: 512, ropeDim: 64, valueDim: 128, queryRank: 1_536))
   }
 }

@@ -19,18 +19,19 @@ public struct FitStage: Sendable {
       elementwise(.rope, "rope.base_us", "rope.per_element_us"),
       elementwise(.activation, "activation.base_us", "activation.per_element_us"),
       elementwise(.embedding, "embedding.base_us", "embedding.per_element_us"),
-      layer,
+      layer, products(.bf16), products(.fp8), products(.fp8Block),
       FitStage(name: "KV write", constants: ["kv_write."]) {
         if case .kvWrite = $0.operation { true } else { false }
       },
-      flashInfer, waves, noSplit,
-      FitStage(name: "latent attention", constants: ["decode_latent."]) {
-        if case .latentDecode = $0.operation { true } else { false }
-      },
-      prefill,
-      FitStage(name: "routed experts", constants: ["experts."]) {
-        if case .experts = $0.operation { true } else { false }
-      },
+      flashInfer, waves, noSplit, flashAttention3(fp8: false), flashAttention3(fp8: true),
+      FitStage(
+        name: "latent attention",
+        constants: ["least", "base", "per_key", "per_sequence_head"].map { "decode_latent.\($0)_us" }
+      ) { if case .latentDecode = $0.operation { true } else { false } },
+      latentModule(isPrefill: false, fp8: false), latentModule(isPrefill: false, fp8: true),
+      latentModule(isPrefill: true, fp8: false),
+      prefill(fp8: false), prefill(fp8: true), experts(.bf16), experts(.fp8), experts(.fp8Block),
+      expertsFP8BlockSpread,
     ] + groupSizes.map { allReduce(ranks: $0) } + groupSizes.map { customAllReduce(ranks: $0) }
     + [link(inNode: true), link(inNode: false), host(single: true), host(single: false)]
 
@@ -42,10 +43,85 @@ public struct FitStage: Sendable {
     }
   }
 
-  static let layer = FitStage(
-    name: "matrix products",
-    constants: ["gemm.floor_us", "gemm.bytes_per_s", "gemm.flops_per_s", "gemm.overlap_exponent"]
-  ) { if case .layer = $0.operation { true } else { false } }
+  private static let gemmConstants = [
+    "floor_us", "bytes_per_s", "flops_per_s", "overlap_exponent", "fill_elements", "narrow_ratio",
+    "spread_ratio", "idle_share",
+  ]
+
+  /// For data without a table of products; a table's constants come after it and stay.
+  static let layer = FitStage(name: "layers' products", constants: gemmConstants.map { "gemm.\($0)" }) {
+    if case .layer = $0.operation { true } else { false }
+  }
+
+  /// Products of a table, n and k of 512 and more. What is quantised is constant in 16 bits, what adds up in fp8.
+  static func products(_ format: WeightFormat) -> FitStage {
+    let section = format == .bf16 ? "gemm" : format == .fp8 ? "gemm_fp8" : "gemm_fp8_block"
+    // No row of fp8 by block is short enough to tell the floor.
+    let constants =
+      format == .bf16
+      ? gemmConstants
+      : (format == .fp8 ? gemmConstants[..<5] : gemmConstants[1..<5]) + ["quantised_elements_per_s"]
+    return FitStage(
+      name: "products, \(format.rawValue)", constants: constants.map { "\(section).\($0)" }
+    ) {
+      if case .gemm(_, let inner, let columns, format) = $0.operation {
+        min(inner, columns) >= 512 && $0.folds.model.hasSuffix(" columns")
+      } else {
+        false
+      }
+    }
+  }
+
+  static func experts(_ format: WeightFormat) -> FitStage {
+    let section = format == .bf16 ? "experts" : format == .fp8 ? "experts_fp8" : "experts_fp8_block"
+    return FitStage(
+      name: "routed experts, \(format.rawValue)", constants: [section + "."]
+    ) {
+      if case .experts(let call, _, _, format) = $0.operation {
+        format != .fp8Block || call.ranks == 1
+      } else {
+        false
+      }
+    }
+  }
+
+  /// vLLM runs Triton's kernel where a rank has a slice of every expert, FlashInfer's CUTLASS where it has whole ones.
+  static let expertsFP8BlockSpread = FitStage(
+    name: "routed experts, fp8-block, over ranks", constants: ["experts_fp8_block_spread."]
+  ) { if case .experts(let call, _, _, .fp8Block) = $0.operation { call.ranks > 1 } else { false } }
+
+  /// Keys and values above 8 MB, heads of 128 as presets have them.
+  static func flashAttention3(fp8: Bool) -> FitStage {
+    FitStage(
+      name: "decode attention, FlashAttention-3" + (fp8 ? ", fp8" : ""),
+      constants: [fp8 ? "decode_flash_attention_3_fp8." : "decode_flash_attention_3."]
+    ) {
+      if case .flashAttention3(let batch, fp8) = $0.operation {
+        batch.bytes > 8e6 && batch.bytesPerHeadToken == (fp8 ? 2 : 4) * 128
+          && HeadShape.ofPresets.contains(HeadShape(query: batch.queryHeads, kv: batch.kvHeads))
+      } else {
+        false
+      }
+    }
+  }
+
+  /// Modules with weights in 16 bits, so that the products around attention are the best known.
+  static func latentModule(isPrefill: Bool, fp8: Bool) -> FitStage {
+    FitStage(
+      name: "latent module, " + (isPrefill ? "prefill" : "decode") + (fp8 ? ", fp8" : ""),
+      constants: isPrefill
+        ? ["floor_us", "per_token_query_head_us", "per_token_root_kv_head_us"].map { "prefill_latent.\($0)" }
+        : ["base_us", "per_sequence_us", "per_sequence_head_us", "bytes_per_s", "flops_per_s"].map {
+          (fp8 ? "decode_latent_fp8." : "decode_latent.") + $0
+        }
+    ) {
+      if case .latentModule(let module) = $0.operation {
+        module.isPrefill == isPrefill && module.fp8 == fp8 && module.format == .bf16
+      } else {
+        false
+      }
+    }
+  }
 
   static let flashInfer = FitStage(name: "decode attention, FlashInfer", constants: ["decode_flashinfer."]) {
     if case .decode(.flashInfer, let batch) = $0.operation { batch.bytes > 8e6 } else { false }
@@ -66,12 +142,15 @@ public struct FitStage: Sendable {
     if case .decode(.unsplit, let batch) = $0.operation { batch.bytes > 8e6 } else { false }
   }
 
-  /// Prompts of 1,024 tokens and more, by vLLM's kernel.
-  static let prefill = FitStage(name: "prefill attention", constants: ["prefill."]) {
-    if case .prefill(_, _, _, let new, _, _) = $0.operation {
-      new >= 1_024 && !$0.group.hasPrefix("FlashInfer")
-    } else {
-      false
+  /// Prompts of 1,024 tokens and more, by vLLM's kernel, heads of 128.
+  static func prefill(fp8: Bool) -> FitStage {
+    FitStage(name: "prefill attention" + (fp8 ? ", fp8" : ""), constants: [fp8 ? "prefill_fp8." : "prefill."])
+    {
+      if case .prefill(_, _, let headDim, let new, _, _, fp8) = $0.operation {
+        new >= 1_024 && headDim == 128 && !$0.group.hasPrefix("FlashInfer")
+      } else {
+        false
+      }
     }
   }
 

@@ -6,6 +6,8 @@ public struct HardwareField: Sendable {
   public let name: String
   /// What it holds.
   public let value: Value
+  /// What a file says that was written before there was this key; `nil` where the key must be there.
+  var whenAbsent: (@Sendable (inout HardwareSpec) -> Void)?
 
   /// What a field holds, and how it is reached.
   public enum Value: Sendable {
@@ -29,6 +31,13 @@ public struct HardwareField: Sendable {
     case time
     /// Bytes or flops per second, or an exponent: above 0, infinite where it sets no bound.
     case rate
+  }
+
+  /// The same for a key that came later: a file without it says what `set` sets.
+  func orElse(_ set: @escaping @Sendable (inout HardwareSpec) -> Void) -> HardwareField {
+    var field = self
+    field.whenAbsent = set
+    return field
   }
 
   /// A number reached by a key path.
@@ -61,7 +70,9 @@ public struct HardwareField: Sendable {
 
   /// Every field of a profile with the group sizes of `spec`, in the order of a hardware file.
   public static func all(of spec: HardwareSpec) -> [HardwareField] {
-    general + kernels + attention + experts + allReduce(of: spec) + customAllReduce(of: spec)
+    general + gemm("gemm", spec.gemm.tiling, \.gemm) + kernels + attention + experts("experts", \.experts)
+      + optional.filter { $0.isThere(spec) }.flatMap { $0.fields(spec) } + allReduce(of: spec)
+      + customAllReduce(of: spec)
       + link("in_node_link", \.inNodeLink) + link("inter_node_link", \.interNodeLink) + engine + measured
   }
 
@@ -75,12 +86,6 @@ public struct HardwareField: Sendable {
   ]
 
   private static let kernels = [
-    number("gemm.floor_us", .time, \.gemm.floor),
-    number("gemm.bytes_per_s", .rate, \.gemm.bytesPerSecond),
-    number("gemm.flops_per_s", .rate, \.gemm.flopsPerSecond),
-    number("gemm.overlap_exponent", .rate, \.gemm.exponent),
-    integer("gemm.pad_tokens_to", least: 1, \.gemm.padTokensTo),
-    integer("gemm.pad_above_tokens", least: 0, \.gemm.padAbove),
     number("rms_norm.least_us", .time, \.rmsNorm.least),
     number("rms_norm.base_us", .time, \.rmsNorm.base),
     number("rms_norm.per_element_us", .time, \.rmsNorm.perElement),
@@ -100,39 +105,20 @@ public struct HardwareField: Sendable {
     number("kv_write.bytes_per_s", .rate, \.kvWrite.bytesPerSecond),
   ]
 
-  private static let attention = [
-    number("decode_flashinfer.floor_us", .time, \.balancedDecode.alpha),
-    number("decode_flashinfer.bytes_per_s", .rate, \.balancedDecode.bytesPerSecond),
-    number("decode_flash_attention.floor_us", .time, \.waveDecode.floor),
-    number("decode_flash_attention.bytes_per_s", .rate, \.waveDecode.bytesPerSecond),
-    number("decode_flash_attention.block_bytes_per_s", .rate, \.waveDecode.blockBytesPerSecond),
-    number("decode_flash_attention.combine_us", .time, \.waveDecode.combine),
-    number("decode_flash_attention.per_sequence_head_us", .time, \.waveDecode.perSequenceHead),
-    number("decode_no_split.floor_us", .time, \.unsplitDecode.floor),
-    number("decode_no_split.bytes_per_s", .rate, \.unsplitDecode.bytesPerSecond),
-    number("decode_no_split.block_bytes_per_s", .rate, \.unsplitDecode.blockBytesPerSecond),
-    number("decode_no_split.per_sequence_head_us", .time, \.unsplitDecode.perSequenceHead),
-    number("decode_latent.least_us", .time, \.latentDecode.least),
-    number("decode_latent.base_us", .time, \.latentDecode.base),
-    number("decode_latent.per_key_us", .time, \.latentDecode.perKey),
-    number("decode_latent.per_sequence_head_us", .time, \.latentDecode.perSequenceHead),
-    number("prefill.floor_us", .time, \.prefillAttention.floor),
-    number("prefill.per_token_query_head_us", .time, \.prefillAttention.perTokenQueryHead),
-    number("prefill.per_token_root_kv_head_us", .time, \.prefillAttention.perTokenRootKVHead),
-    number("prefill.flops_per_s", .rate, \.prefillAttention.flopsPerSecond),
-    number("prefill.tile_flops_per_s", .rate, \.prefillAttention.tileFlopsPerSecond),
-  ]
-
-  private static let experts = [
-    number("experts.floor_us", .time, \.experts.floor),
-    number("experts.align_us", .time, \.experts.align),
-    number("experts.bytes_per_s", .rate, \.experts.bytesPerSecond),
-    number("experts.small_tile_flops_per_s", .rate, \.experts.smallTileFlops),
-    number("experts.large_tile_flops_per_s", .rate, \.experts.largeTileFlops),
-    number("experts.tuned_flops_per_s", .rate, \.experts.tunedFlops),
-    number("experts.overlap_exponent", .rate, \.experts.exponent),
-    number("experts.row_bytes_per_s", .rate, \.experts.rowBytesPerSecond),
-  ]
+  private static let attention =
+    [
+      number("decode_flashinfer.floor_us", .time, \.balancedDecode.alpha),
+      number("decode_flashinfer.bytes_per_s", .rate, \.balancedDecode.bytesPerSecond),
+      number("decode_flash_attention.floor_us", .time, \.waveDecode.floor),
+      number("decode_flash_attention.bytes_per_s", .rate, \.waveDecode.bytesPerSecond),
+      number("decode_flash_attention.block_bytes_per_s", .rate, \.waveDecode.blockBytesPerSecond),
+      number("decode_flash_attention.combine_us", .time, \.waveDecode.combine),
+      number("decode_flash_attention.per_sequence_head_us", .time, \.waveDecode.perSequenceHead),
+      number("decode_no_split.floor_us", .time, \.unsplitDecode.floor),
+      number("decode_no_split.bytes_per_s", .rate, \.unsplitDecode.bytesPerSecond),
+      number("decode_no_split.block_bytes_per_s", .rate, \.unsplitDecode.blockBytesPerSecond),
+      number("decode_no_split.per_sequence_head_us", .time, \.unsplitDecode.perSequenceHead),
+    ] + latent("decode_latent", \.latentDecode) + prefill("prefill", \.prefillAttention)
 
   private static func allReduce(of spec: HardwareSpec) -> [HardwareField] {
     switch spec.allReduce {
@@ -189,18 +175,56 @@ public struct HardwareField: Sendable {
 
   private static let engine = [
     text("engine.name", \.engine.name), text("engine.summary", \.engine.summary),
+    HardwareField(
+      name: "engine.scheduler",
+      value: .text(
+        choices: EngineKind.allCases.map(\.rawValue), get: { $0.engine.scheduler.rawValue },
+        set: {
+          $0.engine.scheduler = EngineKind(rawValue: $1) ?? $0.engine.scheduler
+          $0.engine.limits = .vllm($0.engine.scheduler)
+        })
+    ).orElse {
+      $0.engine.scheduler = .vllmV0
+      $0.engine.limits = .vllmV0
+    },
     number("engine.host_single_us", .time, \.engine.host.single),
     number("engine.host_single_per_sequence_us", .time, \.engine.host.singlePerSequence),
     number("engine.host_sharded_us", .time, \.engine.host.sharded),
     number("engine.host_sharded_per_sequence_us", .time, \.engine.host.shardedPerSequence),
     number("engine.gap_per_layer_us", .time, \.engine.gapPerLayer),
     number("engine.launch_floor_per_layer_us", .time, \.engine.launchFloorPerLayer),
+    number("engine.prefill_launch_floor_per_layer_us", .time, \.engine.prefillLaunchFloorPerLayer)
+      .orElse { $0.engine.prefillLaunchFloorPerLayer = $0.engine.launchFloorPerLayer },
+    HardwareField(
+      name: "engine.overlaps_host",
+      value: .flag(get: { $0.engine.overlapsHost }, set: { $0.engine.overlapsHost = $1 })
+    ).orElse { $0.engine.overlapsHost = false },
+    HardwareField(
+      name: "engine.largest_graph",
+      value: .integer(
+        least: 0, get: { $0.engine.graphSizes?.largest ?? 0 },
+        set: { $0.engine.graphSizes = $1 > 0 ? GraphSizes(largest: $1) : nil })
+    ).orElse { $0.engine.graphSizes = nil },
     HardwareField(
       name: "engine.decode_kernel",
       value: .text(
         choices: DecodeKernel.allCases.map(\.rawValue), get: { $0.engine.decodeKernel.rawValue },
         set: { $0.engine.decodeKernel = DecodeKernel(rawValue: $1) ?? $0.engine.decodeKernel })),
     number("engine.decode_bandwidth_share", .rate, \.engine.decodeBandwidthShare),
+    number("engine.prefill_attention_share", .rate, \.engine.prefillAttentionShare)
+      .orElse { $0.engine.prefillAttentionShare = 1 },
+    HardwareField(
+      name: "engine.kv_accounting",
+      value: .text(
+        choices: KVAccounting.all.map(\.name), get: { $0.engine.accounting.name },
+        set: { spec, name in
+          spec.engine.accounting = KVAccounting.all.first { $0.name == name } ?? spec.engine.accounting
+        })
+    ).orElse { $0.engine.accounting = .assumed },
+    HardwareField(
+      name: "engine.fuses_residual",
+      value: .flag(get: { $0.engine.fusesResidual }, set: { $0.engine.fusesResidual = $1 })
+    ).orElse { $0.engine.fusesResidual = false },
     HardwareField(
       name: "engine.custom_all_reduce",
       value: .flag(get: { $0.engine.customAllReduce }, set: { $0.engine.customAllReduce = $1 })),

@@ -5,7 +5,8 @@ import Yams
 /// A hardware profile as a YAML file: every constant with its unit in its key, nothing left out and nothing more.
 ///
 /// Written and read back a profile is the same to the last bit. Reading is strict: a key that is missing, unknown
-/// or twice there, and a value of another type or out of range are errors that name the line.
+/// or twice there, and a value of another type or out of range are errors that name the line. Keys that came after the first
+/// version may be missing: what they are for is then not charged.
 public struct HardwareFile: Sendable {
   /// The profile.
   public var spec: HardwareSpec
@@ -31,7 +32,7 @@ public struct HardwareFile: Sendable {
     try entries.shape(&spec)
     spec.unvalidated = try entries.takeList("unvalidated")
     for field in HardwareField.all(of: spec) { try entries.take(field, into: &spec) }
-    try entries.finish()
+    try entries.finish(spec)
   }
 
   /// The file's text.
@@ -179,8 +180,20 @@ private struct HardwareEntries {
     }
   }
 
-  /// Gives `spec` the all-reduces for the group sizes that the file has.
+  /// Gives `spec` the sections that the file has, and the all-reduces for its group sizes.
   mutating func shape(_ spec: inout HardwareSpec) throws(HardwareFileError) {
+    for section in HardwareField.optional {
+      section.put(&spec, lines.keys.contains { $0.hasPrefix(section.name + ".") })
+    }
+    try tiling("gemm", &spec.gemm)
+    if var gemm = spec.gemmFP8 {
+      try tiling("gemm_fp8", &gemm)
+      spec.gemmFP8 = gemm
+    }
+    if var gemm = spec.gemmFP8Block {
+      try tiling("gemm_fp8_block", &gemm)
+      spec.gemmFP8Block = gemm
+    }
     if lines["all_reduce.ring_bytes_per_s"] != nil {
       spec.allReduce = .ring(bytesPerSecond: 1)
     } else {
@@ -203,6 +216,15 @@ private struct HardwareEntries {
       spec.customAllReduce = CustomAllReduce(
         mostBytes: 1, fits: try groupSizes("custom_all_reduce").map { .init(ranks: $0, line, line) })
     }
+  }
+
+  /// Gives a matrix product the tiling that the file names, and so its fields.
+  private func tiling(_ section: String, _ gemm: inout GEMMCost) throws(HardwareFileError) {
+    guard let word = scalars[section + ".tiling"]?.string else { return }
+    guard let found = GEMMTiling(name: word) else {
+      throw wrong(section + ".tiling", word, GEMMTiling.names.joined(separator: ", "))
+    }
+    gemm.tiling = found
   }
 
   /// The N of the keys ranks_N under `section`, ascending.
@@ -239,6 +261,10 @@ private struct HardwareEntries {
   mutating func take(_ field: HardwareField, into spec: inout HardwareSpec) throws(HardwareFileError) {
     guard let scalar = scalars.removeValue(forKey: field.name) else {
       if lines[field.name] != nil { throw wrong(field.name, "not a single value", "one value") }
+      if let set = field.whenAbsent {
+        set(&spec)
+        return
+      }
       throw HardwareFileError(file: file, line: nil, problem: .missingKey(field.name))
     }
     let found = scalar.string
@@ -273,17 +299,15 @@ private struct HardwareEntries {
     text.utf8.allSatisfy { "0123456789+-.eE".utf8.contains($0) } ? Double(text) : nil
   }
 
-  /// Throws if a key is left over.
-  func finish() throws(HardwareFileError) {
+  /// Throws if a key is left over, or a section that `spec` lacks has nothing in it.
+  func finish(_ spec: HardwareSpec) throws(HardwareFileError) {
     let left = lines.filter { scalars[$0.key] != nil || lists[$0.key] != nil }
     if let (name, line) = left.min(by: { ($0.value, $0.key) < ($1.value, $1.key) }) {
       throw HardwareFileError(file: file, line: line, problem: .unknownKey(name))
     }
     // A section without anything in it.
     for (name, line) in lines.sorted(by: { ($0.value, $0.key) < ($1.value, $1.key) })
-    where !HardwareField.all(of: HardwareCatalog.a100Measured).contains(where: {
-      $0.name.hasPrefix(name + ".")
-    })
+    where !HardwareField.all(of: spec).contains(where: { $0.name.hasPrefix(name + ".") })
       && !name.contains("ranks_")
     {
       throw HardwareFileError(file: file, line: line, problem: .unknownKey(name))

@@ -1,3 +1,4 @@
+import Foundation
 import Sim
 
 /// One measured time of one operator.
@@ -52,6 +53,8 @@ public struct Measurement: Sendable {
 public struct MeasurementFile: Sendable {
   /// Its path.
   public var path: String
+  /// Its name without folder and `.gz`.
+  public var plainName: String { (MeasurementText.plainName(path) as NSString).lastPathComponent }
   /// The format, or `nil` when no known one matches.
   public var format: String?
   /// Its measurements.

@@ -38,18 +38,17 @@ public struct MeasurementFolder: Sendable {
   private static func read(_ path: String, hardware: HardwareSpec) throws -> MeasurementFile {
     var file = MeasurementFile(path: path)
     // The two formats without a header are told by their first line.
-    if let first = firstLine(path), isCublas(first) {
+    let first = try MeasurementText.firstLine(path)
+    if let first, isCublas(first) {
       try readCublas(&file)
       return file
     }
-    guard (path as NSString).pathExtension.lowercased() == "csv" else {
+    guard MeasurementText.plainName(path).lowercased().hasSuffix(".csv") else {
       file.note = "not a table"
       return file
     }
-    guard let header = firstLine(path).map({ $0.split(separator: ",").map(String.init) }),
-      let format = MeasurementFormat.all.first(where: { Set($0.columns).isSubset(of: header) })
-    else {
-      let header = Set((firstLine(path) ?? "").split(separator: ",").map(String.init))
+    let header = Set((first ?? "").split(separator: ",").map(String.init))
+    guard let format = MeasurementFormat.all.first(where: { header.isSuperset(of: $0.columns) }) else {
       file.note = unknown(header)
       return file
     }
@@ -69,13 +68,6 @@ public struct MeasurementFolder: Sendable {
       }
     }
     return "no known format"
-  }
-
-  private static func firstLine(_ path: String) -> String? {
-    guard let handle = FileHandle(forReadingAtPath: path) else { return nil }
-    defer { try? handle.close() }
-    guard let start = try? handle.read(upToCount: 1 << 16) else { return nil }
-    return String(decoding: start.prefix { $0 != 10 && $0 != 13 }, as: UTF8.self)
   }
 
   /// Messages in a node and between nodes have the same columns: the bandwidth of the largest one tells.
@@ -103,9 +95,7 @@ public struct MeasurementFolder: Sendable {
   /// PrincetonUniversity/LLMCompass: M, N, K, time, rate; no header.
   private static func readCublas(_ file: inout MeasurementFile) throws {
     file.format = "matrix products"
-    guard let text = try? String(contentsOfFile: file.path, encoding: .utf8) else {
-      throw MeasurementError(file: file.path, "cannot be read as text")
-    }
+    let text = try MeasurementText.read(file.path)
     for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
     where !line.allSatisfy(\.isWhitespace) {
       let cells = line.split(separator: ",").map { $0.trimmingCharacters(in: .whitespacesAndNewlines) }

@@ -13,7 +13,8 @@ public struct MeasurementFormat: Sendable {
 
   /// All formats with a header. A file is of the first whose columns it all has.
   public static let all = [
-    vidurLinear, vidurAttention, contextAttention, latentDecode, experts, collectives, customAllReduce,
+    vidurLinear, vidurAttention, products, contextAttention, latentModule, latentAttention, experts,
+    collectives, customAllReduce,
     pointToPoint, hostOverheads,
   ]
 
@@ -147,130 +148,8 @@ public struct MeasurementFormat: Sendable {
     }
   }
 
-  private static func decodeGroup(_ batch: DecodeBatch) -> String {
+  static func decodeGroup(_ batch: DecodeBatch) -> String {
     "\(batch.queryHeads)/\(batch.kvHeads) heads, KV " + (batch.bytes > 8e6 ? "> 8 MB" : "≤ 8 MB")
-  }
-
-  /// Attention of vLLM's FlashAttention-2; the context of a decode step is isl + step.
-  static let contextAttention = MeasurementFormat(
-    name: "attention tables", origin: "ai-dynamo/aiconfigurator",
-    columns: [
-      "op_name", "batch_size", "isl", "num_heads", "num_key_value_heads", "head_dim", "beam_width",
-      "attn_dtype", "kv_cache_dtype", "step", "latency",
-    ]
-  ) { table, file in
-    for row in table.rows {
-      guard is16Bit(table.text("attn_dtype", row)), is16Bit(table.text("kv_cache_dtype", row)) else {
-        file.left["a dtype that has no constants", default: 0] += 1
-        continue
-      }
-      guard table.text("beam_width", row) == "1" else {
-        file.left["beam search", default: 0] += 1
-        continue
-      }
-      let (q, kv) = (try table.int("num_heads", row), try table.int("num_key_value_heads", row))
-      let headDim = try table.int("head_dim", row)
-      let sequences = try table.int("batch_size", row)
-      let (isl, step) = (try table.int("isl", row), try table.int("step", row, least: 0))
-      let (time, cell) = try table.milliseconds("latency", row)
-      guard q.isMultiple(of: kv) else {
-        throw MeasurementError(file: table.path, line: row.line, "\(q) heads cannot share \(kv) KV heads")
-      }
-      let operation: Operation
-      let group: String
-      let length: Int
-      switch table.text("op_name", row) {
-      case "context_attention":
-        operation = .prefill(
-          queryHeads: q, kvHeads: kv, headDim: headDim, new: isl, cached: step, sequences: sequences)
-        group = "\(q)/\(kv) heads, " + (isl >= 1_024 ? "≥ 1K" : "< 1K")
-        length = isl
-      case "generation_attention":
-        let batch = DecodeBatch(
-          sequences: sequences, context: isl + step, queryHeads: q, kvHeads: kv,
-          bytesPerHeadToken: 4 * headDim)
-        // vLLM packs the query heads of a group; without a group it does not split.
-        operation = .decode(q == kv ? .unsplit : .flashAttention, batch)
-        group = decodeGroup(batch)
-        length = isl + step
-      case let other:
-        throw MeasurementError(
-          file: table.path, line: row.line,
-          "op_name is “\(other)”, expected context_attention or generation_attention")
-      }
-      file.measurements.append(
-        Measurement(
-          operation: operation, group: group, microseconds: time,
-          folds: .init(model: "\(q / kv) per KV head", tp: q, length: length), cells: [cell]))
-    }
-  }
-
-  private static func is16Bit(_ dtype: Substring) -> Bool {
-    ["bfloat16", "float16", "half", "fp16", "bf16"].contains(String(dtype))
-  }
-
-  /// Decode attention on a latent.
-  static let latentDecode = MeasurementFormat(
-    name: "latent attention", origin: "ai-dynamo/aiconfigurator",
-    columns: ["op_name", "mla_dtype", "kv_cache_dtype", "num_heads", "batch_size", "isl", "step", "latency"]
-  ) { table, file in
-    for row in table.rows {
-      guard is16Bit(table.text("mla_dtype", row)), is16Bit(table.text("kv_cache_dtype", row)) else {
-        file.left["a dtype that has no constants", default: 0] += 1
-        continue
-      }
-      guard table.text("op_name", row) == "generation_mla" else {
-        file.left["latent prefill, which has no constants of its own", default: 0] += 1
-        continue
-      }
-      let heads = try table.int("num_heads", row)
-      let context = try table.int("isl", row) + table.int("step", row, least: 0)
-      let (time, cell) = try table.milliseconds("latency", row)
-      file.measurements.append(
-        Measurement(
-          operation: .latentDecode(
-            sequences: try table.int("batch_size", row), context: context, heads: heads),
-          group: "\(heads) heads", microseconds: time,
-          folds: .init(model: "MLA", tp: heads, length: context), cells: [cell]))
-    }
-  }
-
-  /// Routed experts.
-  static let experts = MeasurementFormat(
-    name: "routed experts", origin: "ai-dynamo/aiconfigurator",
-    columns: [
-      "moe_dtype", "num_tokens", "hidden_size", "inter_size", "topk", "num_experts", "moe_tp_size",
-      "moe_ep_size", "distribution", "latency",
-    ]
-  ) { table, file in
-    for row in table.rows {
-      guard is16Bit(table.text("moe_dtype", row)) else {
-        file.left["a dtype that has no constants", default: 0] += 1
-        continue
-      }
-      let distribution = table.text("distribution", row)
-      guard distribution.hasPrefix("power_law_"), let skew = Double(distribution.dropFirst(10)), skew > 0,
-        skew != 1
-      else {
-        file.left["a distribution of tokens that is no power law", default: 0] += 1
-        continue
-      }
-      let (inner, tp) = (try table.int("inter_size", row), try table.int("moe_tp_size", row))
-      let (count, ranks) = (try table.int("num_experts", row), try table.int("moe_ep_size", row))
-      guard inner.isMultiple(of: tp), count.isMultiple(of: ranks) else {
-        throw MeasurementError(
-          file: table.path, line: row.line, "TP \(tp) or EP \(ranks) cannot cut \(count) experts of \(inner)")
-      }
-      let call = MoECall(
-        tokens: try table.int("num_tokens", row), hidden: try table.int("hidden_size", row),
-        intermediate: inner / tp, experts: count, perToken: try table.int("topk", row), ranks: ranks)
-      let (time, cell) = try table.milliseconds("latency", row)
-      let model = "\(call.perToken) of \(count) × \(inner), \(call.hidden) wide"
-      file.measurements.append(
-        Measurement(
-          operation: .experts(call, skew: skew), group: model, microseconds: time,
-          folds: .init(model: model, tp: tp * ranks, length: call.tokens), cells: [cell]))
-    }
   }
 
   /// NCCL; message_size counts elements of 2 bytes.

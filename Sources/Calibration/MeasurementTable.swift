@@ -17,9 +17,7 @@ struct MeasurementTable {
   /// Reads the file; `header` is its first line if that has `expected`, else the rows start with the first line.
   init(path: String) throws {
     self.path = path
-    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
-      throw MeasurementError(file: path, "cannot be read as text")
-    }
+    let text = try MeasurementText.read(path)
     var rows: [Row] = []
     var number = 0
     for line in text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {

@@ -3,7 +3,7 @@ import Sim
 /// One call of an operator with its shape on one rank: what a measurement times and a cost form predicts.
 public enum Operation: Hashable, Sendable {
   /// A matrix product of M = `rows`, K = `inner`, N = `columns`.
-  case gemm(rows: Int, inner: Int, columns: Int)
+  case gemm(rows: Int, inner: Int, columns: Int, WeightFormat = .bf16)
   /// A kernel that visits every element once.
   case elementwise(Elementwise, elements: Int)
   /// Writing `bytes` of new keys and values.
@@ -12,18 +12,23 @@ public enum Operation: Hashable, Sendable {
   case layer(ModelSpec, tp: Int, tokens: Int)
   /// Decode attention of equally long contexts.
   case decode(DecodeKernel, DecodeBatch)
+  /// The same by FlashAttention-3, on keys and values in fp8 or in 16 bits.
+  case flashAttention3(DecodeBatch, fp8: Bool)
   /// Decode attention on a latent, on a rank with `heads` query heads.
   case latentDecode(sequences: Int, context: Int, heads: Int)
+  /// A whole attention module on a latent.
+  case latentModule(LatentModule)
   /// Prefill attention of `sequences` equal chunks.
-  case prefill(queryHeads: Int, kvHeads: Int, headDim: Int, new: Int, cached: Int, sequences: Int)
+  case prefill(
+    queryHeads: Int, kvHeads: Int, headDim: Int, new: Int, cached: Int, sequences: Int, fp8: Bool = false)
   /// A sum over the GPUs of a node, by NCCL or by vLLM's own kernel.
   case allReduce(bytes: Int, ranks: Int, isCustom: Bool)
   /// One message between two GPUs, in a node or between nodes.
   case pointToPoint(bytes: Int, inNode: Bool)
   /// The host's part of an iteration.
   case host(sequences: Int, gpus: Int)
-  /// Routed experts, their popularity a power law of exponent `skew`.
-  case experts(MoECall, skew: Double)
+  /// Routed experts, their popularity a power law of exponent `skew`, which loads them so.
+  case experts(MoECall, load: ExpertLoad, skew: Double, WeightFormat = .bf16)
 
   /// A kernel that visits every element once.
   public enum Elementwise: String, Hashable, Sendable {
@@ -37,28 +42,34 @@ public enum Operation: Hashable, Sendable {
   /// What reports call the operator.
   public var name: String {
     switch self {
-    case .gemm: "matrix product"
+    case .gemm(_, _, _, let format): "matrix product" + Self.suffix(format)
     case .elementwise(let kind, _): kind.rawValue
     case .kvWrite: "KV write"
     case .layer: "non-attention layer"
     case .decode(.flashInfer, _): "decode attention, FlashInfer"
     case .decode(.flashAttention, _): "decode attention, FlashAttention-2"
     case .decode(.unsplit, _): "decode attention, no split"
+    case .flashAttention3(_, let fp8): "decode attention, FlashAttention-3" + (fp8 ? ", fp8" : "")
     case .latentDecode: "decode attention, latent"
-    case .prefill: "prefill attention"
+    case .latentModule(let module): module.name
+    case .prefill(_, _, _, _, _, _, let fp8): "prefill attention" + (fp8 ? ", fp8" : "")
     case .allReduce(_, _, false): "all-reduce, NCCL"
     case .allReduce(_, _, true): "all-reduce, vLLM"
     case .pointToPoint: "point to point"
     case .host: "host time"
-    case .experts: "routed experts"
+    case .experts(_, _, _, let format): "routed experts" + Self.suffix(format)
     }
+  }
+
+  private static func suffix(_ format: WeightFormat) -> String {
+    format == .bf16 ? "" : ", \(format.rawValue)"
   }
 
   /// The explain form: µs as a function of the hardware, with what depends on the shape alone computed once.
   package func explain() -> @Sendable (HardwareSpec) -> Double {
     switch self {
-    case .gemm(let rows, let inner, let columns):
-      return { $0.gemm.microseconds(rows: rows, inner: inner, columns: columns) }
+    case .gemm(let rows, let inner, let columns, let format):
+      return { $0.gemm(format).microseconds(rows: rows, inner: inner, columns: columns) }
     case .elementwise(let kind, let elements):
       return { kind.cost(in: $0).microseconds(elements: elements) }
     case .kvWrite(let bytes): return { $0.kvWrite.microseconds(bytes: Double(bytes)) }
@@ -70,10 +81,16 @@ public enum Operation: Hashable, Sendable {
         return { $0.waveDecode.microseconds(batch, plan: plan) }
       }
       return { $0.decodeAttention(kernel).microseconds(batch) }
+    case .flashAttention3(let batch, let fp8):
+      return { $0.decodeAttention(.flashAttention, fp8: fp8).microseconds(batch) }
     case .latentDecode(let sequences, let context, let heads):
-      return { $0.latentDecode.microseconds(sequences: sequences, context: context, heads: heads) }
-    case .prefill(let queryHeads, let kvHeads, let headDim, let new, let cached, let sequences):
-      let model = Self.attentionModel(queryHeads: queryHeads, kvHeads: kvHeads, headDim: headDim)
+      let model = LatentModule.model(heads: heads)
+      return {
+        AttentionCost(model: model, hardware: $0, tp: 1).decode(sequences: sequences, context: context)
+      }
+    case .latentModule(let module): return module.explain()
+    case .prefill(let queryHeads, let kvHeads, let headDim, let new, let cached, let sequences, let fp8):
+      let model = Self.attentionModel(queryHeads: queryHeads, kvHeads: kvHeads, headDim: headDim, fp8: fp8)
       return {
         AttentionCost(model: model, hardware: $0, tp: 1)
           .prefill(new: new, cached: cached, sequences: sequences)
@@ -92,9 +109,8 @@ public enum Operation: Hashable, Sendable {
       return {
         $0.engine.host.base(gpus: gpus) + $0.engine.host.perSequence(gpus: gpus) * Double(sequences)
       }
-    case .experts(let call, let skew):
-      let load = ExpertLoad.powerLaw(skew: skew, call: call)
-      return { $0.experts.microseconds(call, load: load) }
+    case .experts(let call, let load, _, let format):
+      return { $0.experts(format, ranks: call.ranks).microseconds(call, load: load) }
     }
   }
 
@@ -118,10 +134,10 @@ public enum Operation: Hashable, Sendable {
   }
 
   /// A model that has nothing but this attention.
-  static func attentionModel(queryHeads: Int, kvHeads: Int, headDim: Int) -> ModelSpec {
+  static func attentionModel(queryHeads: Int, kvHeads: Int, headDim: Int, fp8: Bool = false) -> ModelSpec {
     ModelSpec(
       name: "attention", layers: 32, hidden: queryHeads * headDim, queryHeads: queryHeads, kvHeads: kvHeads,
-      headDim: headDim, intermediate: queryHeads, vocab: 1, maxPosition: 1)
+      headDim: headDim, intermediate: queryHeads, vocab: 1, maxPosition: 1, kvBytesPerElement: fp8 ? 1 : 2)
   }
 }
 

@@ -27,7 +27,10 @@ public struct SyntheticData: Sendable {
     scaled.summary = "\(spec.name) with every constant × \(factor)"
     for stage in FitStage.all {
       for field in stage.fields(of: spec) {
-        if case .number(_, let get, let set) = field.value { set(&scaled, get(spec) * factor) }
+        guard case .number(_, let get, let set) = field.value else { continue }
+        // A tile that is dearer than another stays so: below 1 it would be the cheapest, and its rate could not be told from the other's.
+        let value = get(spec)
+        set(&scaled, field.name.hasSuffix("_ratio") ? 1 + (value - 1) * factor : value * factor)
       }
     }
     return scaled
@@ -35,9 +38,7 @@ public struct SyntheticData: Sendable {
 
   /// The text of `file` with the profile's times; `ordinal` tells the files of a folder apart.
   public func text(of file: MeasurementFile, ordinal: Int) throws -> String {
-    guard let text = try? String(contentsOfFile: file.path, encoding: .utf8) else {
-      throw MeasurementError(file: file.path, "cannot be read as text")
-    }
+    let text = try MeasurementText.read(file.path)
     var lines = text.split(omittingEmptySubsequences: false) { $0.isNewline }.map(String.init)
     let stream = RandomStream(seed: seed, name: "synthetic \(ordinal)")
     var cells: [Int: [Substring]] = [:]

@@ -6,12 +6,21 @@ import Results
 import Sim
 import Storage
 
+extension JSON {
+  /// An object with `member` before its own.
+  fileprivate func led(by member: Member) -> JSON {
+    guard case .object(let members) = self else { return self }
+    return .object([member] + members)
+  }
+}
+
 /// `infinite-sim run`: one policy on one trace.
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run", abstract: "Replay a trace under one policy.")
 
-  @Option(help: "Policy; see `infinite-sim policies`.")
+  @Option(
+    help: "Policy: vllm-m is plain vLLM, one or more instances each on its own; see `infinite-sim policies`.")
   var policy: String
   @Option(help: "Write every request as CSV to this path.")
   var requestsOut: String?
@@ -57,7 +66,7 @@ struct RunCommand: ParsableCommand {
       try OutputWriter.publish([timelineWriter?.file, requests?.file].compactMap(\.self))
       if !options.quiet { writeNotes(executed, plan, workload) }
       return options.json
-        ? JSON(executed.result).prettyText
+        ? JSON(executed.result).led(by: JSON.Member("run", plan.header(workload))).prettyText
         : TextReport(plan: plan, workload: workload, result: executed.result).text
     }
     if execution.timing { writeToStandardError(executor.timing.json.text + "\n") }

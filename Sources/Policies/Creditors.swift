@@ -47,10 +47,11 @@ struct Creditors {
   // MARK: - For a prompt
 
   /// Equal parts for the home and for hosts of its own node. The hosts together get at least what the home lacks. Other nodes
-  /// lend only what the own node lacks.
+  /// lend only what the own node lacks, as few of their instances as have it in parts no larger than those of the own node.
   ///
   /// A host is left out, as long as the others have what the home lacks, if it computes a long prompt of its own, if its part
-  /// would be smaller than `leastPart` tokens, or if sending for its part would take longer than computing it.
+  /// would be smaller than `leastPart` tokens, or if sending for its part would take longer than computing it. One that has room
+  /// for a small part only is left out also where other nodes have room for large ones: every host is one more to wait for.
   func balanced(_ ask: LoanRequest, leastPart: Int, _ cluster: borrowing ClusterView) -> [LoanPiece]? {
     let lacking = ask.minimum.count
     guard Self.total(near) + Self.total(far) >= lacking else { return nil }
@@ -60,23 +61,44 @@ struct Creditors {
     }
     // The home could take more than its part: it keeps at least one block.
     let all = ask.blocks.count + 1
+    let elsewhere = Self.total(far.filter { $0.blocks.count * cluster.blockSize >= leastPart })
     var hosts = near
     hosts.sort {
       (busy.contains($0.host) ? 1 : 0, -$0.blocks.count, $0.host.index)
         < (busy.contains($1.host) ? 1 : 0, -$1.blocks.count, $1.host.index)
     }
-    while let last = hosts.last, Self.total(hosts.dropLast()) >= lacking {
-      let part = all / (hosts.count + 1) * cluster.blockSize
+    while let last = hosts.last {
+      let others = Self.total(hosts.dropLast())
+      let even = all / (hosts.count + 1)
+      let part = min(even, last.blocks.count)
+      let tokens = part * cluster.blockSize
+      let isSmall = tokens < leastPart
       guard
-        busy.contains(last.host) || part < leastPart
-          || !cluster.isWorthSending(part, from: ask.home, to: last.host)
+        others >= lacking
+          ? isSmall || busy.contains(last.host)
+            || !cluster.isWorthSending(tokens, from: ask.home, to: last.host)
+          : isSmall && part < even && others + elsewhere >= lacking
       else { break }
       hosts.removeLast()
     }
-    let wanted = max(lacking, all - all / (hosts.count + 1))
-    let fromNear = min(wanted, Self.total(hosts))
-    let pieces = Self.evenly(fromNear, over: hosts) + Self.evenly(max(0, lacking - fromNear), over: far)
+    let part = all / (hosts.count + 1)
+    let fromNear = min(max(lacking, all - part), Self.total(hosts))
+    let missing = max(0, lacking - fromNear)
+    let others = Self.fewest(missing, part: part, of: far)
+    let pieces = Self.evenly(fromNear, over: hosts) + Self.evenly(missing, over: others)
     return pieces.isEmpty ? nil : pieces
+  }
+
+  /// As few offers as have `wanted` blocks with no more than `part` of each, the freest first; all, if they have less.
+  private static func fewest(_ wanted: Int, part: Int, of offers: [LoanPiece]) -> [LoanPiece] {
+    let freest = offers.sorted { (-$0.blocks.count, $0.host.index) < (-$1.blocks.count, $1.host.index) }
+    var found = 0
+    var count = 0
+    while count < freest.count, found < wanted {
+      found += min(part, freest[count].blocks.count)
+      count += 1
+    }
+    return Array(freest.prefix(count))
   }
 
   /// All that is asked for, the own node first: in proportion to what each can lend, or filling one after another.

@@ -306,8 +306,11 @@ public enum PolicyCatalog {
       + "(the home is filled, the rest in proportion to free memory) or pack (filled one after another)",
     tried: ["balanced", "balanced", "home-first", "pack"])
   private static let coupling = PolicyOption(
-    key: "coupling", defaultValue: "paper", help: "paper or fluid: how hosts pay for what they hold",
-    tried: ["paper", "paper", "fluid"])
+    key: "coupling", defaultValue: "contended",
+    help:
+      "how hosts pay for what they compute for others: contended (a GPU's time is spent once), or as earlier models have it, who give "
+      + "much of it away: fluid (a share of the memory bandwidth of busy ones) or paper (a fixed charge per step of busy ones)",
+    tried: ["contended", "paper", "fluid"])
   private static let minGain = PolicyOption(
     key: "min-gain", defaultValue: "0.01", help: "least gain of a planned move, of the pair's throughput",
     tried: ["0", "0", "0.001", "0.01"],

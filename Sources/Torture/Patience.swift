@@ -18,20 +18,27 @@ struct Patience {
     let reachable =
       lending.mode == .off
       ? [] : [topology.withinNode, Self.slowed(topology.acrossNodes, by: links)]
-    // A host that debtors use shares its bandwidth, of which they leave it a tenth; a source of moves is slower.
+    // A host that debtors use shares its time, of which they leave it a tenth at least; a source of moves is slower.
     var slowdown = straggle
     if lending.mode != .off {
-      slowdown *= lending.coupling == .fluid ? 10 : 1
+      switch lending.coupling {
+      case .paper: break
+      case .fluid: slowdown *= 10
+      // They leave it a twentieth, and it waits for theirs as long.
+      case .contended: slowdown *= 40
+      }
       slowdown *= 1 + 0.086 / 16 * Double(max(0, lending.moveTokensPerStep - 16))
     }
     func time(_ iteration: Iteration) -> Double { costs.time(of: iteration).map(Double.init) ?? .infinity }
     let stages = Double(costs.stages)
     for request in scenario.requests {
       let length = request.prompt + request.output
-      // The prompt and all of its tokens, in chunks beside a full batch, its blocks on the farthest host.
+      // The prompt and all of its tokens, in chunks beside a full batch (or, with hosts, of the budget), its blocks on the
+      // farthest host.
       var prefill = time(Iteration(prompts: 1, newTokens: length))
-      if options.kind == .chunked {
-        let chunks = (length - 1) / max(1, options.maxNumBatchedTokens - options.maxNumSeqs)
+      if options.kind == .chunked || !reachable.isEmpty {
+        let beside = options.kind == .chunked ? options.maxNumSeqs : 0
+        let chunks = (length - 1) / max(1, options.maxNumBatchedTokens - beside)
         prefill += Double(chunks) * time(Iteration(prompts: 1, newTokens: 1, cachedTokens: length - 1))
       }
       let exchanges = reachable.map { link in
@@ -51,6 +58,13 @@ struct Patience {
       }
       once += slowdown * (prefill + Double(request.output) * step)
       again = max(again, slowdown * prefill)
+    }
+    // A step that is under way when a link is mended ends at the old pace.
+    let longest = scenario.requests.map { $0.prompt + $0.output }.max() ?? 0
+    let slowest = Self.slowestLink(configuration.faults)
+    if slowest > 1, !reachable.isEmpty {
+      let links = [topology.withinNode, topology.acrossNodes].map { Self.slowed($0, by: slowest) }
+      once += links.map { stages * Double(costs.exchange(over: $0, queries: longest)) }.max() ?? 0
     }
     // A padded batch costs its longest prompt for each.
     if options.padded { once += again * Double(scenario.requests.count) }
@@ -72,6 +86,17 @@ struct Patience {
       }
     }
     return (straggle, links)
+  }
+
+  /// The factor of the slowest that a link ever is.
+  private static func slowestLink(_ faults: FaultPlan) -> Double {
+    (faults.timed.map(\.fault) + faults.random.map(\.fault)).reduce(1) { slowest, fault in
+      if case .linkSlowdown(_, let permille) = fault {
+        max(slowest, Double(permille) / 1_000)
+      } else {
+        slowest
+      }
+    }
   }
 
   private static func slowed(_ link: LinkCosts, by factor: Double) -> LinkCosts {

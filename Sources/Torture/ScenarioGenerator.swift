@@ -70,16 +70,24 @@ public struct ScenarioGenerator: Sendable {
       ? LongestContext(
         constant: unit * Int64(random.integer(0...3)), perSequence: perSequence,
         rate: random.pick([unit / 4, unit / 2, unit])) : nil
+    // What came later draws from a stream of its own, so that seeds keep the rest of their clusters.
+    var fork = random
+    var own = SeededRandom(seed: fork.next())
+    let overlapsHost = own.chance(30)
+    let prefillStageFloor = own.chance(15) ? unit * 90 : nil
+    // Long enough to be waited for.
+    let hostFactor = overlapsHost ? Int64(own.pick([1, 8])) : 1
     return InstanceCosts(
       stages: stages, ranks: ranks, layersPerStage: random.integer(1...4),
-      hostBase: unit * Int64(random.integer(0...10)), hostPerSequence: unit * Int64(random.integer(0...2)),
+      hostBase: hostFactor * unit * Int64(random.integer(0...10)),
+      hostPerSequence: unit * Int64(random.integer(0...2)), overlapsHost: overlapsHost,
       decodeFloor: decodeFloor, contextRate: contextRate, longest: longest,
       window: window,
       prefillFloor: unit * Int64(random.integer(0...3)),
       prefillReachRate: random.pick([0, unit / 50, unit / 8]),
       prefillTokenRate: random.pick([0, unit / 10]),
       prefillPairRate: random.pick([0, unit / 100, unit / 20]),
-      stageFloor: random.chance(10) ? unit * 60 : 0,
+      stageFloor: random.chance(10) ? unit * 60 : 0, prefillStageFloor: prefillStageFloor,
       mergeFloor: unit * Int64(random.integer(0...1)), mergePerPartial: unit * Int64(random.integer(0...1)),
       kvBytesPerTokenPerStage: 16, queryBytes: 8, partialBytes: 10,
       decode: bends ? bendingDecode : nil,

@@ -12,20 +12,21 @@ struct ModelsCommand: ParsableCommand {
     var rows = [
       [
         "model", "layers", "hidden", "heads", "KV heads", "parameters", "active", "KV bytes per token",
-        "context",
-        "kind",
+        "context", "weights", "kind", "Hugging Face",
       ]
     ]
     for model in ModelCatalog.all {
       rows.append([
         model.name, grouped(model.layers), grouped(model.hidden), grouped(model.queryHeads),
         grouped(model.kvHeads), grouped(model.parameters), grouped(model.activeParameters),
-        grouped(model.kvBytesPerToken), grouped(model.maxPosition), model.kind,
+        grouped(model.kvBytesPerToken), grouped(model.maxPosition), model.formats, model.kind,
+        ModelNames.all(of: model.name).joined(separator: ", "),
       ])
     }
     try writeToStandardOutput(
-      markdownTable(rows, leftColumns: [0, 9])
-        + "\n--model also takes the path of a Hugging Face config.json.\n")
+      markdownTable(rows, leftColumns: [0, 9, 10, 11])
+        + "\n--model takes a model's name, a Hugging Face name in any case, or the path of a config.json; --weights stores it "
+        + "otherwise.\n")
   }
 }
 
@@ -63,23 +64,34 @@ struct EnginesCommand: ParsableCommand {
     var text = "Profiles (--engine-profile): what an engine adds to its kernels, in µs\n\n"
     var rows = [
       [
-        "profile", "host, 1 GPU", "per sequence", "host, more", "per sequence", "gap per layer",
-        "launch floor",
-        "decode kernel", "own all-reduce",
+        "profile", "host, 1 GPU", "per sequence", "host, more", "per sequence", "beside the GPUs",
+        "gap per layer", "launch floor", "when it prefills", "largest graph", "decode kernel",
+        "own all-reduce",
       ]
     ]
     for engine in EngineCatalog.all {
-      text += "\(engine.name)\n  \(engine.summary)\n"
+      text += "\(engine.name)\n  \(engine.summary); memory as \(engine.accounting.name)\n"
       rows.append(
         [engine.name]
           + [
             engine.host.single, engine.host.singlePerSequence, engine.host.sharded,
-            engine.host.shardedPerSequence, engine.gapPerLayer, engine.launchFloorPerLayer,
-          ].map(figure) + [engine.decodeKernel.rawValue, engine.customAllReduce ? "yes" : "no"])
+            engine.host.shardedPerSequence,
+          ].map(figure) + [engine.overlapsHost ? "yes" : "no"]
+          + [engine.gapPerLayer, engine.launchFloorPerLayer, engine.prefillLaunchFloorPerLayer].map(figure)
+          + [
+            engine.graphSizes.map { grouped($0.largest) } ?? "–", engine.decodeKernel.rawValue,
+            engine.customAllReduce ? "yes" : "no",
+          ])
     }
-    text += "\n" + markdownTable(rows, leftColumns: [0, 7, 8])
+    text +=
+      "\nAn engine's version is a profile too, such as vllm-0.6.1, sglang-0.5 or tensorrt-llm-1.1, in any case: that of its release; "
+      + "of vLLM with the version's own account of memory.\n"
+    text += "\n" + markdownTable(rows, leftColumns: [0, 5, 10, 11])
     text += "\nDecode kernels (--decode-kernel)\n\n"
     for kernel in DecodeKernel.allCases { text += "\(kernel.rawValue)\n  \(kernel.summary)\n" }
+    let measured = HardwareCatalog.all.filter { $0.flashAttention3 != nil }.map(\.name)
+    text +=
+      "\nOn \(measured.joined(separator: ", ")) all are charged as FlashAttention-3, the only one measured there.\n"
     try writeToStandardOutput(text)
   }
 }
@@ -97,11 +109,20 @@ extension DecodeKernel {
 }
 
 extension ModelSpec {
+  /// How the weights are stored.
+  var formats: String {
+    guard let experts = experts?.weights, experts != weights else { return weights.rawValue }
+    return "\(weights.rawValue), experts \(experts.rawValue)"
+  }
+
   /// What kind of attention and feed-forward part it has, in words.
   var kind: String {
     let attention =
       latent != nil ? "MLA" : kvHeads == queryHeads ? "MHA" : kvHeads == 1 ? "MQA" : "GQA"
-    let window = self.window.map { ", window \(grouped($0))" } ?? ""
+    let window =
+      self.window.map { ", window \(grouped($0))" } ?? alternatingWindow.map {
+        ", window \(grouped($0)) in some layers"
+      } ?? ""
     return attention + window + (experts.map { ", \($0.count) experts, top \($0.perToken)" } ?? "")
   }
 }

@@ -4,7 +4,8 @@ import ArgumentParser
 package enum Workbench {
   /// As the program's help lists them.
   package static let commands: [any ParsableCommand.Type] = [
-    CapacityCommand.self, PoliciesCommand.self, ModelsCommand.self, HardwareCommand.self, EnginesCommand.self,
+    CapacityCommand.self, KVCapacityCommand.self, PoliciesCommand.self, ModelsCommand.self,
+    HardwareCommand.self, EnginesCommand.self,
     CostCommand.self, ValidateCommand.self, CalibrateCommand.self, TraceCommand.self, BenchCommand.self,
     TortureCommand.self, KernelHostCommand.self,
   ]

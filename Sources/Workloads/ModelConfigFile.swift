@@ -4,9 +4,9 @@ import Sim
 
 /// A model read from a Hugging Face `config.json`.
 ///
-/// Reads the dense families `llama`, `mistral`, `qwen2`, `qwen3`, `opt` and `gpt_bigcode`, the mixtures of experts
-/// `mixtral`, `qwen2_moe` and `qwen3_moe`, and `deepseek_v2` and `deepseek_v3` with their latent attention. Quantised
-/// weights have other costs and are refused, and so is what makes layers of one model differ. Sizes must be stated; where
+/// Reads the dense families `llama`, `mistral`, `qwen2`, `qwen3`, `phi3`, `gemma2`, `gemma3_text`, `opt` and `gpt_bigcode`, the
+/// mixtures of experts `mixtral`, `qwen2_moe`, `qwen3_moe`, `gpt_oss` and `minimax_m2`, and `deepseek_v2` and `deepseek_v3` with
+/// their latent attention. What else makes layers of one model differ is refused, and so are weights that are stored as none of `WeightFormat` is. Sizes must be stated; where
 /// another key is absent, the default is the one that the family's class in `transformers` gives it, which is not what null
 /// stands for.
 ///
@@ -18,7 +18,8 @@ public struct ModelConfigFile: Hashable, Sendable {
   /// What the file says and the model leaves out: sentences for a warning.
   public let notes: [String]
 
-  /// Reads the file, or `config.json` in the directory, at `path`. The model is named after the directory.
+  /// Reads the file, or `config.json` in the directory, at `path`. The model is named after the file, or the directory of a
+  /// `config.json`.
   /// Throws `ModelConfigError`, or `ModelSpecError` where numbers are sound alone and not together.
   public init(path: String) throws {
     var isDirectory: ObjCBool = false
@@ -28,12 +29,38 @@ public struct ModelConfigFile: Hashable, Sendable {
     guard found, let data = FileManager.default.contents(atPath: file.path) else {
       throw ModelConfigError.unreadable(file: file.path)
     }
-    let directory = file.deletingLastPathComponent().lastPathComponent
-    try self.init(json: data, file: file.path, name: directory)
+    let folder = file.deletingLastPathComponent()
+    // NVIDIA's ModelOpt writes what it has quantised into a file of its own beside the model's.
+    let beside = folder.appendingPathComponent("hf_quant_config.json")
+    var quantization: JSON?
+    if file.lastPathComponent == "config.json", let data = FileManager.default.contents(atPath: beside.path) {
+      quantization = .object(try Self.members(data, file: beside.path))["quantization"]
+    }
+    let isPlain = file.lastPathComponent == "config.json"
+    try self.init(
+      json: data, file: file.path,
+      name: isPlain ? folder.lastPathComponent : file.deletingPathExtension().lastPathComponent,
+      quantization: quantization)
   }
 
-  /// Parses `json`; `file` is only for messages.
-  public init(json: Data, file: String, name: String) throws {
+  /// Parses `json`; `file` is only for messages. `quantization` is that of ModelOpt's own file, which counts where the model's
+  /// has none.
+  public init(json: Data, file: String, name: String, quantization: JSON? = nil) throws {
+    let members = try Self.members(json, file: file)
+    var values = Dictionary(uniqueKeysWithValues: members.map { ($0.key, $0.value) })
+    let isPart = Config.takeText(of: &values)
+    if let quantization, values["quantization_config"] == nil, quantization["quant_algo"]?.string != nil {
+      values["quantization_config"] = quantization
+    }
+    let config = Config(file: file, values: values)
+    try config.refuseUnmodelled()
+    model = try config.model(name: name)
+    try config.requireLists(layers: model.layers)
+    notes = config.notes() + (isPart ? ["\(file): only the text part is read (text_config)"] : [])
+    try model.validate()
+  }
+
+  private static func members(_ json: Data, file: String) throws -> [JSON.Member] {
     let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
     guard let text = String(bytes: json.starts(with: mark) ? json.dropFirst(3) : json, encoding: .utf8) else {
       throw ModelConfigError.notAnObject(file: file)
@@ -43,13 +70,7 @@ public struct ModelConfigFile: Hashable, Sendable {
       throw ModelConfigError.malformed(file: file, error: error)
     }
     guard case .object(let members) = value else { throw ModelConfigError.notAnObject(file: file) }
-    let values = Dictionary(uniqueKeysWithValues: members.map { ($0.key, $0.value) })
-    let config = Config(file: file, values: values)
-    try config.refuseUnmodelled()
-    model = try config.model(name: name)
-    try config.requireLists(layers: model.layers)
-    notes = config.notes()
-    try model.validate()
+    return members
   }
 }
 
@@ -81,7 +102,7 @@ public enum ModelConfigError: Error, Hashable, CustomStringConvertible {
 }
 
 /// Typed access to the keys of one file.
-private struct Config {
+struct Config {
   let file: String
   let values: [String: JSON]
 
@@ -92,7 +113,7 @@ private struct Config {
     let experts = [
       "num_local_experts", "num_experts", "n_routed_experts", "moe_intermediate_size", "num_experts_per_tok",
     ]
-    if !isLatent, !["mixtral", "qwen2_moe", "qwen3_moe"].contains(family) {
+    if !isLatent, !["mixtral", "qwen2_moe", "qwen3_moe", "gpt_oss", "minimax_m2"].contains(family) {
       for key in experts {
         if let value = present(key) {
           throw unsupported(key, value, "a mixture of experts (MoE), which \(family) is not known to have")
@@ -106,18 +127,17 @@ private struct Config {
         }
       }
     }
-    if let value = present("layer_types"), case .array(let types) = value, Set(types).count > 1 {
+    if let value = present("layer_types"), case .array(let types) = value, Set(types).count > 1,
+      !Self.alternating.contains(family)
+    {
       throw unsupported("layer_types", value, "layers whose attention differs are not modelled")
     }
-    if let value = present("layer_types"), case .array(let types) = value, let type = types.first,
-      ![.string("full_attention"), .string("sliding_attention")].contains(type)
+    if let value = present("layer_types"), case .array(let types) = value,
+      let type = types.first(where: {
+        ![.string("full_attention"), .string("sliding_attention")].contains($0)
+      })
     {
       throw unsupported("layer_types", value, "layers of \(type.shown) are not modelled")
-    }
-    for key in ["quantization_config", "quantization", "compression_config"] {
-      if let value = present(key) {
-        throw unsupported(key, value, "quantised weights are not modelled, only FP16 and BF16")
-      }
     }
   }
 
@@ -142,10 +162,19 @@ private struct Config {
   }
 
   func model(name: String) throws -> ModelSpec {
-    let family = try text("model_type")
     try checkElementType()
+    var model = try dimensions(name: name)
+    if let (quantization, key) = try quantization() { try quantization.apply(to: &model, self, key) }
+    return model
+  }
+
+  private func dimensions(name: String) throws -> ModelSpec {
+    let family = try text("model_type")
     switch family {
-    case "llama", "mistral", "qwen2", "qwen3": return try llama(name: name, family: family)
+    case "llama", "mistral", "qwen2", "qwen3", "phi3": return try llama(name: name, family: family)
+    case "gpt_oss": return try gptOSS(name: name)
+    case "minimax_m2": return try miniMax(name: name)
+    case "gemma2", "gemma3_text": return try gemma(name: name, family: family)
     case "mixtral":
       var model = try llama(name: name, family: family)
       model.experts = MixtureOfExperts(
@@ -159,8 +188,9 @@ private struct Config {
     default:
       throw ModelConfigError.invalid(
         file: file, key: "model_type", found: "\"\(family)\"",
-        expected: "llama, mistral, mixtral, qwen2, qwen2_moe, qwen3, qwen3_moe, deepseek_v2, deepseek_v3, "
-          + "gpt_bigcode or opt")
+        expected:
+          "llama, mistral, mixtral, qwen2, qwen2_moe, qwen3, qwen3_moe, deepseek_v2, deepseek_v3, gpt_oss, "
+          + "minimax_m2, gemma2, gemma3_text, phi3, gpt_bigcode or opt")
     }
   }
 
@@ -235,7 +265,12 @@ private struct Config {
   /// The sliding window of all layers, or `nil`.
   private func window(family: String, layers: Int) throws -> Int? {
     switch family {
-    case "llama": return nil
+    case "llama", "gpt_oss", "minimax_m2", "gemma2", "gemma3_text": return nil
+    // `Phi3Config`: none. Longer than the context, as of Phi-3's long models, is none as well.
+    case "phi3":
+      guard present("sliding_window") != nil else { return nil }
+      let window = try integer("sliding_window")
+      return window >= (try longestContext()) ? nil : window
     // `MistralConfig`: sliding_window = 4096; null, as from version 0.2 of the model on, is none.
     case "mistral": return try optional("sliding_window", absent: 4_096)
     // `MixtralConfig`: none.
@@ -264,12 +299,13 @@ private struct Config {
     return window
   }
 
-  private func llama(name: String, family: String) throws -> ModelSpec {
+  func llama(name: String, family: String) throws -> ModelSpec {
     let hidden = try integer("hidden_size")
     let heads = try integer("num_attention_heads")
-    // Llama 1 has no such key: one KV head per query head. The other families' are sizes, and must be stated.
+    // Llama 1 and Phi-3 may have no such key: one KV head per query head. The other families' are sizes, and must be stated.
     let kvHeads =
-      family == "llama" && present("num_key_value_heads") == nil ? heads : try integer("num_key_value_heads")
+      ["llama", "phi3"].contains(family) && present("num_key_value_heads") == nil
+      ? heads : try integer("num_key_value_heads")
     let layers = try integer("num_hidden_layers")
     return ModelSpec(
       name: name, layers: layers, hidden: hidden, queryHeads: heads,
@@ -364,6 +400,9 @@ private struct Config {
   private func headDim(family: String, hidden: Int, heads: Int) throws -> Int {
     // `Qwen3Config`: head_dim = 128. The other classes divide, `Qwen3MoeConfig` among them.
     if family == "qwen3" { return try integer("head_dim", absent: 128) }
+    // `GptOssConfig`: 64. `Gemma2Config`, `Gemma3TextConfig`: 256.
+    if family == "gpt_oss" { return try integer("head_dim", absent: 64) }
+    if family.hasPrefix("gemma") { return try integer("head_dim", absent: 256) }
     if present("head_dim") != nil { return try integer("head_dim") }
     return try headDim(hidden: hidden, heads: heads)
   }
@@ -390,7 +429,7 @@ private struct Config {
   /// The largest value that any key may have; `ModelSpec.validate` has closer bounds.
   private static let largest = 1 << 40
 
-  private func integer(_ key: String) throws -> Int {
+  func integer(_ key: String) throws -> Int {
     let expected = "a whole number in 1...\(Self.largest)"
     guard let value = values[key] else {
       throw ModelConfigError.missing(file: file, key: key, expected: expected)
@@ -419,7 +458,7 @@ private struct Config {
   }
 
   /// A whole number, `absent` without the key.
-  private func integer(_ key: String, absent: Int) throws -> Int {
+  func integer(_ key: String, absent: Int) throws -> Int {
     values[key] == nil ? absent : try integer(key)
   }
 
@@ -432,20 +471,23 @@ private struct Config {
   }
 
   /// A whole number that may be 0.
-  private func count(_ key: String) throws -> Int {
+  func count(_ key: String) throws -> Int {
     if values[key] == .int(0) { return 0 }
     return try integer(key)
   }
 
+  /// The same, `absent` without the key.
+  func count(_ key: String, absent: Int) throws -> Int { values[key] == nil ? absent : try count(key) }
+
   /// Throws unless `key` is `value`, which is what `meaning` needs.
-  private func require(_ key: String, _ value: Int, _ meaning: String) throws {
+  func require(_ key: String, _ value: Int, _ meaning: String) throws {
     let found = try integer(key)
     guard found == value else {
       throw unsupported(key, .int(found), "only \(value) is modelled: \(meaning)")
     }
   }
 
-  private func flag(_ key: String, default absent: Bool) throws -> Bool {
+  func flag(_ key: String, default absent: Bool) throws -> Bool {
     guard let value = present(key) else { return absent }
     guard case .bool(let flag) = value else {
       throw ModelConfigError.invalid(file: file, key: key, found: value.shown, expected: "true or false")
@@ -453,7 +495,7 @@ private struct Config {
     return flag
   }
 
-  private func text(_ key: String) throws -> String {
+  func text(_ key: String) throws -> String {
     guard let value = present(key) else {
       throw ModelConfigError.missing(file: file, key: key, expected: "a string")
     }
@@ -464,19 +506,19 @@ private struct Config {
   }
 
   /// The key's value; `nil` when it is absent or null.
-  private func present(_ key: String) -> JSON? {
+  func present(_ key: String) -> JSON? {
     guard let value = values[key], value != .null else { return nil }
     return value
   }
 
-  private func unsupported(_ key: String, _ value: JSON, _ why: String) -> ModelConfigError {
+  func unsupported(_ key: String, _ value: JSON, _ why: String) -> ModelConfigError {
     .unsupported(file: file, key: key, found: value.shown, why: why)
   }
 }
 
 extension JSON {
   /// How a message shows it.
-  fileprivate var shown: String {
+  var shown: String {
     switch self {
     case .array: "an array"
     case .object: "an object"

@@ -36,7 +36,7 @@ import Workloads
   @Test func `the defaults are those of the documentation`() throws {
     let options = try options()
     #expect(options.model == "llama2-7b" && options.hardware == "a100-measured")
-    #expect(options.nodes == 1 && options.gpusPerNode == 8 && options.engine == .vllmV0)
+    #expect(options.nodes == 1 && options.gpusPerNode == 8 && options.engine == nil)
     #expect(options.router == nil && options.rateScale == "1" && options.seed == 0)
   }
 

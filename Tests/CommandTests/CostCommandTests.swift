@@ -49,7 +49,7 @@ import Testing
 
   @Test func `longer contexts leave smaller batches, less efficient layers and more attention`() throws {
     let sweep = try json([
-      "sweep", "--model", "llama2-13b", "--tp", "8", "--contexts", "1K..256K",
+      "sweep", "--model", "llama2-13b", "--tp", "8", "--contexts", "1K..256K", "--engine-profile", "vllm",
     ])
     let points = try #require(sweep["points"]?.elements)
     #expect(points.count == 9)
@@ -163,6 +163,41 @@ import Testing
       points[1]["batch"] == 0 && points[1]["iteration_us"] == .null && points[1]["attention_share"] == .null)
     let csv = try Program.run(sweep + ["--csv"]).output.split(separator: "\n")
     #expect(csv[2] == "1048576,0,0,,,,,,,,,,", "\(csv)")
+  }
+
+  @Test func `a host beside the GPUs has a row, hidden or not`() throws {
+    let hidden = try Program.run(["cost"]).output
+    let row = try #require(hidden.split(separator: "\n").first { $0.contains("host, beside the GPUs") })
+    #expect(row.contains("hidden") && !hidden.contains("waiting for the host"), "\(hidden)")
+    let small = ["--model", "llama3.2-1b", "--hardware", "h200-measured", "--batch", "512"]
+    let text = try Program.run(["cost"] + small)
+    for words in ["host, beside the GPUs", "partly hidden", "waiting for the host"] {
+      #expect(text.output.contains(words), "\(text.output)")
+    }
+    let sentence =
+      "the host's time of 512 sequences is another profile's constant, not fitted to vllm-0.21: fitted to closed loops of Qwen3-32B, "
+      + "vLLM 0.12, H100, at most 144 sequences"
+    #expect(
+      text.errors.contains("unvalidated: \(sentence)") && text.output.contains("Unvalidated: \(sentence)"))
+    let explained = try json(small)
+    let waited = explained["operators"]?.elements?.first { $0["operator"]?.string == "waiting for the host" }
+    let beside = try #require(explained["host_beside_us"]?.number)
+    #expect(beside > waited?["us"]?.number ?? .infinity)
+    #expect(explained["unvalidated"]?.elements?.contains(.string(sentence)) == true)
+    // Between the steps it is a row of the sum, and within its fit.
+    let serial = try json(["--engine-profile", "vllm-0.8"])
+    #expect(serial["host_beside_us"] == .null && serial["unvalidated"]?.elements?.isEmpty == true)
+    let many = try Program.run(["cost", "--engine-profile", "vllm-0.8", "--batch", "145"])
+    #expect(many.errors.contains("the host's time of 145 sequences is fitted to"), "\(many.errors)")
+  }
+
+  @Test func `the kernel that is named is the one that is charged`() throws {
+    func kernel(_ more: [String]) throws -> String? { try json(more)["instance"]?["decode_kernel"]?.string }
+    #expect(try kernel(["--hardware", "h100-measured"]) == "FlashAttention-3")
+    #expect(
+      try kernel(["--hardware", "h200-measured", "--decode-kernel", "flashinfer"])
+        == "flashinfer (charged as FlashAttention-3)")
+    #expect(try kernel(["--model", "llama3.1-8b"]) == "flash-attention")
   }
 
   @Test func `the default set-up has nothing that is not validated`() throws {

@@ -260,7 +260,7 @@ import Testing
     #expect(same.status == 0 && same.output.hasPrefix("4 points as they were"), "\(same)")
 
     // The same runs asked for, of other constants.
-    spec.balancedDecode.bytesPerSecond /= 2
+    spec.gemm.bytesPerSecond /= 2
     try write("mine.yaml", HardwareFile(spec: spec).yaml)
     for policy in ["vllm-m", "vllm-s"] {
       _ = try program(
@@ -269,7 +269,7 @@ import Testing
     }
     let moved = try program("diff", "a.db", "b.db")
     #expect(moved.status == 1 && moved.output.contains("2 moved; 2 only in the old database"), "\(moved)")
-    #expect(moved.output.contains("- cost constant hardware.balancedDecode.bytesPerSecond:"))
+    #expect(moved.output.contains("- cost constant hardware.gemm.bytesPerSecond:"))
     #expect(!moved.output.contains("unlike bases"))
 
     // Its links are those of the fits, so that it is asked for alike.

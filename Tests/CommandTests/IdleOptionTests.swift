@@ -47,7 +47,7 @@ import Testing
     ("t.csv", "--instances 1", "--option steal=true", "on one instance"),
     ("t.csv", "", "--option prefill-attention=home", "as vllm-m does not lend here"),
     ("t.csv", "", "--option message-delay=1", "as vllm-m does not lend here"),
-    ("t.csv", "", "--option reserve-isl=false", "under --engine vllm-v0"),
+    ("t.csv", "--engine vllm-v0", "--option reserve-isl=false", "under --engine vllm-v0"),
     ("t.csv", "--engine chunked", "--option watermark=9", "under --engine chunked"),
     ("t.csv", "--at-once", "--rate-scale 2", "with --at-once"),
     ("l.csv", "", "--rate-scale 2", "as all requests arrive at 0"),

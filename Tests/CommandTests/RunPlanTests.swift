@@ -40,7 +40,7 @@ import Testing
       "debtor-creditor", ["--engine", "chunked"],
       ["watermark=30", "append-check=exact", "over-budget=ignore", "padded=true"]
     ),
-    ("debtor-creditor", [], ["chunked-watermark=30", "reserve-isl=false"]),
+    ("debtor-creditor", ["--engine", "vllm-v0"], ["chunked-watermark=30", "reserve-isl=false"]),
     (
       "debtor-creditor", ["--option", "lending=off"],
       ["borrow-chunk=1", "placement=pack", "reserve-giants=none", "period=0.1"]

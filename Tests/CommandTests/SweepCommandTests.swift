@@ -337,7 +337,7 @@ import Testing
     let moved = try Program.run(["diff", "a.db", "b.db", "--where", "trace == g"], in: folder)
     #expect(moved.status == 1 && moved.errors.contains("moved beyond their spread"))
     #expect(moved.output.contains("- option cluster.kv_blocks: 300 → 80"), "\(moved.output)")
-    #expect(moved.output.contains("- cost constant engine_profile.host.single: 1300 → 5130"))
+    #expect(moved.output.contains("- cost constant engine_profile.host.single: 620 → 4883"))
     #expect(!moved.output.contains("trace=t,"))
     #expect(try Program.run(["diff", "a.db", "none.db"], in: folder).status == 66)
   }

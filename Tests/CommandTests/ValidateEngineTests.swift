@@ -119,20 +119,13 @@ import Testing
     }
   }
 
-  @Test func `the blocks of a start-up log are compared with the account`() throws {
-    let log = "INFO 01-01 gpu_executor.py:122] # GPU blocks: 7000, # CPU blocks: 2048\n"
-    try inFolder(["mine.csv": "\(IterationCSV.header)\nllama2-7b,1,1,1,1,0,0,20\n", "log.txt": log]) {
-      folder in
-      let outcome = try Program.run(
-        ["validate", "engine", "--data", folder, "--log", folder + "/log.txt", "--json"])
-      let rows = try #require(try JSON(parsing: outcome.output).elements)
-      let found = try #require(rows.first { $0["operator"]?.string == "KV tokens" })
-      let account = try KVCapacity(
-        model: ModelCatalog.llama7B, hardware: HardwareCatalog.a100Measured, shape: InstanceShape())
-      #expect(abs((found["bias"]?.number ?? 0) - (Double(account.blocks) / 7_000 - 1)) < 1e-9)
+  /// One command answers what a log says: `kv-capacity --log`.
+  @Test func `a start-up log is no input`() throws {
+    try inFolder(["log.txt": "# GPU blocks: 7000\n"]) { folder in
+      let outcome = try Program.run(["validate", "engine", "--data", folder, "--log", folder + "/log.txt"])
+      #expect(outcome.status == 64 && outcome.errors.contains("--log"), "\(outcome.errors)")
     }
-    let recent = "GPU KV cache size: 1,234,567 tokens"
-    #expect(try BlockCounts.tokens(inLog: recent, file: "f", blockSize: 16) == 1_234_567)
+    #expect(try Program.run(["validate", "engine", "--help"]).output.contains("kv-capacity --log"))
   }
 
   @Test(arguments: [

@@ -66,7 +66,7 @@ struct CostCollectiveTests {
     hardware.allReduce = fitted
     let linear = LinearCost(
       model: ModelCatalog.llama7B, hardware: hardware, shape: InstanceShape(tp: 2),
-      wiring: .inOneNode(hardware))
+      wiring: .inOneNode(hardware), engine: EngineCatalog.kernelsOnly)
     // 128 tokens: 1,048,576 bytes, half of it over HDR: 98 + 524,288 / 21e9 = 122.966 µs; half an all-reduce:
     // (10 + 5.243) / 2 = 7.621 µs.
     #expect(abs(linear.handoff(tokens: 128, link: hdr) - 130.588) < 0.001)

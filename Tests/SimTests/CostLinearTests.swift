@@ -34,12 +34,15 @@ struct CostLinearTests {
   private func cost(
     _ model: ModelSpec, tp: Int, hardware: HardwareSpec = HardwareCatalog.a100Measured
   ) -> LinearCost {
-    LinearCost(model: model, hardware: hardware, shape: InstanceShape(tp: tp), wiring: .inOneNode(hardware))
+    LinearCost(
+      model: model, hardware: hardware, shape: InstanceShape(tp: tp), wiring: .inOneNode(hardware),
+      engine: EngineCatalog.kernelsOnly)
   }
 
-  /// The forms were fitted on these models, so this is an in-sample error: it guards the code, not the fit.
-  @Test func `a layer is within 6 % of the measured one on average and 22 % at most`() {
-    print("model        TP   mean %   max %   (layer kernels against Vidur, in sample)")
+  /// The constants are those of a newer software stack, whose large products are 15 % faster: it guards the code, not the
+  /// fit.
+  @Test func `a layer is within 11 % of the one measured in 2023 on average and 22 % at most`() {
+    print("model        TP   mean %   max %   (layer kernels against Vidur)")
     for (model, rows) in Self.golden {
       var errors: [Double] = []
       for (tp, times) in rows {
@@ -48,29 +51,73 @@ struct CostLinearTests {
         let mean = row.reduce(0, +) / Double(row.count)
         print("\(model.name)   \(tp)   \(rounded(mean))   \(rounded(row.max() ?? 0))")
         errors += row
-        // costmodel.md states at most 22 % over all 259 token counts of these models.
+        // Reports/cost-accuracy: at most 22.1 % over all token counts of these models.
         #expect(row.allSatisfy { $0 <= 22 }, "\(model.name) TP \(tp): \(row)")
       }
       let mean = errors.reduce(0, +) / Double(errors.count)
       print("\(model.name) all   \(rounded(mean))   \(rounded(errors.max() ?? 0))")
-      #expect(mean <= 6, "\(model.name)")
+      #expect(mean <= 11, "\(model.name)")
     }
   }
 
   @Test func `a matrix product agrees with hand arithmetic`() {
     let gemm = HardwareCatalog.a100Measured.gemm
-    // M = 1, K = 4096, N = 12288: 2 (50,331,648 + 4,096 + 12,288) = 100,696,064 bytes: 61.028 µs at 1,650 GB/s;
-    // 100,663,296 flops: 0.430 µs at 234 TFLOP/s, so the norm is 61.028 · (1 + 0.00705^2.15)^(1/2.15) =
-    // 61.028 · (1 + 2.36e-5 / 2.15) = 61.029; with the floor 66.769 µs.
-    expect(gemm.microseconds(rows: 1, inner: 4_096, columns: 12_288), 66.769)
-    // M = 100 is padded to 128 in compute only: 12,884,901,888 flops: 55.064 µs;
-    // 2 (50,331,648 + 409,600 + 1,228,800) = 103,940,096 bytes: 62.994 µs;
-    // (62.994^2.15 + 55.064^2.15)^(1/2.15) = 62.994 · (1 + 0.87411^2.15)^(0.46512)
-    //   = 62.994 · (1 + 0.74876)^0.46512 = 62.994 · 1.29697 = 81.701; with the floor 87.441 µs.
-    expect(gemm.microseconds(rows: 100, inner: 4_096, columns: 12_288), 87.44)
-    // Above 64 rows the whole tile is paid.
-    let tile = (65...128).map { gemm.microseconds(rows: $0, inner: 8_192, columns: 8_192) }
-    #expect(tile[0] > gemm.microseconds(rows: 64, inner: 8_192, columns: 8_192) * 1.1)
+    // M = 1, K = 4096, N = 12288: 2 (50,331,648 + 4,096 + 12,288) = 100,696,064 bytes: 60.917 µs at 1,653 GB/s. 192 strips of
+    // 64 columns on 108 multiprocessors leave 24 of 216 places empty: 60.917 · (1 + 0.1177 · 24 / 192) = 61.813. Spread
+    // out, 1.425 · 12,288 elements of 2 · 4,281.2 flops: 0.496 µs, nothing beside it. With the floor of 5.076 66.889 µs.
+    expect(gemm.microseconds(rows: 1, inner: 4_096, columns: 12_288), 66.889)
+    // M = 100: 48 tiles of 128 × 256 and 96 of 128 × 128 both take one wave of 108, of 3,538,944 and
+    // 1.126 · 1,769,472 = 1,992,425 elements; spread out 1.425 · 128 · 12,288 = 2,241,331. The least, times 2 · 4,281.2
+    // flops: 56.415 µs; 103,940,096 bytes: 62.880 · 1.01471 = 63.805 µs; their norm is
+    // 63.805 · (1 + 0.88418^3.062)^(1 / 3.062) = 75.673, with the floor 80.749 µs.
+    expect(gemm.microseconds(rows: 100, inner: 4_096, columns: 12_288), 80.749)
+    // N = 512: 8 strips and 100 empty places, of which no more count than strips: 67,240,960 bytes, 40.678 · 1.1177 = 45.466 µs.
+    expect(gemm.microseconds(rows: 1, inner: 65_536, columns: 512), 50.542)
+    // A second row of tiles that no wave has room for costs a wave more.
+    #expect(
+      gemm.microseconds(rows: 129, inner: 8_192, columns: 16_384)
+        > gemm.microseconds(rows: 128, inner: 8_192, columns: 16_384) * 1.1)
+  }
+
+  @Test func `a product in fp8 moves half the weights and quantises its input`() throws {
+    let hopper = HardwareCatalog.h100Measured
+    let fp8 = hopper.gemm(.fp8)
+    #expect(fp8.bytes(rows: 2, inner: 3, columns: 5) == 15 + 6 + 20)
+    #expect(hopper.gemm(.bf16).bytes(rows: 2, inner: 3, columns: 5) == 30 + 12 + 20)
+    // One token and 8,192 × 8,192: 67,108,864 + 8,192 + 16,384 bytes at 2,661 GB/s are 25.229 µs; 128 tiles of 64 × 64
+    // take one wave: 132 · 4,096 · 2 · 8,845.5 flops at 1,500 TFLOP/s are 6.376 µs; their norm is 25.458. 8,192 inputs
+    // take 0.020 µs, the floor 4.641.
+    expect(fp8.microseconds(rows: 1, inner: 8_192, columns: 8_192), 30.120)
+    // No constants: the weights' size, and compute as in 16 bits.
+    let int4 = hopper.gemm(.int4)
+    #expect(int4.bytesPerWeight == 4.125 / 8 && int4.bytesPerInput == 2)
+    #expect(int4.flopsPerSecond == hopper.gemm.flopsPerSecond)
+    #expect(
+      int4.microseconds(rows: 1, inner: 8_192, columns: 8_192)
+        < 0.35 * hopper.gemm.microseconds(rows: 1, inner: 8_192, columns: 8_192))
+  }
+
+  @Test func `few tokens reach experts on all ranks`() {
+    // One token's 8 rows all come from rounding. On 8 ranks a rank has one of them in the mean, and the busiest a few.
+    func reached(_ tokens: Int, ranks: Int) -> Double {
+      let call = MoECall(
+        tokens: tokens, hidden: 7_168, intermediate: 2_048, experts: 256, perToken: 8, ranks: ranks)
+      return ExpertLoad.powerLaw(skew: 1.01, call: call).reached
+    }
+    #expect(reached(1, ranks: 1) == 8)
+    #expect((1...5).contains(reached(1, ranks: 8)))
+    #expect((4...12).contains(reached(4, ranks: 8)))
+  }
+
+  @Test func `whole experts in fp8 blocks on several ranks are another kernel than slices`() {
+    let hopper = HardwareCatalog.h200Measured
+    #expect(hopper.experts(.fp8Block, ranks: 1) == hopper.expertsFP8Block)
+    #expect(hopper.experts(.fp8Block, ranks: 8) == hopper.expertsFP8BlockSpread)
+    #expect(hopper.experts(.bf16, ranks: 8) == hopper.experts)
+    // Without constants of its own it is charged as the slices are.
+    #expect(
+      HardwareCatalog.h200Datasheet.experts(.fp8Block, ranks: 8)
+        == HardwareCatalog.h200Datasheet.expertsFP8Block)
   }
 
   @Test func `elementwise kernels have a floor and a slope`() {

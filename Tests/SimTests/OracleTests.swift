@@ -196,6 +196,7 @@ import Torture
   static var passive: LendingOptions {
     var lending = LendingOptions()
     lending.mode = .passive
+    lending.coupling = .paper
     return lending
   }
 

@@ -42,28 +42,36 @@ public enum BoundLaw {
   public struct Optimum: Sendable {
     public var makespan: Double
     public var bound: Double
+    /// By how much a run ended before its own bound at most, ps.
+    public var excess = -Double.infinity
     public var placements: Int
   }
 
-  /// Tries every routing of at most six requests over two or three instances, each without loans, with a prompt spread
-  /// over all, and with it packed on the first or the last; keeps the shortest.
+  /// Tries every routing of at most six requests over two or three instances, each without loans, with the prompts of some
+  /// length on spread over all or over two instances, and with what does not fit packed on the first or the last; keeps
+  /// the shortest.
   public static func optimum(engine: EngineKind, lending: Bool, seed: UInt64) throws -> Optimum {
     var random = SeededRandom(seed: seed)
     let instances = random.integer(2...3)
     var scenario = ScenarioGenerator(engine: engine, lending: lending).scenario(seed: seed)
     scenario.configuration.topology.nodeOfInstance = Array(repeating: 0, count: instances)
     scenario.configuration.engine.overBudget = .alone
+    scenario.lending.coupling = .contended
     let capacity = scenario.configuration.blocksPerInstance * scenario.configuration.engine.blockSize
     scenario.requests = (0..<random.integer(3...(instances == 2 ? 6 : 5))).map { _ in
       TraceRequest(
         arrival: .zero, prompt: random.integer(1...capacity / 2), output: random.integer(1...capacity / 4))
     }
     let total = Int((0..<scenario.requests.count).reduce(1.0) { result, _ in result * Double(instances) })
+    // Placements differ in preemptions only.
+    var bounds: [[Int]: Double] = [:]
     var best = Optimum(makespan: .infinity, bound: 0, placements: 0)
-    for style in lending ? ScriptedPlacement.Style.allCases : [.never] {
+    for style in try ScriptedPlacement.Style.all(lending: lending, prompts: scenario.requests.map(\.prompt)) {
       for routing in 0..<total {
         var lends = scenario.lending
-        if style == .never { lends.mode = .off }
+        if style.hosts == .none { lends.mode = .off }
+        lends.spreadFrom = style.spreadFrom
+        lends.placement = style.hosts == .first || style.hosts == .last ? .pack : .balanced
         let policy = ScriptedPlacement(routing: routing, style: style, lending: lends)
         let observer = BoundObserver(
           ThroughputBound(scenario.configuration, lending: lending ? scenario.lending : lends))
@@ -72,7 +80,11 @@ public enum BoundLaw {
         guard summary.completed == scenario.requests.count else { continue }
         best.placements += 1
         best.makespan = min(best.makespan, Double(observer.lastEnd))
-        best.bound = max(best.bound, observer.bound.leastMakespan)
+        let known = bounds[observer.preemptions]
+        let bound = known ?? observer.bound.leastMakespan
+        bounds[observer.preemptions] = bound
+        best.excess = max(best.excess, bound - Double(observer.lastEnd))
+        best.bound = max(best.bound, bound)
       }
     }
     return best
@@ -82,12 +94,18 @@ public enum BoundLaw {
 private final class BoundObserver: RunObserver {
   var bound: ThroughputBound
   var lastEnd: Int64 = 0
+  /// By request.
+  var preemptions: [Int] = []
 
   init(_ bound: ThroughputBound) { self.bound = bound }
 
   func requestEnded(_ record: RequestRecord) {
     guard record.outcome.isServed else { return }
     lastEnd = max(lastEnd, record.ended.picoseconds)
+    if preemptions.count <= record.id.index {
+      preemptions += Array(repeating: 0, count: record.id.index + 1 - preemptions.count)
+    }
+    preemptions[record.id.index] = record.preemptions
     bound.completed(
       arrival: record.arrival.picoseconds, prompt: record.prompt, output: record.output,
       preemptions: record.preemptions)
@@ -96,7 +114,25 @@ private final class BoundObserver: RunObserver {
 
 /// One placement of the exhaustive search: request k goes to digit k of `routing`.
 private final class ScriptedPlacement: SchedulingPolicy {
-  enum Style: CaseIterable { case never, spread, packFirst, packLast }
+  /// Who hosts, and the shortest prompt that is spread although its home could hold it.
+  struct Style {
+    enum Hosts { case none, all, one, other, first, last }
+
+    var hosts: Hosts
+    var spreadFrom = Int.max
+    /// A host's part of what is spread, in percent of the home's.
+    var part = 100
+
+    static func all(lending: Bool, prompts: [Int]) throws -> [Style] {
+      guard lending else { return [Style(hosts: .none)] }
+      let thresholds = Array(Set(prompts)).sorted() + [.max]
+      return [Style(hosts: .none)]
+        + [Hosts.all, .one, .other].flatMap { hosts in
+          thresholds.flatMap { from in [100, 40].map { Style(hosts: hosts, spreadFrom: from, part: $0) } }
+        }
+        + [Style(hosts: .first), Style(hosts: .last)]
+    }
+  }
 
   let name = "scripted"
   private(set) var lending: LendingOptions
@@ -117,17 +153,30 @@ private final class ScriptedPlacement: SchedulingPolicy {
   }
 
   func lend(_ ask: LoanRequest, _ cluster: borrowing ClusterView) -> [LoanPiece]? {
-    var left = ask.blocks.count
+    var hosts = (0..<cluster.count).map {
+      InstanceID(style.hosts == .last || style.hosts == .other ? cluster.count - 1 - $0 : $0)
+    }
+    .filter { $0 != ask.home && cluster.free($0) > cluster.watermark }
+    if style.hosts == .one || style.hosts == .other { hosts = Array(hosts.prefix(1)) }
+    let isSpread = style.spreadFrom < .max && !ask.isGrowth
+    // Home and hosts have like parts of what is spread.
+    var left =
+      isSpread
+      ? min(
+        ask.blocks.count,
+        max(ask.minimum.count, ask.whole.count * hosts.count * style.part / (100 + hosts.count * style.part)))
+      : ask.blocks.count
+    let least = ask.minimum.count - left
     var pieces: [LoanPiece] = []
-    let hosts = (0..<cluster.count).map { InstanceID(style == .packLast ? cluster.count - 1 - $0 : $0) }
-      .filter { $0 != ask.home && cluster.free($0) > cluster.watermark }
     for (index, host) in hosts.enumerated() where left > 0 {
       let most = (cluster.free(host) - cluster.watermark).count
-      let share = style == .spread ? (left + hosts.count - index - 1) / (hosts.count - index) : left
+      let share =
+        style.hosts == .first || style.hosts == .last
+        ? left : (left + hosts.count - index - 1) / (hosts.count - index)
       let blocks = min(most, share)
       if blocks > 0 { pieces.append(LoanPiece(host: host, blocks: KVBlocks(blocks))) }
       left -= blocks
     }
-    return ask.blocks.count - left >= ask.minimum.count && !pieces.isEmpty ? pieces : nil
+    return least + left <= 0 && !pieces.isEmpty ? pieces : nil
   }
 }

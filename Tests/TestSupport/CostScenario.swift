@@ -36,6 +36,11 @@ public struct CostScenario: CustomStringConvertible, Sendable {
     engine = random.pick(EngineCatalog.all)
     engine.decodeKernel = random.pick(DecodeKernel.allCases)
     if random.chance(30) { engine.launchFloorPerLayer = Double(random.integer(1...1_000)) }
+    if random.chance(30) { engine.prefillLaunchFloorPerLayer = Double(random.integer(1...1_000)) }
+    if random.chance(30) { engine.graphSizes = GraphSizes(largest: random.pick([8, 250, 512])) }
+    engine.overlapsHost = random.chance(50)
+    if random.chance(30) { model.weights = random.pick(WeightFormat.allCases) }
+    if random.chance(30) { model.experts?.weights = random.pick(WeightFormat.allCases) }
   }
 
   private static func model(_ kind: Kind, _ random: inout SeededRandom) -> ModelSpec {

@@ -104,6 +104,10 @@ extension LawSuite {
         try AnswerLaw.check()
         return []
       },
+      LawSuite("lending-reference", isRandom: false) { _ in
+        try LendingAccuracy.check(clusters: 40)
+        return []
+      },
       LawSuite("by-hand", isRandom: false) { _ in
         func require(_ holds: Bool, _ law: String) throws {
           if !holds { throw LawViolation(law: law, seed: 0, details: "see WorkedExamples.swift") }

@@ -118,7 +118,8 @@ public struct Oracle {
     sharing: Sharing = Sharing(), shareFrom: Int = 8_192, steals: Bool = false
   ) {
     precondition(lending.mode == .off || lending.mode == .passive, "the oracle knows no planner")
-    precondition(lending.coupling == .paper, "the oracle knows the paper's coupling only")
+    precondition(
+      lending.mode == .off || lending.coupling == .paper, "the oracle knows the paper's coupling only")
     topology = configuration.topology
     engine = configuration.engine
     costs = configuration.costs

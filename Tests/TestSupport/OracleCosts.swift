@@ -82,13 +82,16 @@ extension Oracle {
         stage += max(attention, remote) + merge
       }
       // The floor bounds the instance's own work; what it does for others comes on top.
-      longestStage = max(longestStage, max(stage, costs.stageFloor) + hosted)
+      let floor = lane.prompts > 0 ? costs.prefillStageFloor : costs.stageFloor
+      longestStage = max(longestStage, max(stage, floor) + hosted)
       mostTokens = max(mostTokens, linearTokens[index])
     }
     let sequences = decoding.count + chargedChunks.count
     let stages = Int64(costs.stages)
-    return costs.hostBase + costs.hostPerSequence * Int64(sequences)
-      + stages * longestStage + stages * costs.handoff(tokens: mostTokens)
+    let host = costs.hostBase + costs.hostPerSequence * Int64(sequences)
+    let gpus = stages * longestStage + stages * costs.handoff(tokens: mostTokens)
+    // C1, ADR 18: scheduling in step, or beside the step before.
+    return costs.overlapsHost ? max(host, gpus) : host + gpus
   }
 
   /// The attention of a chunk of x tokens after c (A5; A18 if some of the request's blocks are hosted), in a step whose

@@ -215,8 +215,11 @@ extension Oracle {
       let nearCount = min(least, total(near))
       return evenly(nearCount, over: near) + evenly(least - nearCount, over: far)
     case .balanced:
-      let (hosts, count) = takers(of: r, among: near, atLeast: least, most: most)
-      let loan = evenly(count, over: hosts) + evenly(max(0, least - count), over: far)
+      let roomy = total(far.filter { lendable($0) * blockSize >= shareFrom })
+      let (hosts, count) = takers(of: r, among: near, elsewhere: roomy, atLeast: least, most: most)
+      let part = (most + 1) / (hosts.count + 1)
+      let missing = max(0, least - count)
+      let loan = evenly(count, over: hosts) + evenly(missing, over: fewest(of: far, for: missing, each: part))
       return loan.isEmpty ? nil : loan
     }
   }
@@ -225,21 +228,37 @@ extension Oracle {
 
   /// 14.4: those of the own node that take a part of an offered prompt, and how much they take together.
   private func takers(
-    of r: Int, among near: [Int], atLeast least: Int, most: Int
+    of r: Int, among near: [Int], elsewhere: Int, atLeast least: Int, most: Int
   ) -> (hosts: [Int], blocks: Int) {
     func isBusy(_ h: Int) -> Bool { tokensToCompute(h) >= lending.spreadFrom }
     var hosts = near.sorted { a, b in
       if isBusy(a) != isBusy(b) { return !isBusy(a) }
       return lendable(a) != lendable(b) ? lendable(a) > lendable(b) : a < b
     }
-    while let last = hosts.last, total(hosts.dropLast()) >= least {
-      let part = (most + 1) / (hosts.count + 1) * blockSize
-      let isWorthIt = part >= shareFrom && isWorthSending(part, from: requests[r].home, to: last)
-      guard isBusy(last) || !isWorthIt else { break }
+    func isDropped(_ last: Int, of count: Int, others: Int) -> Bool {
+      let part = min(lendable(last), (most + 1) / (count + 1))
+      let isSmall = blockSize * part < shareFrom
+      guard others >= least else {
+        return isSmall && lendable(last) < (most + 1) / (count + 1) && others + elsewhere >= least
+      }
+      return isSmall || isBusy(last)
+        || !isWorthSending(blockSize * part, from: requests[r].home, to: last)
+    }
+    while let last = hosts.last, isDropped(last, of: hosts.count, others: total(hosts.dropLast())) {
       hosts.removeLast()
     }
     let wanted = max(least, most + 1 - (most + 1) / (hosts.count + 1))
     return (hosts, min(wanted, total(hosts)))
+  }
+
+  /// 14.4: the freest, as few as have `count` blocks with at most `part` of each, or all.
+  private func fewest(of hosts: [Int], for count: Int, each part: Int) -> [Int] {
+    var chosen: [Int] = []
+    for host in hosts.sorted(by: { (-lendable($0), $0) < (-lendable($1), $1) }) {
+      if chosen.reduce(0, { $0 + min(part, lendable($1)) }) >= count { break }
+      chosen.append(host)
+    }
+    return chosen
   }
 
   /// 14.4: what a host computes for a chunk takes longer than the chunk's queries and results on the way.

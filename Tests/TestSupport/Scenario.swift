@@ -42,6 +42,8 @@ extension ScenarioGenerator {
       costs: costs, blocksPerInstance: blocks, engine: options)
 
     var lendingOptions = LendingOptions()
+    // The oracle's.
+    lendingOptions.coupling = .paper
     var shareFrom = 8_192
     if lending {
       lendingOptions.mode = .passive

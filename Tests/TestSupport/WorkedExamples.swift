@@ -41,6 +41,7 @@ public enum WorkedExample {
   ) throws -> [OracleResult] {
     var lending = LendingOptions()
     lending.mode = .passive
+    lending.coupling = .paper
     lending.borrowChunk = 2
     let scenario = Scenario(
       seed: 0, configuration: configuration, requests: requests, router: .roundRobin, lending: lending)

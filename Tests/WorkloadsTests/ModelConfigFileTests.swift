@@ -55,6 +55,20 @@ struct ModelConfigFileTests {
     #expect(config.notes.isEmpty)
   }
 
+  @Test func `a file of another name gives the model its own`() throws {
+    let root = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+    let directory = root.appendingPathComponent("c")
+    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: root) }
+    let lines = Self.llama13b.map { "\"\($0.key)\": \($0.value)" }
+    for (file, name) in [("awq.json", "awq"), ("llama.v2.json", "llama.v2"), ("config.json", "c")] {
+      let path = directory.appendingPathComponent(file)
+      try "{\(lines.joined(separator: ","))}".write(to: path, atomically: true, encoding: .utf8)
+      #expect(try ModelConfigFile(path: path.path).model.name == name)
+    }
+    #expect(try ModelConfigFile(path: directory.path).model.name == "c")
+  }
+
   /// Lengths as vLLM derives them: of `Qwen2.5-7B-Instruct` as its model card extends it, of Qwen3, DeepSeek-V3, Llama-3.1.
   @Test(arguments: [
     (
@@ -190,7 +204,7 @@ struct ModelConfigFileTests {
 
   @Test(arguments: [
     ("num_local_experts", "8", "MoE"), ("n_routed_experts", "160", "MoE"), ("kv_lora_rank", "512", "MLA"),
-    ("quantization_config", "{\"bits\": 4}", "quantised"), ("torch_dtype", "\"float8_e4m3fn\"", "float16"),
+    ("quantization", "{\"bits\": 4}", "gptq"), ("torch_dtype", "\"float8_e4m3fn\"", "float16"),
   ])
   func `what is not modelled is refused and the message says what it is`(
     key: String, value: String, word: String

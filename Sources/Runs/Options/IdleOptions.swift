@@ -88,6 +88,9 @@ extension IdleOption {
       add(
         "--gpu-memory-utilization", options.kvBlocks != nil && options.gpuMemoryUtilization != 0.9,
         "as --kv-blocks says how many blocks there are")
+      add(
+        "--kv-accounting", options.kvBlocks != nil && options.kvAccounting != nil,
+        "as --kv-blocks says how many blocks there are")
     }
     if options.nodes == 1 {
       add("--inter-node", options.interNode != nil, "on one node")
@@ -121,6 +124,7 @@ extension IdleOption {
     case .chunked:
       add(["watermark", "append-check", "over-budget", "padded"], "under --engine chunked")
     case .vllmV0: add(["chunked-watermark", "reserve-isl"], "under --engine vllm-v0")
+    case nil: preconditionFailure("a plan knows its scheduler")
     }
     let mode = placed.lending.mode
     let messages = ManagerOption.all.map(\.key)

@@ -4,7 +4,9 @@ import Sim
 /// The engine of an instance and the KV blocks that it has.
 struct InstanceMemory {
   var engine: EngineOptions
-  /// What the GPUs' memory holds.
+  /// What the GPUs' memory is counted by.
+  var settings: KVMemorySettings
+  /// What it holds, which may be nothing.
   var capacity: KVCapacity
   /// As many as `capacity` says, unless `--kv-blocks` says other.
   var blocks: Int
@@ -17,16 +19,15 @@ struct InstanceMemory {
     // Under `run` what is given is the instance's own.
     let ofGiven = scope == .vllmM ? multiple : 1
     engine = EngineOptions()
-    engine.kind = options.engine
+    engine.kind = machine.engine.scheduler
     engine.prefixCaching = options.prefixCaching
     engine.stepByStep = options.stepByStep
-    // vLLM v0 takes the model's context, at least 2,048; v1's server default on an A100 is 2,048.
-    engine.maxNumBatchedTokens =
-      options.maxNumBatchedTokens
-      ?? (options.engine == .vllmV0 ? max(machine.model.maxPosition, 2048) : 2048)
     engine.maxModelLen = options.maxModelLen.tokens(for: machine.model)
+    let limits = machine.engine.limits.of(
+      machine.model, on: machine.cluster.hardware, maxModelLen: engine.maxModelLen)
+    engine.maxNumBatchedTokens = options.maxNumBatchedTokens ?? limits.tokens
     engine.maxNumSeqs =
-      maxNumSeqs ?? options.maxNumSeqs.map(ofGiven.together) ?? multiple.together(EngineOptions().maxNumSeqs)
+      maxNumSeqs ?? options.maxNumSeqs.map(ofGiven.together) ?? multiple.together(limits.sequences)
     if engine.kind == .chunked, engine.maxNumSeqs >= engine.maxNumBatchedTokens {
       warnings.append(
         "chunked needs fewer sequences than its token budget: \(policy) runs "
@@ -37,12 +38,39 @@ struct InstanceMemory {
       throw CommandFailure(.usage, "--max-num-batched-tokens \(engine.maxNumBatchedTokens) is too small")
     }
     try EngineOption.apply(pairs, to: &engine)
+    settings = KVMemorySettings(
+      utilisation: options.gpuMemoryUtilization, blockSize: engine.blockSize,
+      maxBatchedTokens: engine.maxNumBatchedTokens,
+      maxSequences: RunPlan.sequencesPerStep(engine, shape),
+      accounting: options.kvAccounting?.account ?? machine.engine.accounting)
     capacity = try KVCapacity(
-      model: machine.model, hardware: machine.cluster.hardware, shape: shape,
-      settings: KVMemorySettings(
-        utilisation: options.gpuMemoryUtilization, blockSize: engine.blockSize,
-        maxBatchedTokens: engine.maxNumBatchedTokens,
-        maxSequences: RunPlan.sequencesPerStep(engine, shape)))
+      model: machine.model, hardware: machine.cluster.hardware, shape: shape, settings: settings,
+      mustFit: false)
     blocks = options.kvBlocks.map(ofGiven.together) ?? capacity.blocks
+  }
+
+  /// Throws where nothing is left for the cache, unless the blocks are given; else says what vLLM and the account do not agree to.
+  ///
+  /// `lends` says whether an instance may hold more than its own blocks.
+  func check(_ shape: InstanceShape, on machine: Machine, options: RunOptions, lends: Bool) throws -> [String]
+  {
+    let advice = FitAdvice(
+      model: machine.model, hardware: machine.cluster.hardware, shape: shape, engine: machine.engine,
+      engineTitle: machine.engineTitle, settings: settings,
+      mostRanks: shape.tpAcrossNodes ? machine.cluster.gpus : machine.cluster.gpusPerNode)
+    if options.kvBlocks != nil {
+      guard capacity.blocks == 0 else { return [] }
+      return [
+        "by account \(settings.accounting.name) \(machine.model.name) does not fit with TP \(shape.tp) × PP \(shape.pp), "
+          + "\(FitAdvice.short(capacity)): the \(blocks) blocks of --kv-blocks are taken as given"
+      ]
+    }
+    guard capacity.blocks > 0 else { throw CommandFailure(.usage, advice.text(capacity)) }
+    guard !lends else { return [] }
+    return [
+      StartUpCheck.warning(
+        model: machine.model, engine: machine.engine, blocks: blocks, blockSize: engine.blockSize,
+        maxModelLen: engine.maxModelLen)
+    ].compactMap(\.self)
   }
 }

@@ -1,5 +1,6 @@
 import Formatting
 import Calibration
+import Foundation
 import Policies
 import Results
 import Sim
@@ -46,14 +47,36 @@ package struct Machine {
   var model: ModelSpec
   var cluster: ClusterSpec
   var engine: EngineProfile
-  /// What the model's file says and the simulator leaves out.
+  /// Its name as it was given, for readers: "engine vllm-0.6.6 (profile vllm-0.4)".
+  package var engineTitle: String
+  /// The engine and version that was given, as it was read; `nil` for a profile by name.
+  var engineVersion: String?
+  /// What the model's file says and the simulator leaves out, and what is to be known of the engine's version.
   var notes: [String] = []
+  /// Whether the engine chunks because contexts may be long (`EngineProfile.serving`).
+  var cutsLongContexts = false
 
   init(_ options: RunOptions) throws {
-    (model, notes) = try Self.model(options.model, kvType: options.kvDtype)
+    (model, notes) = try Self.model(options.model, weights: options.weights, kvType: options.kvDtype)
     let hardware = try Self.hardware(options.hardware)
-    engine = try Self.engine(
+    let choice = try Self.engineChoice(
       options.engineProfile, decodeKernel: options.decodeKernel, on: hardware, for: model)
+    (engine, engineTitle, engineVersion) = (choice.profile, choice.title, choice.asked)
+    notes += [choice.warning, options.kvAccounting?.engine?.warning].compactMap(\.self)
+    if let scheduler = options.engine, scheduler != engine.scheduler {
+      engine.scheduler = scheduler
+      engine.limits = .vllm(scheduler)
+    } else if options.engine == nil {
+      let named = engine
+      engine = engine.serving(model, maxModelLen: options.maxModelLen.tokens(for: model))
+      if engine != named { cutsLongContexts = true }
+    }
+    if engine.scheduler == .chunked, let seqs = options.maxNumSeqs, let budget = options.maxNumBatchedTokens,
+      seqs >= budget
+    {
+      throw CommandFailure(
+        .usage, "--max-num-seqs \(seqs) must be below --max-num-batched-tokens \(budget) under chunked")
+    }
     var link = try options.interNode.map(Self.link)
     // One node has none, whatever it is called: such runs are the same run.
     if options.nodes == 1 { link = nil }
@@ -63,12 +86,23 @@ package struct Machine {
     try cluster.validate()
   }
 
-  /// The preset or the file that `--model` names, its KV cache stored as `kvType`.
-  package static func model(_ name: String, kvType: KVType) throws -> (ModelSpec, notes: [String]) {
+  /// The preset or the file that `--model` names, its weights stored as `weights` and its KV cache as `kvType` if they say.
+  package static func model(_ name: String, weights: WeightFormat? = nil, kvType: KVType = .model) throws -> (
+    ModelSpec, notes: [String]
+  ) {
     var found: (model: ModelSpec, notes: [String])
     if let preset = ModelCatalog.named(name) {
       found = (preset, [])
     } else if isPath(model: name) {
+      // ORGANISATION/NAME is a repository as well as a path.
+      if name.count(where: { $0 == "/" }) == 1, !name.hasPrefix("."), !name.hasPrefix("/"),
+        !name.hasSuffix(".json"), !FileManager.default.fileExists(atPath: name)
+      {
+        throw CommandFailure(
+          .missingInput,
+          "--model \(name): neither a preset (`infinite-sim models` lists them with their repositories) nor a file or folder"
+        )
+      }
       let file = try ModelConfigFile(path: name)
       found = (file.model, file.notes)
     } else {
@@ -76,6 +110,7 @@ package struct Machine {
         option: "--model", found: name,
         valid: ModelCatalog.all.map(\.name) + ["the path of a config.json"])
     }
+    if let weights { found.model.store(as: weights) }
     if kvType != .model { found.model.kvBytesPerElement = 1 }
     return found
   }
@@ -84,6 +119,13 @@ package struct Machine {
   package static func hardware(_ name: String) throws -> HardwareSpec {
     if let known = HardwareCatalog.named(name) { return known }
     guard isPath(hardware: name) else {
+      let card = name.lowercased()
+      if HardwareCatalog.named(card + "-measured") != nil {
+        throw CommandFailure(
+          .usage,
+          "--hardware \(name) is unknown: give \(card)-measured, which is what engines reach on it "
+            + "(`infinite-sim hardware` lists all)")
+      }
       throw OptionError.unknownName(
         option: "--hardware", found: name, valid: HardwareCatalog.all.map(\.name) + ["FILE.yaml"])
     }
@@ -106,16 +148,18 @@ package struct Machine {
   }
 
   /// The profile that `--engine-profile` names, or the hardware's, with the kernel of `--decode-kernel` if given.
-  package static func engine(
+  package static func engineChoice(
     _ name: String?, decodeKernel: DecodeKernel?, on hardware: HardwareSpec, for model: ModelSpec? = nil
-  ) throws -> EngineProfile {
-    var engine = hardware.engine
+  ) throws -> EngineChoice {
+    var engine = EngineChoice(hardware.engine)
     if let name {
-      guard let named = EngineCatalog.named(name) else {
+      do { engine = try EngineChoice(name) } catch EngineNameError.unknown {
         throw OptionError.unknownName(
-          option: "--engine-profile", found: name, valid: EngineCatalog.all.map(\.name))
+          option: "--engine-profile", found: name,
+          valid: EngineCatalog.all.map(\.name) + ["an engine and its version such as vllm-0.6.1"])
+      } catch {
+        throw CommandFailure(.usage, "--engine-profile \(name): \(error)")
       }
-      engine = named
     }
     if let decodeKernel {
       guard model?.latent == nil else {
@@ -123,9 +167,16 @@ package struct Machine {
           .usage,
           "--decode-kernel \(decodeKernel.rawValue): a latent (MLA) has one decode kernel; leave it out")
       }
-      engine.decodeKernel = decodeKernel
+      engine.profile.decodeKernel = decodeKernel
     }
     return engine
+  }
+
+  /// The profile alone.
+  package static func engine(
+    _ name: String?, decodeKernel: DecodeKernel?, on hardware: HardwareSpec, for model: ModelSpec? = nil
+  ) throws -> EngineProfile {
+    try engineChoice(name, decodeKernel: decodeKernel, on: hardware, for: model).profile
   }
 
   /// Whether `--model` is the path of a file and no name of the catalogue.
@@ -150,6 +201,7 @@ extension RunPlan {
       of: layout.shape, multiple: placed.multiple, maxNumSeqs: placed.maxNumSeqs, policy: placed.name,
       on: machine, options: options, pairs: pairs, scope: scope, warnings: &warnings)
     let (engine, blocks) = (memory.engine, memory.blocks)
+    warnings += try memory.check(layout.shape, on: machine, options: options, lends: placed.lends)
     let managers = try Self.managers(options, pairs)
     var account = memory.capacity.lines
     if options.kvBlocks != nil { account.append("  \(grouped(blocks)) blocks are used: --kv-blocks") }
@@ -183,10 +235,10 @@ extension RunPlan {
     configuration.faults = faults ?? FaultPlan()
 
     policy = placed.name
-    model = machine.model.name
+    model = machine.model.title
     hardware =
-      "\(machine.cluster.hardware.name), engine profile \(machine.engine.name), decode kernel "
-      + machine.engine.kernelName(for: machine.model)
+      "\(machine.cluster.hardware.name), \(machine.engineTitle), decode kernel "
+      + machine.engine.kernelName(for: machine.model, on: machine.cluster.hardware)
     cluster =
       "\(options.nodes) × \(options.gpusPerNode) GPUs, \(machine.cluster.hardware.inNodeLink.name) in the node, "
       + "\(machine.cluster.interNodeLink.name) between nodes"
@@ -199,13 +251,14 @@ extension RunPlan {
     maxNumBatchedTokens = engine.maxNumBatchedTokens
     blocksPerInstance = blocks
     self.account = account
-    assumptions = Self.assumptions(placed, engine, managers, options)
+    assumptions = Self.assumptions(placed, machine, engine, managers, options)
     self.warnings = warnings
     let lending = placed.lending
     let lends = placed.lends
     unvalidated = UnvalidatedCosts.sentences(
       model: machine.model, hardware: machine.cluster.hardware, shape: layout.shape, engine: machine.engine,
-      interNodeLink: placed.usesInterNodeLink ? machine.cluster.interNodeLink : nil)
+      interNodeLink: placed.usesInterNodeLink ? machine.cluster.interNodeLink : nil,
+      cacheIsInt8: options.kvDtype == .int8)
     if let plan = faults, plan.hitsLinks, spans.contains(where: { $0.count > 1 }) {
       self.warnings.append(
         "faults of links act on what instances lend each other; what an instance that spans nodes exchanges with itself goes on"
@@ -213,9 +266,10 @@ extension RunPlan {
     }
     measured = machine.cluster.hardware.measured
     self.costs = machine.cluster.hardware.basis
+    setUp = Self.setUp(machine, layout.shape, engine, account: memory.settings.accounting)
     manifest = Self.manifest(placed, machine, engine, managers, blocks: blocks, options, faults)
     bounds = { [configuration] arrivalsAreFixed in
-      (lends ? [.asCharged, .inFull] : [.asCharged]).map {
+      (lends && lending.coupling != .contended ? [.asCharged, .inFull] : [.asCharged]).map {
         ThroughputBound(configuration, lending: lending, remote: $0, arrivalsAreFixed: arrivalsAreFixed)
       }
     }
@@ -262,7 +316,8 @@ extension RunPlan {
   }
 
   private static func assumptions(
-    _ placed: PlacedPolicy, _ engine: EngineOptions, _ managers: ProtocolOptions, _ options: RunOptions
+    _ placed: PlacedPolicy, _ machine: Machine, _ engine: EngineOptions, _ managers: ProtocolOptions,
+    _ options: RunOptions
   )
     -> [String]
   {
@@ -273,24 +328,45 @@ extension RunPlan {
       case .home: "the home attends to the whole prompt and streams the KV out (the paper's first version)"
       case .free: "no prefill is charged to any contender"
       }
+    // As `InstanceCosts` has it: pipelines schedule in step (ADR 18).
+    let scheduling =
+      machine.engine.overlapsHost && placed.layout.shape.pp == 1
+      ? "asynchronous scheduling, " : engine.kind == .chunked ? "synchronous scheduling, " : ""
+    let accounting = options.kvAccounting?.account ?? machine.engine.accounting
+    // SGLang's order of work is that of vLLM's V0 engine.
+    let engineName =
+      engine.kind == .vllmV0 && !machine.engine.name.hasPrefix("vllm")
+      ? "engine \(machine.engine.name), whole prompts first as vllm-v0" : "engine \(engine.kind.rawValue)"
     var lines = [
       "prefill-attention=\(engine.prefillAttention.rawValue): \(prefill)",
-      "engine \(engine.kind.rawValue): token budget \(grouped(engine.maxNumBatchedTokens)), "
-        + (engine.kind == .chunked ? "synchronous scheduling, " : "")
+      "\(engineName): token budget \(grouped(engine.maxNumBatchedTokens)), "
+        + scheduling
         + "prefix caching \(engine.prefixCaching ? "on" : "off")",
       options.router?.rawValue == placed.router && placed.layout.count > 1
         ? "router \(placed.router), the same for all contenders that do not route by themselves"
         : "\(placed.name), router: \(placed.router)",
+      "KV memory by account \(accounting.name), \(options.kvAccounting == nil ? "the engine profile's" : "--kv-accounting"): "
+        + accounting.summary,
       "all instances are charged as the one whose stages are furthest apart; links are not shared",
     ]
+    if machine.cutsLongContexts {
+      lines.append(
+        "contexts may be longer than \(grouped(DefaultLimits.longContext)) tokens, where vLLM cuts prompts into chunks: engine "
+          + "chunked instead of vllm-v0 (--engine vllm-v0 runs prompts whole)")
+    }
+    if let note = machine.engine.wholePromptsNote, engine.kind == .vllmV0 { lines.append(note) }
     if let coupling = placed.options["coupling"].flatMap(Coupling.init(rawValue:)) {
       let payment =
         switch coupling {
+        case .contended:
+          "a GPU's time is spent once: a host answers between two of its own kernels and takes longer for its own steps, and "
+            + "the home waits for the slowest"
         case .paper:
           "a busy host is charged for what it holds for others once per step of its own, whatever the home's "
-            + "rate, and an idle one nothing"
+            + "rate, and an idle one nothing: lending looks better than it is"
         case .fluid:
-          "a host slows down by the share of its memory bandwidth that the homes' actual step rates use"
+          "a host slows down by the share of its memory bandwidth that the homes' decode steps use, and an idle one attends for "
+            + "nothing: lending looks better than it is"
         }
       lines.append("\(placed.name), coupling=\(coupling.rawValue): \(payment)")
     }
@@ -332,7 +408,7 @@ extension RunPlan {
         "instances": .int(instances),
         "kv_blocks": .int(blocks),
       ]
-      let model = JSON(reflecting: machine.model)
+      let model = JSON(machine.model)
       let hardware = JSON(reflecting: machine.cluster.hardware)
       let pairs = JSON.object(policyOptions.map { .init($0.key, .string($0.value)) }).canonical
       let profile = JSON(reflecting: machine.engine)
@@ -361,9 +437,23 @@ extension PlacedPolicy {
 }
 
 extension EngineProfile {
-  /// The decode kernel that `model` runs on it: a latent has one of its own.
-  package func kernelName(for model: ModelSpec) -> String {
-    model.latent == nil ? decodeKernel.rawValue : "MLA, Triton"
+  /// What of its batching is not as the engine does it.
+  fileprivate var wholePromptsNote: String? {
+    guard name == EngineCatalog.sglang.name else { return nil }
+    return
+      "SGLang cuts prompts beyond 8,192 tokens into chunks; here they run whole, so that such a prompt holds up others for "
+      + "longer (--engine chunked cuts them, and mixes them with decoding)"
+  }
+
+  /// The decode kernel that `model` is charged on it: a latent has one of its own, where FlashAttention-3 was measured all are charged
+  /// as it, and FlashAttention-2 does not split the contexts of multi-head models.
+  package func kernelName(for model: ModelSpec, on hardware: HardwareSpec) -> String {
+    if model.latent != nil { return "MLA, Triton" }
+    guard hardware.flashAttention3 == nil else {
+      return decodeKernel == .flashAttention
+        ? "FlashAttention-3" : "\(decodeKernel.rawValue) (charged as FlashAttention-3)"
+    }
+    return decodeKernel.rawValue + (decodeKernel == .flashAttention && model.isMultiHead ? " (no split)" : "")
   }
 }
 

@@ -20,17 +20,20 @@ extension RunPlan {
   /// `longest` gives the tokens of the trace's longest request, if it is known in advance; only a policy that is sized by it
   /// asks, and only if `--longest` says nothing.
   package static func make(
-    policy: String, options: RunOptions, pairs: OptionPairs, scope: LayoutScope,
+    policy: String, options given: RunOptions, pairs: OptionPairs, scope: LayoutScope,
     longest: () throws -> Int? = { nil }
   ) throws -> RunPlan {
     var scope = scope
-    let machine = try Machine(options)
+    let machine = try Machine(given)
+    var options = given
+    options.engine = machine.engine.scheduler
     var request = PolicyRequest(
       cluster: machine.cluster, model: machine.model, tp: options.tp ?? 1, pp: options.pp ?? 1,
       expertParallel: options.expertParallel, instances: options.instances, router: options.router,
       options: pairs.only(try optionKeys(policies: [policy])))
     if scope == .itself, policy == "vllm-s" { try describeSingle(&request, options) }
     if PolicyCatalog[policy]?.sizedByLongest == true {
+      let options = options
       // It chooses its layout itself: the options can only describe the small instance.
       scope = .vllmM
       // What is beyond the context is rejected or cut.
@@ -38,14 +41,11 @@ extension RunPlan {
         try Self.longest(policy, options, longest), options.maxModelLen.tokens(for: machine.model))
       request.longest = LongestRequest(tokens: tokens) { shape, multiple in
         var warnings: [String] = []
-        do {
-          let memory = try InstanceMemory(
-            of: shape, multiple: multiple, maxNumSeqs: nil, policy: policy, on: machine, options: options,
-            pairs: pairs, scope: .vllmM, warnings: &warnings)
-          return BlockLimits(blocks: memory.blocks, engine: memory.engine).holds(total: tokens)
-        } catch ClusterError.modelDoesNotFit {
-          return false
-        }
+        let memory = try InstanceMemory(
+          of: shape, multiple: multiple, maxNumSeqs: nil, policy: policy, on: machine, options: options,
+          pairs: pairs, scope: .vllmM, warnings: &warnings)
+        return memory.capacity.blocks > 0
+          && BlockLimits(blocks: memory.blocks, engine: memory.engine).holds(total: tokens)
       }
     }
     // What is idle must be legal too.
@@ -69,6 +69,8 @@ extension RunPlan {
     let effective = pairs.without(idle)
     for key in pairs.values.keys where effective.values[key] == nil { request.options[key] = nil }
     var used = options
+    // What the profile runs is no choice of the command line, which would bring vLLM's limits of that scheduler.
+    used.engine = given.engine
     for option in idle.map(\.option) {
       switch option {
       case "--router": request.router = nil

@@ -73,6 +73,8 @@ package struct RunPlan {
 
   /// How the instances were sized and what that rests on, if by the longest request.
   package var sizingNote: String?
+  /// Model, machine, engine and cut for a program (`header`).
+  var setUp: [JSON.Member] = []
 
   package typealias Simulate = (
     _ source: any RequestSource, _ observer: (any RunEventHandler)?, _ onProgress: ((RunProgress) -> Void)?
@@ -122,8 +124,9 @@ package struct RunPlan {
     guard !overflow, chunkHosts <= Self.mostChunkHosts else { return nil }
     let request = TraceRequest(arrival: .zero, prompt: tokens - 1, output: 1)
     guard let summary = try? (simulateSound ?? simulate)(ArraySource([request]), nil, nil) else { return nil }
-    // A tick of the clock: no step cost anything, and there is no time to speak of.
-    return summary.completed == 1 ? summary.ttft.max.flatMap { $0 > 1e-12 ? $0 : nil } : nil
+    // A tick of the clock for each chunk: no step cost anything, and there is no time to speak of.
+    let ticks = 1.5e-12 * Double(chunks)
+    return summary.completed == 1 ? summary.ttft.max.flatMap { $0 > ticks ? $0 : nil } : nil
   }
 
   /// What `maxContextTTFT` found, by the tokens asked for.

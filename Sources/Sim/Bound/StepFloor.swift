@@ -1,8 +1,18 @@
 /// What no step is cheaper than: the costs that runs charge, relaxed until they add up over requests.
 ///
 /// A pipelined instance is taken lane by lane: a step lasts at least the mean of its lanes' stages, times the stages.
-/// With `spread` above 1 attention may be shared by that many instances (see `ThroughputBound.RemoteAttention`).
+/// Attention may be shared by instances as `Hosts` says.
 final class StepFloor: Sendable {
+  /// Who may attend to a part of a context.
+  enum Hosts {
+    /// Only its home.
+    case none
+    /// So many instances, the home among them, and they do so for nothing.
+    case free(Int)
+    /// So many instances, and it is work of theirs. What a request has there stays there unless it `comesHome`.
+    case paid(Int, comesHome: Bool)
+  }
+
   let window: Int
   private let instances: Double
   private let stages: Double
@@ -13,13 +23,16 @@ final class StepFloor: Sendable {
   private let mostSequences: Int
   private let budget: Int
   private let chunked: Bool
+  /// Instances that share a context's attention, for nothing.
   private let spread: Int
+  /// Instances that may work for a request at the same time, whoever pays.
+  private let together: Int
   private let borrows: Bool
+  private let comesHome: Bool
   private let freePrefill: Bool
   private let prefixUnit: Bool
   private let spreadsPrefill: Bool
-  /// Whether memory is counted: not where prefixes are shared, nor where work is charged in full although several
-  /// instances may share it, as it then holds memory for less time than it costs.
+  /// Whether memory is counted: not where prefixes are shared.
   private let memoryHasPrice: Bool
   private let costs: InstanceCosts
   private let hostBase: Double
@@ -35,18 +48,28 @@ final class StepFloor: Sendable {
   private let perPrompt: Int64
   /// Attention over the contexts of a batch, by batch: the pieces of the decode line.
   private let pieces: ContiguousArray<ContiguousArray<DecodeLine>>
+  private let remote: Remote
   /// The least time of a decode step in which some request attends to that many tokens: at context `gridContext(k)`,
   /// and the sum over all contexts below.
-  private let stepAt: ContiguousArray<Int64>
-  private let stepsBelow: ContiguousArray<Int128>
+  private let steps: Steps
+  /// The same of steps in which hosts attend to it as well.
+  private let stepsWithHosts: Steps
 
-  init(_ configuration: SimulationConfiguration, spread: Int, borrows: Bool) {
+  /// For steps of at most `requests` requests.
+  init(_ configuration: SimulationConfiguration, hosts: Hosts, requests: Int = .max) {
     var costs = configuration.costs
+    switch hosts {
+    case .none: (borrows, spread, together, comesHome) = (false, 1, 1, true)
+    case .free(let count): (borrows, spread, together, comesHome) = (true, count, count, true)
+    case .paid(let count, let comes): (borrows, spread, together, comesHome) = (true, 1, count, comes)
+    }
     let engine = configuration.engine
     // A request that decodes holds a block.
     let most = max(
       1,
-      min(engine.maxNumSeqs, configuration.blocksPerInstance * (borrows ? configuration.topology.count : 1)))
+      min(
+        requests, engine.maxNumSeqs,
+        configuration.blocksPerInstance * (borrows ? configuration.topology.count : 1)))
     window = costs.window
     instances = Double(configuration.topology.count)
     stages = Double(costs.stages)
@@ -55,14 +78,13 @@ final class StepFloor: Sendable {
     mostSequences = most
     budget = engine.maxNumBatchedTokens
     chunked = engine.kind == .chunked
-    self.spread = spread
-    self.borrows = borrows
     freePrefill = engine.prefillAttention == .free
     prefixUnit = engine.prefixCaching
-    memoryHasPrice = !engine.prefixCaching && !(borrows && spread == 1)
-    spreadsPrefill = spread > 1 && engine.prefillAttention == .distributed
-    hostBase = Double(costs.hostBase)
-    hostPerSequence = Double(costs.hostPerSequence)
+    memoryHasPrice = !engine.prefixCaching
+    spreadsPrefill = together > 1 && engine.prefillAttention == .distributed
+    // A host that works beside the GPUs is no work of theirs: it bounds a step, and is in no sum.
+    hostBase = costs.overlapsHost ? 0 : Double(costs.hostBase)
+    hostPerSequence = costs.overlapsHost ? 0 : Double(costs.hostPerSequence)
 
     // A step has at most the budget of prompt tokens, or one prompt; under `chunked` decoders count among them.
     let largest = max(budget, most)
@@ -100,9 +122,12 @@ final class StepFloor: Sendable {
     self.pieces = pieces
     self.costs = costs
 
+    remote = Self.remote(configuration.topology, costs)
+    let kernel = together > spread ? Self.kernelFloor(costs, pieces, upTo: Int(reach) * together) : []
+
     let cells = Self.cell(of: max(2, Int(tokens) * (borrows ? configuration.topology.count : 1))) + 2
-    var stepAt: ContiguousArray<Int64> = []
-    var below: ContiguousArray<Int128> = []
+    var steps = Steps()
+    var stepsWithHosts = Steps()
     for cell in 0..<cells {
       let context = Self.gridContext(cell)
       var least = Int64.max
@@ -117,18 +142,108 @@ final class StepFloor: Sendable {
         if spread > 1 { attention = share < b ? 0 : min(attention, costs.contextRate * share) }
         least = min(least, linear[b] + head[b] + max(0, attention))
       }
-      least = max(least, costs.stageFloor)
-      let step = costs.hostBase + costs.hostPerSequence + Int64(costs.stages) * least
-      let before =
-        cell == 0
-        ? 0
-        : below[cell - 1] + Int128(stepAt[cell - 1]) * Int128(context - Self.gridContext(cell - 1))
-      stepAt.append(step)
-      below.append(before)
+      func step(_ lane: Int64) -> Int64 {
+        costs.iteration(
+          host: costs.hostBase + costs.hostPerSequence,
+          gpu: Int64(costs.stages) * max(lane, costs.stageFloor))
+      }
+      if !kernel.isEmpty, context > 1 {
+        let attention = Self.shared(context, over: together, kernel, exchange: remote.exchange)
+        let hosted = linear[1] + head[1] + remote.merge + attention
+        stepsWithHosts.append(step(hosted), at: context)
+        least = min(least, hosted)
+      } else {
+        stepsWithHosts.append(step(least), at: context)
+      }
+      steps.append(step(least), at: context)
     }
     // A longer context is never cheaper.
-    self.stepAt = stepAt
-    stepsBelow = below
+    self.steps = steps
+    self.stepsWithHosts = stepsWithHosts
+  }
+
+  /// By cell: a time of a step, and the sum over all contexts below the cell.
+  private struct Steps {
+    var time: ContiguousArray<Int64> = []
+    var below: ContiguousArray<Int128> = []
+
+    mutating func append(_ step: Int64, at context: Int) {
+      let before = context - StepFloor.gridContext(max(0, time.count - 1))
+      below.append(time.isEmpty ? 0 : below[time.count - 1] + Int128(time[time.count - 1]) * Int128(before))
+      time.append(step)
+    }
+
+    /// Σ over the contexts from `first` on and below `end`.
+    func sum(from first: Int, below end: Int) -> Int128 { sum(below: end) - sum(below: first) }
+
+    private func sum(below context: Int) -> Int128 {
+      let cell = min(StepFloor.cell(of: context), time.count - 1)
+      return below[cell] + Int128(time[cell]) * Int128(context - StepFloor.gridContext(cell))
+    }
+  }
+
+  /// What a step with hosts has at least beside attention: one exchange and one merge, ps.
+  private struct Remote {
+    var exchange: Int64 = 0
+    var merge: Int64 = 0
+    /// An exchange of no query, and what each query adds.
+    var latency = 0.0
+    var perQuery = 0.0
+  }
+
+  private static func remote(_ topology: InstanceTopology, _ costs: InstanceCosts) -> Remote {
+    let nodes = topology.nodeOfInstance
+    var links: [LinkCosts] = []
+    if Set(nodes).count < nodes.count { links.append(topology.withinNode) }
+    if Set(nodes).count > 1 { links.append(topology.acrossNodes) }
+    guard var best = links.first else { return Remote() }
+    for link in links {
+      best.latency = min(best.latency, link.latency)
+      best.bytesPerSecond = max(best.bytesPerSecond, link.bytesPerSecond)
+    }
+    let bytes = Double(costs.layersPerStage * (costs.queryBytes + costs.partialBytes))
+    return Remote(
+      exchange: costs.exchange(over: best, queries: 1), merge: costs.mergeFloor + costs.mergePerPartial,
+      latency: Double(costs.exchange(over: best, queries: 0)), perQuery: bytes / best.bytesPerSecond * 1e12)
+  }
+
+  /// By cell: the least time of a decode kernel that reads so many tokens of one request, in whatever batch, ps.
+  private static func kernelFloor(
+    _ costs: InstanceCosts, _ pieces: ContiguousArray<ContiguousArray<DecodeLine>>, upTo tokens: Int
+  ) -> ContiguousArray<Int64> {
+    var floor: ContiguousArray<Int64> = []
+    for cell in 0...(cell(of: tokens) + 1) {
+      let own = Int64(gridContext(cell))
+      var least = own == 0 ? 0 : Int64.max
+      if own > 0 {
+        for b in 1..<pieces.count {
+          let all = own + Int64(b) - 1
+          let time = line(pieces[b], at: all).time(context: all)
+          least = min(least, max(time, costs.longest?.time(sequences: b, context: own) ?? 0))
+        }
+      }
+      floor.append(max(0, least))
+    }
+    for cell in floor.indices.reversed().dropFirst() { floor[cell] = min(floor[cell], floor[cell + 1]) }
+    return floor
+  }
+
+  /// The least time in which a home and its hosts read `context` tokens of one request, each its part: the hosts'
+  /// after the exchange.
+  private static func shared(
+    _ context: Int, over instances: Int, _ kernel: ContiguousArray<Int64>, exchange: Int64
+  ) -> Int64 {
+    func time(_ tokens: Int) -> Int64 { kernel[min(cell(of: tokens), kernel.count - 1)] }
+    func hosted(_ atHome: Int) -> Int64 {
+      exchange + time((context - atHome + instances - 2) / (instances - 1))
+    }
+    // The home's part, and with it its time, grows until the hosts are no longer the slower ones.
+    var (low, high) = (0, context - 1)
+    while low < high {
+      let middle = (low + high) / 2
+      if time(middle) >= hosted(middle) { high = middle } else { low = middle + 1 }
+    }
+    return min(max(time(low), hosted(low)), low > 0 ? hosted(low - 1) : .max)
   }
 
   private static func line(_ lines: ContiguousArray<DecodeLine>, at context: Int64) -> DecodeLine {
@@ -144,6 +259,8 @@ final class StepFloor: Sendable {
     var sharedTokens = 0
     /// Everything else, ps of a lane.
     var time: Int128 = 0
+    /// The same as the time that it lasts at least: others may work for it meanwhile.
+    var lasting: Int128 = 0
     /// Tokens held while it lasts, on average.
     var held = 0
   }
@@ -151,17 +268,43 @@ final class StepFloor: Sendable {
   /// Tokens of a prompt that must be computed: with prefix caching its whole units may be there already.
   private func computed(_ prompt: Int) -> Int { prefixUnit ? 1 : prompt }
 
-  private func attention(of new: Int) -> Int128 {
+  private func attention(of new: Int, sharedBy instances: Int) -> Int128 {
     let pairs = InstanceCosts.pairs(new: new, cached: 0, window: window)
     let time = Int128(costs.prefillPairRate) * pairs
-    return Int128(costs.prefillTokenRate) * Int128(new) + (spreadsPrefill ? time / Int128(spread) : time)
+    return Int128(costs.prefillTokenRate) * Int128(new) + (spreadsPrefill ? time / Int128(instances) : time)
+  }
+
+  /// How long a prompt's attention lasts at least. One that is computed in a single step is the home's; else hosts may share
+  /// it, after an exchange.
+  private func attentionLasting(_ new: Int) -> Int128 {
+    guard spreadsPrefill, together > spread, window == .max else {
+      return attention(of: new, sharedBy: together)
+    }
+    guard chunked || new > budget else { return attention(of: new, sharedBy: 1) }
+    return Int128(costs.prefillTokenRate) * Int128(new) + sharedPairs(new)
+  }
+
+  /// Attention of a prompt's tokens if each of them is attended to by its home alone, or by all together after an exchange
+  /// of its query, whichever takes less time.
+  private func sharedPairs(_ new: Int) -> Int128 {
+    let rate = Double(costs.prefillPairRate)
+    guard rate > 0 else { return 0 }
+    let instances = Double(together)
+    // Up to here the exchange takes longer.
+    let alone = min(Double(new), (remote.perQuery / rate).rounded(.down))
+    let shared = (Double(new) * Double(new + 1) - alone * (alone + 1)) / 2
+    let time =
+      rate * alone * (alone + 1) / 2
+      + (rate * shared + (instances - 1) * remote.perQuery * (Double(new) - alone)) / instances
+    return Int128((time * (1 - 1e-12)).rounded(.down))
   }
 
   func prefill(prompt: Int) -> Prefill {
     guard !freePrefill else { return Prefill() }
     let new = computed(prompt)
     var work = Prefill()
-    work.time = attention(of: new) + Int128(perPrompt)
+    work.time = attention(of: new, sharedBy: spread) + Int128(perPrompt)
+    work.lasting = attentionLasting(new) + Int128(perPrompt)
     work.held = prefixUnit ? 0 : chunked ? prompt / 2 : prompt
     // Above the budget a prompt is alone in its step, or in chunks if it has hosts.
     guard new > budget, !chunked else {
@@ -171,6 +314,7 @@ final class StepFloor: Sendable {
     let alone = aloneInStep(new) + Int64(hostBase / stages)
     if Double(alone) < tokenRate * Double(new) || !borrows {
       work.time += Int128(alone)
+      work.lasting += Int128(alone)
     } else {
       work.sharedTokens = new
     }
@@ -183,11 +327,21 @@ final class StepFloor: Sendable {
 
   /// From its arrival to its end if it never waits, ps. A preemption may save a decode step.
   func alone(prompt: Int, output: Int, preemptions: Int) -> Int64 {
-    let time =
-      prefillAlone(computed(prompt)) + stepSum(upTo: prompt + output) - stepSum(upTo: prompt + 1)
-      - (preemptions > 0 ? Int128(preemptions) * Int128(recomputeSaving(upTo: prompt + output)) : 0)
+    let new = computed(prompt)
+    let (first, end) = (prompt + 1, prompt + output)
+    let decode = steps.sum(from: first, below: end)
+    var time = prefillAlone(new) + decode
+    if together > spread {
+      // With hosts from its prompt on it has them to its end, unless it starts again.
+      let stays = !comesHome && preemptions == 0
+      time = min(time, prefillWithHosts(new) + (stays ? stepsWithHosts.sum(from: first, below: end) : decode))
+    }
+    if preemptions > 0 { time -= Int128(preemptions) * Int128(recomputeSaving(upTo: prompt + output)) }
     return Int64(min(max(0, time), Int128(1 << 62)))
   }
+
+  /// A chunk's last tile meets all its own tokens at least, and those of all chunks together are the prompt.
+  private func reach(_ new: Int) -> Int128 { Int128(costs.prefillReachRate) * Int128(min(new, window)) }
 
   private func prefillAlone(_ new: Int) -> Int128 {
     guard !freePrefill else { return 0 }
@@ -195,38 +349,78 @@ final class StepFloor: Sendable {
     let work: Int64 =
       if chunked { chunks } else if new <= budget {
         self.linear[new] + head[1]
-      } else if borrows { min(chunks, aloneInStep(new)) } else { aloneInStep(new) }
-    return Int128(costs.hostBase + costs.hostPerSequence)
-      + Int128(costs.stages) * (Int128(work + costs.prefillFloor) + attention(of: new))
+      } else if spread > 1 { min(chunks, aloneInStep(new)) } else { aloneInStep(new) }
+    let host = Int128(costs.hostBase + costs.hostPerSequence)
+    let gpus =
+      Int128(costs.stages)
+      * (Int128(work + costs.prefillFloor) + attention(of: new, sharedBy: spread) + reach(new))
+    return costs.overlapsHost ? max(host, gpus) : host + gpus
+  }
+
+  /// The least of prefilling in any number of chunks. Of n tokens in k chunks the home attends itself to n²/2k pairs at
+  /// least, those within the chunks.
+  private func prefillWithHosts(_ new: Int) -> Int128 {
+    guard spreadsPrefill, window == .max else { return prefillAlone(new) }
+    let fewest = (new + budget - 1) / budget
+    var least = Int128.max
+    func consider(chunks: Int, linear: Int128, attention: Int128) {
+      let host = Int128(chunks) * Int128(costs.hostBase + costs.hostPerSequence)
+      let floors = Int128(chunks) * Int128(costs.prefillFloor) + Int128(head[1])
+      let gpus =
+        Int128(costs.stages)
+        * (linear + floors + attention + Int128(costs.prefillTokenRate) * Int128(new) + reach(new))
+      least = min(least, costs.overlapsHost ? max(host, gpus) : host + gpus)
+    }
+    let rate = Int128(costs.prefillPairRate)
+    // In one step its home attends to all of it.
+    if fewest == 1 || !chunked {
+      let linear = fewest == 1 ? self.linear[new] : aloneInStep(new)
+      consider(chunks: 1, linear: Int128(linear), attention: rate * Int128(new) * Int128(new + 1) / 2)
+    }
+    guard chunked || fewest > 1 else { return least }
+    let last = chunked ? max(2, fewest) + 2 * together : fewest
+    for chunks in max(2, fewest)...last {
+      let rest = new - (chunks - 1) * budget
+      let linear =
+        chunked
+        ? max(
+          Int128(chunks) * Int128(self.linear[1]),
+          Int128((tokenRate * Double(new) - Double(chunks) * hostBase / stages).rounded(.down)))
+        : Int128(chunks - 1) * Int128(self.linear[budget]) + Int128(self.linear[rest])
+      // The last number of chunks stands for all larger ones.
+      let own =
+        chunked
+        ? chunks == last ? 0 : Int128(new) * Int128(new) / Int128(2 * chunks)
+        : (Int128(chunks - 1) * Int128(budget) * Int128(budget) + Int128(rest) * Int128(rest)) / 2
+      let latency = Int128((remote.latency * Double(together - 1) / Double(together)).rounded(.down))
+      let shared = min(sharedPairs(new) + latency, rate * Int128(new) * Int128(new + 1) / 2)
+      consider(chunks: chunks, linear: linear, attention: max(rate * own, shared))
+    }
+    return least
   }
 
   /// The most by which computing a request again may be faster than the decode step whose token it emits, ps.
   private func recomputeSaving(upTo context: Int) -> Int64 {
     var saving: Int128 = 0
-    for cell in 0...min(Self.cell(of: context), stepAt.count - 1) {
-      let recompute = prefillAlone(computed(max(1, Self.gridContext(cell))))
-      saving = max(saving, Int128(stepAt[cell]) - recompute)
+    for cell in 0...min(Self.cell(of: context), steps.time.count - 1) {
+      let new = computed(max(1, Self.gridContext(cell)))
+      let recompute = together > spread ? min(prefillAlone(new), prefillWithHosts(new)) : prefillAlone(new)
+      saving = max(saving, Int128(steps.time[cell]) - recompute)
     }
     return Int64(saving)
   }
 
-  /// Contexts are gathered in cells, 16 to an octave.
+  /// Contexts are gathered in cells, 64 to an octave.
   private static func cell(of context: Int) -> Int {
-    guard context >= 32 else { return context }
+    guard context >= 128 else { return context }
     let octave = Int.bitWidth - 1 - context.leadingZeroBitCount
-    return 32 + (octave - 5) * 16 + (context >> (octave - 4)) - 16
+    return 128 + (octave - 7) * 64 + (context >> (octave - 6)) - 64
   }
 
   private static func gridContext(_ cell: Int) -> Int {
-    guard cell >= 32 else { return cell }
-    let octave = (cell - 32) / 16 + 5
-    return (16 + (cell - 32) % 16) << (octave - 4)
-  }
-
-  /// Σ over the contexts below `context` of the least step.
-  private func stepSum(upTo context: Int) -> Int128 {
-    let cell = min(Self.cell(of: context), stepAt.count - 1)
-    return stepsBelow[cell] + Int128(stepAt[cell]) * Int128(context - Self.gridContext(cell))
+    guard cell >= 128 else { return cell }
+    let octave = (cell - 128) / 64 + 7
+    return (64 + (cell - 128) % 64) << (octave - 6)
   }
 
   // MARK: - All requests
@@ -235,7 +429,8 @@ final class StepFloor: Sendable {
   struct Price {
     /// λ, the share of memory in what is charged.
     var memory: Double
-    /// p and q of a decoded token, ps and ps per attended token.
+    /// s of a decode step, p and q of a decoded token, ps and ps per attended token.
+    var step: Double
     var token: Double
     var context: Double
     /// θ of a prompt token, ps of a lane.
@@ -244,9 +439,10 @@ final class StepFloor: Sendable {
 
   /// The sums of a `ThroughputBound.Span` as prices multiply them.
   struct Work {
-    let decodes, context, sharedTokens, prefill, sharedTokensHeld, prefillHeld: Double
+    let steps, decodes, context, sharedTokens, prefill, sharedTokensHeld, prefillHeld: Double
 
     init(_ span: ThroughputBound.Span) {
+      steps = Double(span.steps)
       decodes = Double(span.decodes)
       context = Self.double(span.context)
       sharedTokens = Double(span.sharedTokens)
@@ -267,7 +463,7 @@ final class StepFloor: Sendable {
     let prefill =
       (1 - price.memory) * (work.prefill + price.prompt * work.sharedTokens)
       + price.memory * held * (work.prefillHeld + price.prompt * work.sharedTokensHeld)
-    let decode = price.token * work.decodes + price.context * work.context
+    let decode = price.step * work.steps + price.token * work.decodes + price.context * work.context
     return (prefill + max(0, decode - saving)) / instances
   }
 
@@ -287,7 +483,7 @@ final class StepFloor: Sendable {
     }
     let vertex = b > 0 ? (price.context - a) / (2 * b) : price.context > a ? most : 2
     let c = min(max(vertex, 2), most)
-    return Double(preemptions) * max(0, price.token + price.context * c - a * c - b * c * c)
+    return Double(preemptions) * max(0, price.step + price.token + price.context * c - a * c - b * c * c)
   }
 
   /// The prices that bound the makespan of `work` best, as far as a small search finds them. Every one is valid.
@@ -302,21 +498,24 @@ final class StepFloor: Sendable {
     for share in chunked ? [1, 0.9, 0.75, 0.5, 0] : [1] {
       let prompt = tokenRate * share
       let fixed = fixedTimes(prompt: prompt)
-      func price(_ memory: Double, _ context: Double, _ batches: [Int]) -> Price {
-        Price(
-          memory: memory, token: token(memory, context, fixed, batches), context: context, prompt: prompt)
-      }
-      func best(_ memory: Double) -> (at: Double, value: Double) {
-        Self.maximise(0...contextCeiling(memory)) { context in
-          let price = price(memory, context, sample)
-          return time(
-            of: work, at: price,
-            saving: saving(at: price, longestContext: longestContext, preemptions: preemptions))
+      // Of many requests none is so long that its steps matter.
+      for byStep in work.steps * 64 < work.decodes ? [0] : [0, 0.25, 0.5, 0.75, 1] {
+        func price(_ memory: Double, _ context: Double, _ batches: [Int]) -> Price {
+          let (step, token) = decode(memory, context, fixed, batches, byStep: byStep)
+          return Price(memory: memory, step: step, token: token, context: context, prompt: prompt)
         }
-      }
-      let memory = memoryHasPrice ? Self.maximise(0...1) { best($0).value }.at : 0
-      for memory in Set([0, memory, memoryHasPrice ? 1 : 0]).sorted() {
-        for context in [0, best(memory).at] { found.append(price(memory, context, Array(1...most))) }
+        func best(_ memory: Double) -> (at: Double, value: Double) {
+          Self.maximise(0...contextCeiling(memory)) { context in
+            let price = price(memory, context, sample)
+            return time(
+              of: work, at: price,
+              saving: saving(at: price, longestContext: longestContext, preemptions: preemptions))
+          }
+        }
+        let memory = memoryHasPrice ? Self.maximise(0...1) { best($0).value }.at : 0
+        for memory in Set([0, memory, memoryHasPrice ? 1 : 0]).sorted() {
+          for context in [0, best(memory).at] { found.append(price(memory, context, Array(1...most))) }
+        }
       }
     }
     return found
@@ -366,14 +565,32 @@ final class StepFloor: Sendable {
     return fixed
   }
 
-  /// p: the largest charge per decoded token at which no step is overcharged.
-  private func token(
+  /// s and p: the largest charges per decode step and per decoded token at which no step is overcharged; `byStep` is the part of
+  /// a token's charge that is left to its step.
+  private func decode(
+    _ memory: Double, _ context: Double, _ fixed: ContiguousArray<Double>, _ batches: [Int], byStep: Double
+  ) -> (step: Double, token: Double) {
+    let costs = batchCosts(memory, context, fixed, batches)
+    var token = Double.infinity
+    for (b, cost) in costs { token = min(token, cost / Double(b)) }
+    guard token > 0, byStep > 0 else { return (0, token) }
+    token *= 1 - byStep
+    var step = Double.infinity
+    for (b, cost) in costs { step = min(step, cost - token * Double(b)) }
+    return (max(0, step), token)
+  }
+
+  /// By batch: the least cost of a decode step less the charge for what it attends to.
+  private func batchCosts(
     _ memory: Double, _ context: Double, _ fixed: ContiguousArray<Double>, _ batches: [Int]
-  ) -> Double {
+  ) -> [(batch: Int, cost: Double)] {
     let own = 1 - memory
     let held = memory * stages / tokens
     let spread = Double(spread)
-    var least = Double.infinity
+    var all: [(batch: Int, cost: Double)] = []
+    // What hosts add at most to what a step is charged beyond its cost: the least, up to the batch, of what one kernel
+    // takes less the charge for its tokens.
+    var host = 0.0
     for b in batches {
       var cheapest = Double.infinity
       /// Least over C in from...to of (constant + rate·C) · (own + held·spread·C) − context·spread·C.
@@ -409,10 +626,38 @@ final class StepFloor: Sendable {
           Double(b), max(Double(b), reach))
         cheapest = split == .infinity ? cheapest : max(split, cheapest)
       }
+      if borrows, self.spread == 1 {
+        // With hosts: a kernel of each of them, and for the memory only what is not attention.
+        let charged = context - held * fixed[b]
+        host = min(host, kernels(b, from: 0, own: own, charged: charged))
+        let home = kernels(b, from: 0, own: own, charged: charged)
+        cheapest = min(
+          cheapest, (fixed[b] + Double(remote.merge)) * own + home + Double(together - 1) * host)
+      }
       // A batch that does not fit: its least step, with all memory attended to.
       if cheapest == .infinity { cheapest = fixed[b] * own - context * reach * spread }
-      least = min(least, (cheapest + hostPerSequence * own * Double(b)) / Double(b))
+      all.append((b, cheapest + hostPerSequence * own * Double(b)))
     }
-    return least
+    return all
+  }
+
+  /// The least over C in from...tokens of own · (time of a decode kernel of `b` sequences and C tokens) − charged · C.
+  private func kernels(_ b: Int, from: Double, own: Double, charged: Double) -> Double {
+    var split = Double.infinity
+    for line in pieces[b] {
+      let start = min(max(Double(line.from), from), reach)
+      let end = min(Double(min(line.until, 1 << 60)), reach)
+      guard start <= end else { continue }
+      func at(_ c: Double) -> Double {
+        own * max(0, Double(line.base) + Double(line.rate) * (c - Double(line.from))) - charged * c
+      }
+      split = min(split, at(start), at(end))
+    }
+    guard let longest = costs.longest else { return split }
+    func at(_ c: Double) -> Double {
+      own * (Double(longest.time(sequences: b, context: 0)) + Double(longest.rate) * c / Double(b)) - charged
+        * c
+    }
+    return max(split, min(at(from), at(reach)))
   }
 }

@@ -21,15 +21,19 @@
 public struct ThroughputBound: Sendable {
   /// What a context that is spread over instances may save at most.
   public enum RemoteAttention: Sendable {
-    /// What runs are charged: hosts that are idle, or in a long step, attend for nothing (a bound for every run).
+    /// What runs are charged: under `contended` coupling as `inFull`; else hosts that are idle, or in a long step, attend for
+    /// nothing (a bound for every run).
     case asCharged
     /// Every token of a context is read on some GPU's time, as in a machine: what lending could earn there.
     case inFull
   }
 
-  /// What work costs the instances, and what a request takes alone: then all of them may share its attention.
-  private let floor: StepFloor
-  private let floorAlone: StepFloor
+  /// What work costs the instances, and what a request takes alone.
+  private var floor: StepFloor
+  /// The same for so few requests that none meets many others.
+  private let floorOfFew: @Sendable (_ requests: Int) -> StepFloor
+  /// The requests, while they are few.
+  private var few: [Completed] = []
   private let arrivalsAreFixed: Bool
   private var spans: ContiguousArray<Span>
   private var width: Int64 = 1
@@ -40,6 +44,12 @@ public struct ThroughputBound: Sendable {
   private var slowestAlone: Int64 = 0
 
   private static let spanCount = 1_024
+  private static let mostOfFew = 8
+
+  private struct Completed {
+    var arrival: Int64
+    var prompt, output, preemptions: Int
+  }
 
   /// For runs on `configuration` by a policy with `lending`. In a closed loop arrivals depend on the policy: then
   /// `arrivalsAreFixed` is false and all requests count as there from the start.
@@ -48,10 +58,14 @@ public struct ThroughputBound: Sendable {
     arrivalsAreFixed: Bool = true
   ) {
     let lends = lending.mode != .off && configuration.topology.count > 1
-    floorAlone = StepFloor(
-      configuration, spread: lends ? configuration.topology.count : 1, borrows: lends)
-    floor =
-      lends && remote == .inFull ? StepFloor(configuration, spread: 1, borrows: true) : floorAlone
+    let count = configuration.topology.count
+    let isPaid = remote == .inFull || lending.coupling == .contended
+    // Faults make a request start again without a preemption.
+    let comesHome = lending.mode != .passive || !configuration.faults.isEmpty
+    let hosts: StepFloor.Hosts =
+      !lends ? .none : isPaid ? .paid(count, comesHome: comesHome) : .free(count)
+    floor = StepFloor(configuration, hosts: hosts)
+    floorOfFew = { StepFloor(configuration, hosts: hosts, requests: $0) }
     self.arrivalsAreFixed = arrivalsAreFixed
     spans = ContiguousArray(repeating: Span(), count: Self.spanCount)
   }
@@ -61,16 +75,24 @@ public struct ThroughputBound: Sendable {
   /// A preempted request gets its next token from its recompute; where that may cost less than the decode step that it
   /// saves, the token is taken to be free.
   public mutating func completed(arrival: Int64, prompt: Int, output: Int, preemptions: Int) {
-    let arrival = arrivalsAreFixed ? arrival : 0
-    while arrival / width >= Int64(Self.spanCount) { widen() }
-    let prefill = floor.prefill(prompt: prompt)
-    spans[Int(arrival / width)].add(prefill, prompt: prompt, output: output, window: floor.window)
+    let request = Completed(
+      arrival: arrivalsAreFixed ? arrival : 0, prompt: prompt, output: output, preemptions: preemptions)
+    if requests < Self.mostOfFew { few.append(request) } else { few = [] }
+    add(request)
+  }
+
+  private mutating func add(_ request: Completed) {
+    while request.arrival / width >= Int64(Self.spanCount) { widen() }
+    let prefill = floor.prefill(prompt: request.prompt)
+    spans[Int(request.arrival / width)].add(
+      prefill, prompt: request.prompt, output: request.output, window: floor.window)
     requests += 1
-    outputTokens += output
-    self.preemptions += preemptions
-    longestContext = max(longestContext, prompt + output)
-    slowestAlone = max(
-      slowestAlone, arrival + floorAlone.alone(prompt: prompt, output: output, preemptions: preemptions))
+    outputTokens += request.output
+    preemptions += request.preemptions
+    longestContext = max(longestContext, request.prompt + request.output)
+    let alone = floor.alone(
+      prompt: request.prompt, output: request.output, preemptions: request.preemptions)
+    slowestAlone = max(slowestAlone, request.arrival + alone)
   }
 
   /// Output tokens of the completed requests over the least makespan; `nil` if none completed.
@@ -82,6 +104,7 @@ public struct ThroughputBound: Sendable {
   /// No run ends before, ps.
   public var leastMakespan: Double {
     guard requests > 0 else { return 0 }
+    guard few.isEmpty else { return ofFew.leastMakespan }
     // The work of each span and all later ones.
     var later = Span()
     var waiting: [(from: Double, work: StepFloor.Work)] = []
@@ -103,6 +126,17 @@ public struct ThroughputBound: Sendable {
     return least * (1 - 1e-9)
   }
 
+  /// The bound with what is known of so few requests.
+  private var ofFew: Self {
+    var bound = self
+    bound.floor = floorOfFew(requests)
+    bound.spans = ContiguousArray(repeating: Span(), count: Self.spanCount)
+    (bound.width, bound.requests, bound.preemptions, bound.outputTokens) = (1, 0, 0, 0)
+    (bound.longestContext, bound.slowestAlone, bound.few) = (0, 0, [])
+    for request in few { bound.add(request) }
+    return bound
+  }
+
   /// Twice as wide spans: two become one.
   private mutating func widen() {
     for index in 0..<Self.spanCount / 2 {
@@ -117,7 +151,9 @@ public struct ThroughputBound: Sendable {
   /// What the requests that arrive in a span of time need at least.
   struct Span: Sendable {
     var requests = 0
-    /// Decode steps, and the tokens that they attend to.
+    /// Decode steps of the longest output: no step makes two tokens of one request.
+    var steps: Int64 = 0
+    /// Decoded tokens, and the tokens that they attend to.
     var decodes: Int64 = 0
     var context: Int128 = 0
     /// Prompt tokens whose linear work is shared by a step, and the time of all other prefill work, ps.
@@ -129,16 +165,18 @@ public struct ThroughputBound: Sendable {
 
     mutating func add(_ work: StepFloor.Prefill, prompt: Int, output: Int, window: Int) {
       requests += 1
+      steps = max(steps, Int64(output - 1))
       decodes += Int64(output - 1)
       context += Self.attended(after: prompt, steps: output - 1, window: window)
       sharedTokens += Int64(work.sharedTokens)
       prefill += work.time
       sharedTokensHeld += Int128(work.sharedTokens) * Int128(work.held)
-      prefillHeld += work.time * Int128(work.held)
+      prefillHeld += work.lasting * Int128(work.held)
     }
 
     mutating func add(_ other: Span) {
       requests += other.requests
+      steps = max(steps, other.steps)
       decodes += other.decodes
       context += other.context
       sharedTokens += other.sharedTokens

@@ -3,16 +3,22 @@
 public enum HardwareCatalog {
   /// 80 GiB, as NVIDIA's planner counts an A100-SXM4-80GB (aiconfigurator `a100_sxm.yaml`).
   private static let a100MemoryBytes = 85_899_345_920
+  /// 81,559 MiB, as nvidia-smi shows an H100-SXM5-80GB.
+  static let h100MemoryBytes = 85_520_809_984
+  /// 143,771 MiB, as nvidia-smi shows an H200-SXM5-141GB.
+  static let h200MemoryBytes = 150_754_820_096
 
   /// What engines reach on an A100-SXM4-80GB: the default.
   public static let a100Measured = HardwareSpec(
     name: "a100-measured",
     summary: "A100-SXM4-80GB as engines use it: fits to measured kernels, links and host times",
     memoryBytes: a100MemoryBytes,
-    // costmodel.md 1: 3.9 % mean error per layer, 8.4 % p90, 22 % at most, in sample.
+    // Eight constants, fitted to two stacks: all rows of aiconfigurator's grid (vLLM 0.14) with n and k of 512 and more, and
+    // Vidur's rows of up to 64 tokens (three models × TP 1, 2, 4, 8), which together count 0.7 times as much as the grid's
+    // rows of up to 64 tokens: about the most at which the grid stays within 8 %. An A100 has 108 multiprocessors.
     gemm: GEMMCost(
-      floor: 5.74, bytesPerSecond: 1_650e9, flopsPerSecond: 234e12, exponent: 2.15, padTokensTo: 128,
-      padAbove: 64),
+      floor: 5.076, bytesPerSecond: 1_653e9, flopsPerSecond: 302.4e12, exponent: 3.062, fill: 185.2,
+      tiling: .waves(multiprocessors: 108, narrow: 1.126, spread: 1.425, idle: 0.1177)),
     // costmodel.md 1, elementwise: mean errors of 6 to 12 %.
     rmsNorm: ElementwiseCost(least: 5.0, base: 0.1, perElement: 5.55e-6),
     residualAdd: ElementwiseCost(least: 2.0, base: 0.23, perElement: 3.20e-6),
@@ -38,8 +44,9 @@ public enum HardwareCatalog {
       tileFlopsPerSecond: 5.40e12),
     // Fitted to moe_vllm.csv.
     experts: FusedMoECost(
-      floor: 24.3, align: 38.8, bytesPerSecond: 1_614e9, smallTileFlops: 47.4e12, largeTileFlops: 105.1e12,
-      tunedFlops: 185.1e12, exponent: 2.36, rowBytesPerSecond: 852e9),
+      floor: 33.62, align: 23.67, bytesPerSecond: 1_792e9, smallTileFlops: 47.98e12,
+      largeTileFlops: 106.5e12, tunedFlops: 180.2e12, tuned: .a100, exponent: 1.935,
+      rowBytesPerSecond: 817.2e9),
     // Fitted to collectives_nccl.csv: NCCL 2.27 on A100-SXM4.
     allReduce: .fits([
       AllReduceFit(ranks: 2, alpha: 9.70, bytesPerSecond: 217.5e9, exponent: 0.52),
@@ -61,7 +68,7 @@ public enum HardwareCatalog {
           AlphaBeta(alpha: 15.2, bytesPerSecond: 142.9e9)),
       ]),
     inNodeLink: LinkCatalog.nvlink3, interNodeLink: LinkCatalog.hdr200,
-    engine: EngineCatalog.vllm,
+    engine: EngineCatalog.vllmV1Async,
     // Vidur mlp.csv (to 4,096 fitted, to 32,768 held out); vLLM 0.14 attention tables of aiconfigurator.
     measured: MeasuredRange(tokens: 1...32_768, decodeContext: 131_072, prefill: 16_384))
 
@@ -110,14 +117,26 @@ public enum HardwareCatalog {
   public static let h100Datasheet = roofline(
     name: "h100-datasheet",
     summary: "H100-SXM5-80GB roofline from the data sheet: a bound that no measurement here supports",
-    memoryBytes: a100MemoryBytes,
-    // NVIDIA H100 data sheet: 989 TFLOP/s FP16 dense, 3,352 GB/s, NVLink 4 of 450 GB/s per direction.
-    bytesPerSecond: 3_352e9, flopsPerSecond: 989e12,
+    memoryBytes: h100MemoryBytes,
+    // NVIDIA H100 data sheet: 989 TFLOP/s FP16 and 1,979 FP8, dense, 3,352 GB/s, NVLink 4 of 450 GB/s per direction.
+    bytesPerSecond: 3_352e9, flopsPerSecond: 989e12, fp8FlopsPerSecond: 1_979e12,
+    inNodeLink: LinkCatalog.nvlink4Datasheet, interNodeLink: LinkCatalog.infiniband400Datasheet,
+    unvalidated: ["every constant is from the data sheet, none was measured"])
+
+  /// The roofline of an H200-SXM's data sheet.
+  public static let h200Datasheet = roofline(
+    name: "h200-datasheet",
+    summary: "H200-SXM5-141GB roofline from the data sheet: a bound that no measurement here supports",
+    memoryBytes: h200MemoryBytes,
+    // NVIDIA H200 data sheet: 989 TFLOP/s FP16 and 1,979 FP8, dense, 4.8 TB/s, NVLink 4 of 450 GB/s per direction.
+    bytesPerSecond: 4_800e9, flopsPerSecond: 989e12, fp8FlopsPerSecond: 1_979e12,
     inNodeLink: LinkCatalog.nvlink4Datasheet, interNodeLink: LinkCatalog.infiniband400Datasheet,
     unvalidated: ["every constant is from the data sheet, none was measured"])
 
   /// All profiles, the default first.
-  public static let all = [a100Measured, a100Datasheet, a10040GB, a100PCIe, h100Datasheet]
+  public static let all = [
+    a100Measured, a100Datasheet, a10040GB, a100PCIe, h100Measured, h100Datasheet, h200Measured, h200Datasheet,
+  ]
 
   /// The profile of that name, or `nil`.
   public static func named(_ name: String) -> HardwareSpec? { all.first { $0.name == name } }
@@ -125,13 +144,23 @@ public enum HardwareCatalog {
   /// A profile of two rates and nothing else.
   private static func roofline(
     name: String, summary: String, memoryBytes: Int, bytesPerSecond: Double, flopsPerSecond: Double,
-    inNodeLink: LinkClass, interNodeLink: LinkClass, unvalidated: [String] = []
+    fp8FlopsPerSecond: Double? = nil, inNodeLink: LinkClass, interNodeLink: LinkClass,
+    unvalidated: [String] = []
   ) -> HardwareSpec {
-    HardwareSpec(
-      name: name, summary: summary, memoryBytes: memoryBytes,
-      gemm: GEMMCost(
+    func gemm(_ flopsPerSecond: Double, bytes: Double) -> GEMMCost {
+      GEMMCost(
         floor: 0, bytesPerSecond: bytesPerSecond, flopsPerSecond: flopsPerSecond, exponent: .infinity,
-        padTokensTo: 1, padAbove: 0),
+        bytesPerWeight: bytes, bytesPerInput: bytes)
+    }
+    func experts(_ flopsPerSecond: Double, bytes: Double) -> FusedMoECost {
+      FusedMoECost(
+        floor: 0, align: 0, bytesPerSecond: bytesPerSecond, smallTileFlops: flopsPerSecond,
+        largeTileFlops: flopsPerSecond, tunedFlops: flopsPerSecond, tuned: .a100, exponent: .infinity,
+        rowBytesPerSecond: bytesPerSecond, bytesPerWeight: bytes)
+    }
+    var spec = HardwareSpec(
+      name: name, summary: summary, memoryBytes: memoryBytes,
+      gemm: gemm(flopsPerSecond, bytes: 2),
       // Bytes read and written per FP16 element over the memory's bandwidth.
       rmsNorm: .streaming(bytesPerElement: 4, bytesPerSecond: bytesPerSecond),
       residualAdd: .streaming(bytesPerElement: 6, bytesPerSecond: bytesPerSecond),
@@ -151,15 +180,21 @@ public enum HardwareCatalog {
         least: 0, base: 0, perKey: 1_152 * 108 / bytesPerSecond * 1e6, perSequenceHead: 0),
       prefillAttention: PrefillAttentionCost(
         floor: 0, perTokenQueryHead: 0, perTokenRootKVHead: 0, flopsPerSecond: flopsPerSecond),
-      experts: FusedMoECost(
-        floor: 0, align: 0, bytesPerSecond: bytesPerSecond, smallTileFlops: flopsPerSecond,
-        largeTileFlops: flopsPerSecond, tunedFlops: flopsPerSecond, exponent: .infinity,
-        rowBytesPerSecond: bytesPerSecond),
+      experts: experts(flopsPerSecond, bytes: 2),
       allReduce: .ring(bytesPerSecond: inNodeLink.costs.bytesPerSecond), customAllReduce: nil,
       inNodeLink: inNodeLink, interNodeLink: interNodeLink, engine: EngineCatalog.kernelsOnly,
       // A bound holds everywhere.
       measured: MeasuredRange(tokens: 1...(.max), decodeContext: .max, prefill: .max),
       unvalidated: unvalidated)
+    if let fp8FlopsPerSecond {
+      (spec.gemmFP8, spec.gemmFP8Block) = (
+        gemm(fp8FlopsPerSecond, bytes: 1), gemm(fp8FlopsPerSecond, bytes: 1)
+      )
+      (spec.expertsFP8, spec.expertsFP8Block) = (
+        experts(fp8FlopsPerSecond, bytes: 1), experts(fp8FlopsPerSecond, bytes: 1)
+      )
+    }
+    return spec
   }
 
   /// `a100-measured` with every memory rate multiplied by `memoryRate`.

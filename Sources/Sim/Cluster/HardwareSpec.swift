@@ -23,8 +23,12 @@ public struct HardwareSpec: Hashable, Sendable {
   /// Memory of one GPU.
   public var memoryBytes: Int
 
-  /// Matrix products.
+  /// Matrix products in 16 bits.
   public var gemm: GEMMCost
+  /// Matrix products of weights and activations in fp8, a scale per tensor; `nil` where not measured.
+  public var gemmFP8: GEMMCost?
+  /// The same with a scale per block of 128 × 128.
+  public var gemmFP8Block: GEMMCost?
   /// Norm, per element of the residual stream.
   public var rmsNorm: ElementwiseCost
   /// Adding the residual, per element.
@@ -43,12 +47,28 @@ public struct HardwareSpec: Hashable, Sendable {
   public var waveDecode: WaveAttentionCost
   /// Decode attention that does not split the context.
   public var unsplitDecode: UnsplitAttentionCost
+  /// FlashAttention-3's decode attention, which on Hopper takes the place of all three; `nil` elsewhere.
+  public var flashAttention3: FlashAttention3Cost?
+  /// The same on keys and values in fp8.
+  public var flashAttention3FP8: FlashAttention3Cost?
   /// Decode attention on a latent (MLA).
   public var latentDecode: LatentAttentionCost
+  /// The same on a latent in fp8; `nil` where not measured.
+  public var latentDecodeFP8: LatentAttentionCost?
   /// Prefill attention of one layer.
   public var prefillAttention: PrefillAttentionCost
-  /// Routed experts.
+  /// The same writing and reading keys and values in fp8; `nil` where not measured.
+  public var prefillAttentionFP8: PrefillAttentionCost?
+  /// Prefill attention of a model with a latent; `nil` where not measured.
+  public var latentPrefill: PrefillAttentionCost?
+  /// Routed experts in 16 bits.
   public var experts: FusedMoECost
+  /// Routed experts in fp8, a scale per tensor; `nil` where not measured.
+  public var expertsFP8: FusedMoECost?
+  /// The same with a scale per block of 128 × 128.
+  public var expertsFP8Block: FusedMoECost?
+  /// The same where ranks hold whole experts, which is another kernel; `nil` where not measured.
+  public var expertsFP8BlockSpread: FusedMoECost?
   /// Summing over a TP group with NCCL.
   public var allReduce: AllReduceCost
   /// Summing small tensors with vLLM's own kernel, or `nil` where it has none.
@@ -99,14 +119,5 @@ public struct HardwareSpec: Hashable, Sendable {
     self.engine = engine
     self.measured = measured
     self.unvalidated = unvalidated
-  }
-
-  /// The decode attention that `kernel` names.
-  public func decodeAttention(_ kernel: DecodeKernel) -> DecodeAttentionCost {
-    switch kernel {
-    case .flashInfer: .balanced(balancedDecode)
-    case .flashAttention: .waves(waveDecode)
-    case .unsplit: .unsplit(unsplitDecode)
-    }
   }
 }

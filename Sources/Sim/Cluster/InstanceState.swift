@@ -149,4 +149,15 @@ struct InstanceState {
   var epochDue = true
   /// `fluid`: time of its decode step as of its last epoch, ps; 0 while prompts stall its decoding.
   var epochStep: Int64 = 0
+  /// `contended`: the kernels of its decode steps as of its last epoch, what partners know of its steps, the hosts that these ask, and what it does for others in theirs.
+  var decodeKernels = StepPace()
+  var pace = StepPace()
+  /// `contended`: the clock at which it published last, that at which it does so again, and, as of then, what others took of
+  /// it and how long it waited for them.
+  var publishedAt: Int64 = 0
+  var publishAt = Int64.max
+  var publishedShare = GPUShare()
+  var publishedPath: Int64 = 0
+  var asked: ContiguousArray<Int> = []
+  var services: ContiguousArray<HostService> = []
 }

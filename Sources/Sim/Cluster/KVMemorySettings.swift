@@ -8,15 +8,19 @@ public struct KVMemorySettings: Hashable, Sendable {
   public var maxBatchedTokens: Int
   /// Most sequences of one iteration: sizes the logits.
   public var maxSequences: Int
+  /// How the engine finds what is left for the cache.
+  public var accounting: KVAccounting
 
   /// Takes any values; `validate()` says whether they are in range.
   public init(
-    utilisation: Double = 0.9, blockSize: Int = 16, maxBatchedTokens: Int = 4_096, maxSequences: Int = 256
+    utilisation: Double = 0.9, blockSize: Int = 16, maxBatchedTokens: Int = 4_096, maxSequences: Int = 256,
+    accounting: KVAccounting = .assumed
   ) {
     self.utilisation = utilisation
     self.blockSize = blockSize
     self.maxBatchedTokens = maxBatchedTokens
     self.maxSequences = maxSequences
+    self.accounting = accounting
   }
 }
 

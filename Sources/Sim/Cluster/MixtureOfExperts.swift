@@ -10,13 +10,19 @@ public struct MixtureOfExperts: Hashable, Sendable {
   public var shared: Int
   /// Leading layers with a dense feed-forward part instead.
   public var denseLayers: Int
+  /// How the routed experts' weights are stored, where it is not as the model's other matrices.
+  public var weights: WeightFormat?
 
   /// Takes any values; `ModelSpec.validate()` says whether they make a model.
-  public init(count: Int, perToken: Int, intermediate: Int, shared: Int = 0, denseLayers: Int = 0) {
+  public init(
+    count: Int, perToken: Int, intermediate: Int, shared: Int = 0, denseLayers: Int = 0,
+    weights: WeightFormat? = nil
+  ) {
     self.count = count
     self.perToken = perToken
     self.intermediate = intermediate
     self.shared = shared
     self.denseLayers = denseLayers
+    self.weights = weights
   }
 }

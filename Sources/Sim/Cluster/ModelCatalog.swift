@@ -1,4 +1,4 @@
-/// The models known by name.
+/// The models known by name. `ModelNames` has the repositories of Hugging Face that stand for them.
 ///
 /// Llama-2 dimensions come from the Hugging Face `config.json` of meta-llama/Llama-2-{7b,13b,70b}-hf, as copied in
 /// NousResearch/Llama-2-13b-chat-hf and mlc-ai/mlc-llm `model_preset.py` (whose `max_position` of 2,048 is
@@ -61,10 +61,11 @@ public enum ModelCatalog {
     experts: MixtureOfExperts(count: 160, perToken: 6, intermediate: 1_536, shared: 2, denseLayers: 1))
 
   /// 671.0 B parameters, 37.6 B of them for each token, 68.6 KiB of latent per token: `config.json` of
-  /// deepseek-ai/DeepSeek-V3, as copied in ai-dynamo/aiconfigurator. In BF16, which the A100 needs.
+  /// deepseek-ai/DeepSeek-V3, as copied in ai-dynamo/aiconfigurator. Published in FP8 by blocks of 128 × 128; left out is the
+  /// layer for predicting a second token.
   public static let deepSeekV3 = ModelSpec(
     name: "deepseek-v3", layers: 61, hidden: 7_168, queryHeads: 128, kvHeads: 1, headDim: 128,
-    intermediate: 18_432, vocab: 129_280, maxPosition: 163_840,
+    intermediate: 18_432, vocab: 129_280, maxPosition: 163_840, weights: .fp8Block,
     latent: LatentAttention(rank: 512, ropeDim: 64, valueDim: 128, queryRank: 1_536),
     experts: MixtureOfExperts(count: 256, perToken: 8, intermediate: 2_048, shared: 1, denseLayers: 3))
 
@@ -84,11 +85,18 @@ public enum ModelCatalog {
     intermediate: 49_152, vocab: 50_272, maxPosition: 2_048, gatedFFN: false, tiedEmbeddings: true)
 
   /// All presets, by family, the models of the paper first.
-  public static let all = [
-    llama7B, llama13B, llama70B, llama3of8B, llama3of70B, qwen7B, qwen72B, mistral7B, mixtral8x7B, deepSeekV2,
-    deepSeekV3, opt13B, opt66B, opt175B,
-  ]
+  public static let all: [ModelSpec] = [
+    [llama7B, llama13B, llama70B, llama3of8B, llama3of70B], llama3, [qwen7B, qwen72B], qwen2, qwen3,
+    [mistral7B], mistral, [mixtral8x7B], mixtral, [deepSeekV2], deepSeek, [deepSeekV3],
+    [gptOSS20B, gptOSS120B],
+    gemma, phi, [miniMaxM2, opt13B, opt66B, opt175B],
+  ].flatMap { $0 }
 
-  /// The preset of that name, or `nil`.
-  public static func named(_ name: String) -> ModelSpec? { all.first { $0.name == name } }
+  /// The preset of that name or of that repository of Hugging Face, in any case; `nil` for another.
+  public static func named(_ name: String) -> ModelSpec? { byName[name] ?? ModelNames.model(name) }
+
+  private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
+
+  /// The preset of that name.
+  static func preset(_ name: String) -> ModelSpec? { byName[name] }
 }

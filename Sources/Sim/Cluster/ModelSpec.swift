@@ -2,8 +2,8 @@
 ///
 /// Attention is multi-head, grouped or multi-query by `kvHeads`, over the whole context or a sliding `window`, or
 /// latent (MLA). The feed-forward part is dense, or a mixture of experts.
-/// Left out: biases and learned positions (together below 0.2 % of the weights of the models in `ModelCatalog`
-/// and of OPT-13B and larger).
+/// Left out: biases, learned positions, attention sinks, and norms beyond two a layer (together below 0.2 % of the
+/// weights of the models in `ModelCatalog`).
 public struct ModelSpec: Hashable, Sendable {
   /// What reports call it.
   public var name: String
@@ -33,6 +33,11 @@ public struct ModelSpec: Hashable, Sendable {
   public var kvBytesPerElement: Int
   /// Tokens back to which attention reaches, or `nil` for the whole context.
   public var window: Int?
+  /// Tokens back to which attention reaches in some of the layers, the others reaching back to the start: not modelled,
+  /// costs and memory count all layers as the others.
+  public var alternatingWindow: Int?
+  /// How the weights of the layers' matrices are stored; embeddings, norms, routers and the LM head are in 16 bits.
+  public var weights: WeightFormat
   /// The latent that takes the place of keys and values (MLA); then `kvHeads` is 1, shared by all query heads.
   public var latent: LatentAttention?
   /// The experts that take the place of the dense feed-forward part in all but the first layers.
@@ -43,7 +48,8 @@ public struct ModelSpec: Hashable, Sendable {
     name: String, layers: Int, hidden: Int, queryHeads: Int, kvHeads: Int, headDim: Int, intermediate: Int,
     vocab: Int, maxPosition: Int, gatedFFN: Bool = true, tiedEmbeddings: Bool = false,
     bytesPerElement: Int = 2, kvBytesPerElement: Int? = nil, window: Int? = nil,
-    latent: LatentAttention? = nil, experts: MixtureOfExperts? = nil
+    alternatingWindow: Int? = nil,
+    weights: WeightFormat = .bf16, latent: LatentAttention? = nil, experts: MixtureOfExperts? = nil
   ) {
     self.name = name
     self.layers = layers
@@ -59,6 +65,8 @@ public struct ModelSpec: Hashable, Sendable {
     self.bytesPerElement = bytesPerElement
     self.kvBytesPerElement = kvBytesPerElement ?? bytesPerElement
     self.window = window
+    self.alternatingWindow = alternatingWindow
+    self.weights = weights
     self.latent = latent
     self.experts = experts
   }
@@ -75,8 +83,11 @@ public struct ModelSpec: Hashable, Sendable {
     return parameters - (layers - experts.denseLayers) * idle * 3 * hidden * experts.intermediate
   }
 
-  /// Bytes of all weights.
-  public var weightBytes: Int { parameters * bytesPerElement }
+  /// Bytes of all weights: embeddings, LM head, norms and routers in 16 bits, the rest as it is stored.
+  public var weightBytes: Int {
+    layerBytes(count: layers, tp: 1)
+      + (embeddingParameters * (tiedEmbeddings ? 1 : 2) + hidden) * bytesPerElement
+  }
 
   /// Bytes of KV cache of one token over all layers and heads, without replication.
   public var kvBytesPerToken: Int { layers * kvBytesPerTokenPerLayer(tp: 1) }
@@ -88,33 +99,11 @@ public struct ModelSpec: Hashable, Sendable {
     return elements * kvBytesPerElement
   }
 
+  /// Whether every query head has keys and values of its own.
+  public var isMultiHead: Bool { latent == nil && kvHeads == queryHeads }
+
   /// Weights of one of the two vocabulary matrices.
   var embeddingParameters: Int { vocab * hidden }
-
-  /// Weights of `count` layers on one of `tp` ranks: attention, feed-forward and experts are cut, the norms, the
-  /// router and what leads into a latent are copied. Fewer layers than all are taken from the end, where the
-  /// experts are.
-  func layerParameters(count: Int, tp: Int) -> Int {
-    let dense = hidden * (intermediate / tp) * (gatedFFN ? 3 : 2)
-    guard let experts else { return count * (attentionParameters(tp: tp) + dense) }
-    let mixed =
-      (experts.count + experts.shared) * 3 * hidden * experts.intermediate / tp + hidden * experts.count
-    let denseLayers = max(0, count - (layers - experts.denseLayers))
-    return count * attentionParameters(tp: tp) + denseLayers * dense + (count - denseLayers) * mixed
-  }
-
-  /// Weights of one layer's attention and norms on one of `tp` ranks.
-  private func attentionParameters(tp: Int) -> Int {
-    let heads = queryHeads / tp
-    guard let latent else {
-      let queries = heads * headDim
-      return hidden * (queries + 2 * kvHeadsPerRank(tp: tp) * headDim) + queries * hidden + 2 * hidden
-    }
-    let query = heads * (headDim + latent.ropeDim)
-    let down = latent.queryRank.map { hidden * $0 + $0 + $0 * query } ?? hidden * query
-    return down + hidden * latent.width + latent.rank + heads * latent.rank * (headDim + latent.valueDim)
-      + heads * latent.valueDim * hidden + 2 * hidden
-  }
 
   /// KV heads on one of `tp` ranks: max(1, ⌈kvHeads / tp⌉), so beyond `kvHeads` ranks they are replicated.
   public func kvHeadsPerRank(tp: Int) -> Int { max(1, (kvHeads + tp - 1) / tp) }
@@ -129,6 +118,7 @@ public struct ModelSpec: Hashable, Sendable {
       ("intermediate size", intermediate, 1 << 22), ("vocabulary", vocab, 1 << 24),
       ("maximum position", maxPosition, 1 << 40), ("bytes per element", bytesPerElement, 8),
       ("bytes per KV element", kvBytesPerElement, 8), ("window", window ?? 1, 1 << 40),
+      ("window of some layers", alternatingWindow ?? 1, 1 << 40),
       ("latent rank", latent?.rank ?? 1, 1 << 16), ("latent rotary dimension", latent?.ropeDim ?? 1, 1 << 12),
       ("latent value dimension", latent?.valueDim ?? 1, 1 << 12),
       ("latent query rank", latent?.queryRank ?? 1, 1 << 16), ("experts", experts?.count ?? 1, 1 << 12),

@@ -31,6 +31,13 @@ public struct PrefillAttentionCost: Hashable, Sendable {
 
   /// Query rows of a tile.
   static let tileRows = 128
+
+  /// The same kernel with all thread blocks together reaching `share` of the arithmetic rate.
+  func scaled(rate share: Double) -> PrefillAttentionCost {
+    var scaled = self
+    scaled.flopsPerSecond *= share
+    return scaled
+  }
 }
 
 /// Attention of one layer on one rank: the microseconds from which `InstanceCosts` takes its integer rates.
@@ -44,17 +51,25 @@ public struct AttentionCost: Sendable {
   private let pairWidth: Double
   private let bytesPerHeadToken: Int
   private let isLatent: Bool
+  /// Flops of one head for one key of a latent: scores over its whole width, values over its rank.
+  private let latentFlops: Int
   /// Bytes of the cache of one token on this rank, one layer.
   public let kvBytesPerToken: Int
 
-  /// The attention of `model` cut over `tp` ranks, decoding with `kernel` at `bandwidthShare` of its bandwidth.
+  /// The attention of `model` cut over `tp` ranks, decoding with `kernel` at `bandwidthShare` of its bandwidth and
+  /// prefilling at `prefillShare` of the arithmetic rate.
   public init(
-    model: ModelSpec, hardware: HardwareSpec, tp: Int, kernel: DecodeKernel? = nil, bandwidthShare: Double = 1
+    model: ModelSpec, hardware: HardwareSpec, tp: Int, kernel: DecodeKernel? = nil,
+    bandwidthShare: Double = 1,
+    prefillShare: Double = 1
   ) {
-    prefill = hardware.prefillAttention
-    decode = hardware.decodeAttention(kernel ?? hardware.engine.decodeKernel).scaled(
-      bandwidth: bandwidthShare)
-    latentDecode = hardware.latentDecode
+    let isFP8 = model.kvBytesPerElement == 1
+    prefill = hardware.prefillAttention(isLatent: model.latent != nil, fp8: isFP8).scaled(rate: prefillShare)
+    decode = hardware.decodeAttention(
+      kernel ?? hardware.engine.decodeKernel, multiHead: model.isMultiHead, fp8: isFP8
+    ).scaled(bandwidth: bandwidthShare)
+    latentDecode = hardware.latentDecode(fp8: isFP8)
+    latentFlops = model.latent.map { 2 * ($0.width + $0.rank) } ?? 0
     queryHeads = model.queryHeads / tp
     kvHeads = model.kvHeadsPerRank(tp: tp)
     bytesPerHeadToken = 2 * model.headDim * model.kvBytesPerElement
@@ -67,7 +82,9 @@ public struct AttentionCost: Sendable {
   /// Decode attention of `sequences` requests that each attend to `context` tokens, µs.
   public func decode(sequences: Int, context: Int) -> Double {
     if isLatent {
-      return latentDecode.microseconds(sequences: sequences, context: context, heads: queryHeads)
+      return latentDecode.microseconds(
+        sequences: sequences, context: context, heads: queryHeads, keyBytes: kvBytesPerToken,
+        headFlops: latentFlops)
     }
     let batch = DecodeBatch(
       sequences: sequences, context: context, queryHeads: queryHeads, kvHeads: kvHeads,

@@ -6,6 +6,8 @@ public enum DecodeAttentionCost: Hashable, Sendable {
   case waves(WaveAttentionCost)
   /// One thread block per sequence and KV head: the longest context may take longer than all bytes together.
   case unsplit(UnsplitAttentionCost)
+  /// Split evenly by a scheduler on the GPU: FlashAttention-3.
+  case scheduled(FlashAttention3Cost)
 
   /// The same kernel with all thread blocks together reaching `share` of the bandwidth.
   func scaled(bandwidth share: Double) -> DecodeAttentionCost {
@@ -18,6 +20,9 @@ public enum DecodeAttentionCost: Hashable, Sendable {
     case .unsplit(var cost):
       cost.bytesPerSecond *= share
       return .unsplit(cost)
+    case .scheduled(var cost):
+      cost.bytesPerSecond *= share
+      return .scheduled(cost)
     }
   }
 
@@ -27,6 +32,7 @@ public enum DecodeAttentionCost: Hashable, Sendable {
     case .balanced(let line): line.microseconds(bytes: batch.bytes)
     case .waves(let cost): cost.microseconds(batch)
     case .unsplit(let cost): cost.microseconds(batch)
+    case .scheduled(let cost): cost.microseconds(batch)
     }
   }
 }
@@ -188,37 +194,5 @@ public struct UnsplitAttentionCost: Hashable, Sendable {
   /// What does not depend on contexts, µs.
   func constant(sequences: Int, queryHeads: Int) -> Double {
     floor + perSequenceHead * Double(sequences * queryHeads)
-  }
-}
-
-/// Decode attention on a latent (MLA, vLLM's Triton kernel): thread blocks of one (sequence, group of 16 heads,
-/// quarter of the context) each, in waves over 108 multiprocessors.
-///
-///     max(least, base + waves · context / 4 · perKey + sequences · heads · perSequenceHead)
-public struct LatentAttentionCost: Hashable, Sendable {
-  /// The shortest time seen, µs.
-  public var least: Double
-  /// Launch and set-up, µs.
-  public var base: Double
-  /// µs per key of one thread block.
-  public var perKey: Double
-  /// µs per sequence and query head.
-  public var perSequenceHead: Double
-
-  /// Takes the parts as they are.
-  public init(least: Double, base: Double, perKey: Double, perSequenceHead: Double) {
-    self.least = least
-    self.base = base
-    self.perKey = perKey
-    self.perSequenceHead = perSequenceHead
-  }
-
-  /// µs of one layer on one rank that has `heads` query heads.
-  public func microseconds(sequences: Int, context: Int, heads: Int) -> Double {
-    let blocks = sequences * ((heads + 15) / 16) * 4
-    let waves = Double((blocks + 107) / 108)
-    return max(
-      least,
-      base + waves * Double(context) / 4 * perKey + perSequenceHead * Double(sequences * heads))
   }
 }

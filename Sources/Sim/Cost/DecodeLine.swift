@@ -29,6 +29,7 @@ public struct DecodeLine: Hashable, Sendable {
   static let octaves = last + 1
 
   /// k, such that the mean context lies in 2^k ..< 2^(k+1); 0 below one token.
+  @inline(__always)
   static func octave(sequences: Int, context: Int64) -> Int {
     // Of numbers with as many bits, 2^k times the sequences and the context, the first may be the larger; no division.
     let (sequences, context) = (Int64(max(1, sequences)), max(0, context))

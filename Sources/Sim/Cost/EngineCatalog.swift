@@ -1,6 +1,6 @@
 /// The engine profiles known by name.
 public enum EngineCatalog {
-  /// vLLM with CUDA graphs, its workers driven through Ray: the default.
+  /// vLLM of 2023 and 2024 with CUDA graphs, its workers driven through Ray: what older tables were made with.
   public static let vllm = EngineProfile(
     name: "vllm",
     summary: "vLLM with CUDA graphs, workers driven through Ray (host times measured by Vidur)",
@@ -15,7 +15,8 @@ public enum EngineCatalog {
   public static let vllm2023Eager = EngineProfile(
     name: "vllm-2023-eager",
     summary: "vLLM of 2023, eager, PagedAttention v1 (fitted to DistServe's whole iterations of OPT-13B)",
-    host: HostCost(single: 5_130, singlePerSequence: 79.4, sharded: 15_050, shardedPerSequence: 79.4),
+    accounting: .vllm01,
+    host: HostCost(single: 4_883, singlePerSequence: 83.36, sharded: 14_853, shardedPerSequence: 83.36),
     decodeKernel: .unsplit)
 
   /// An engine whose launches hide behind the GPU's work.
@@ -25,8 +26,8 @@ public enum EngineCatalog {
   public static let cudaGraph = EngineProfile(
     name: "cuda-graph",
     summary: "launches hidden behind the GPU, no Ray (fitted to DistServe's own engine on OPT-13B)",
-    host: HostCost(single: 0, singlePerSequence: 21.8, sharded: 0, shardedPerSequence: 21.8),
-    gapPerLayer: 60.4, decodeKernel: .unsplit, decodeBandwidthShare: 0.81)
+    host: HostCost(single: 0, singlePerSequence: 25.32, sharded: 0, shardedPerSequence: 25.32),
+    gapPerLayer: 55.68, decodeKernel: .unsplit, decodeBandwidthShare: 0.8100)
 
   /// vLLM with what its later releases have: CUDA graphs, no Ray, its own all-reduce, FlashAttention-2.
   public static let vllmRecent = EngineProfile(
@@ -37,11 +38,24 @@ public enum EngineCatalog {
 
   /// Kernels only, without host time: what the data-sheet profiles run.
   public static let kernelsOnly = EngineProfile(
-    name: "kernels-only", summary: "no host time and no launch gaps: a bound", host: .none)
+    name: "kernels-only", summary: "no host time and no launch gaps: a bound", scheduler: .chunked,
+    host: .none)
 
   /// All profiles, the default first.
-  public static let all = [vllm, vllmRecent, vllm2023Eager, cudaGraph, kernelsOnly]
+  public static let all = served + [vllm, vllmRecent, vllm2023Eager, cudaGraph, kernelsOnly]
 
-  /// The profile of that name, or `nil`.
-  public static func named(_ name: String) -> EngineProfile? { all.first { $0.name == name } }
+  /// The profile of that name, or that of a version of an engine such as "vllm-0.6.1", with that version's account of memory;
+  /// `nil` for another. `EngineChoice` says why.
+  public static func named(_ name: String) -> EngineProfile? { (try? EngineChoice(name))?.profile }
+
+  /// What a version of vLLM runs as; `nil` for text that is no version. `v0` is its V0 engine, where it has both.
+  public static func vllm(version: String, v0: Bool = false) -> EngineProfile? {
+    guard let numbers = KVAccounting.numbers(version),
+      let release = EngineReleases.release(of: "vllm", version: version)
+    else { return nil }
+    guard v0, !numbers.lexicographicallyPrecedes([0, 8]) else { return release.profile(version: version) }
+    var profile = vllmV0
+    (profile.accounting, profile.limits) = (.vllm064, .vllm064)
+    return profile
+  }
 }

@@ -57,9 +57,10 @@ public struct ExpertLoad: Hashable, Sendable {
     let popularity = (0..<call.experts).map { pow((high - low) * unit($0) + low, 1 / power) }
     let scale = Double(total) / popularity.reduce(0, +)
     var rows = popularity.map { min(call.tokens, Int(($0 * scale).rounded())) }
-    // Rounding and the limit leave some rows over or short: they go to the most popular that can take them.
+    // Rounding and the limit leave some rows over or short: they go to the most popular that can take them, whose places
+    // are drawn too. With few tokens nearly all rows are such: by index they would all meet on the first rank.
     var rest = total - rows.reduce(0, +)
-    let order = rows.indices.sorted { (rows[$0], $1) > (rows[$1], $0) }
+    let order = rows.indices.sorted { (popularity[$0], $1) > (popularity[$1], $0) }
     while rest != 0 {
       for expert in order where rest != 0 {
         if rest > 0, rows[expert] < call.tokens {

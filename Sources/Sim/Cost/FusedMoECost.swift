@@ -10,8 +10,9 @@
 ///
 ///     floor + [tokens > 1] · align + (memory^q + compute^q)^(1/q) + rows moved / rowBytesPerSecond
 ///
-/// Memory time streams the weights of the experts that any token reaches; compute time pads each expert's rows to
-/// tiles of 16 while tokens ≤ experts and of 64 above, the switch of vLLM's default configuration.
+/// Memory time streams the weights of the experts that any token reaches, and sets each of them up; compute time pads
+/// each expert's rows to tiles of 16. Where vLLM has no tuned configuration tiles are of 16 rows while tokens ≤ experts
+/// and of 64 above, the switch of its default.
 public struct FusedMoECost: Hashable, Sendable {
   /// Launch floor, µs.
   public var floor: Double
@@ -19,39 +20,50 @@ public struct FusedMoECost: Hashable, Sendable {
   public var align: Double
   /// Memory bandwidth that weights stream at.
   public var bytesPerSecond: Double
-  /// Arithmetic rate with tiles of 16 rows.
+  /// Setting up one expert that is reached, µs.
+  public var perExpert: Double
+  /// Arithmetic rate with tiles of 16 rows, untuned.
   public var smallTileFlops: Double
-  /// Arithmetic rate with tiles of 64 rows.
+  /// Arithmetic rate with tiles of 64 rows, untuned.
   public var largeTileFlops: Double
   /// Arithmetic rate where vLLM ships a tuned configuration.
   public var tunedFlops: Double
+  /// Which shapes have a tuned configuration.
+  public var tuned: TunedExperts
   /// q: how softly memory and compute time overlap.
   public var exponent: Double
   /// Rate of the passes over every (token, expert) row: activation and weighted sum.
   public var rowBytesPerSecond: Double
+  /// Bytes of one weight.
+  public var bytesPerWeight: Double
 
   /// Takes the parts as they are.
   public init(
-    floor: Double, align: Double, bytesPerSecond: Double, smallTileFlops: Double, largeTileFlops: Double,
-    tunedFlops: Double, exponent: Double, rowBytesPerSecond: Double
+    floor: Double, align: Double, bytesPerSecond: Double, perExpert: Double = 0, smallTileFlops: Double,
+    largeTileFlops: Double, tunedFlops: Double, tuned: TunedExperts, exponent: Double,
+    rowBytesPerSecond: Double, bytesPerWeight: Double = 2
   ) {
     self.floor = floor
     self.align = align
     self.bytesPerSecond = bytesPerSecond
+    self.perExpert = perExpert
     self.smallTileFlops = smallTileFlops
     self.largeTileFlops = largeTileFlops
     self.tunedFlops = tunedFlops
+    self.tuned = tuned
     self.exponent = exponent
     self.rowBytesPerSecond = rowBytesPerSecond
+    self.bytesPerWeight = bytesPerWeight
   }
 
   /// µs for `call`, its experts reached as `load` says.
   public func microseconds(_ call: MoECall, load: ExpertLoad) -> Double {
     let perRow = 3 * Double(call.hidden) * Double(call.intermediate)
-    let memory = load.reached * perRow * 2 / bytesPerSecond * 1e6
+    let memory = load.reached * (perRow * bytesPerWeight / bytesPerSecond * 1e6 + perExpert)
+    let isTuned = tuned.includes(call)
     let isSmall = call.tokens <= call.experts
-    let rate = isSmall ? smallTileFlops : call.isTuned ? tunedFlops : largeTileFlops
-    let compute = 2 * (isSmall ? load.rowsIn16 : load.rowsIn64) * perRow / rate * 1e6
+    let rate = isTuned ? tunedFlops : isSmall ? smallTileFlops : largeTileFlops
+    let compute = 2 * (isTuned || isSmall ? load.rowsIn16 : load.rowsIn64) * perRow / rate * 1e6
     let moved = Double(call.tokens * call.perToken) * Double(call.hidden + 3 * call.intermediate) * 2
     let larger = max(memory, compute)
     let product =
@@ -85,10 +97,24 @@ public struct MoECall: Hashable, Sendable {
     self.perToken = perToken
     self.ranks = ranks
   }
+}
 
-  /// Whether vLLM 0.14 runs this shape on an A100 with a tuned configuration, as its measured rates show:
-  /// slices of 8 experts, and of 128 experts of width 192.
-  public var isTuned: Bool {
-    ranks == 1 && ((experts == 8 && intermediate <= 8_192) || (experts == 128 && intermediate == 192))
+/// The shapes for which vLLM ships a tuned configuration of its fused kernel.
+public enum TunedExperts: String, Hashable, Sendable, CaseIterable {
+  /// All.
+  case all
+  /// Those of vLLM 0.14 on an A100, as the measured rates show: slices of 8 experts up to 7,168 wide (Mixtral on two
+  /// GPUs and more), and of 128 experts of width 192.
+  case a100
+
+  /// Whether `call` is one of them.
+  func includes(_ call: MoECall) -> Bool {
+    switch self {
+    case .all: true
+    case .a100:
+      call.ranks == 1
+        && ((call.experts == 8 && call.intermediate <= 7_168)
+          || (call.experts == 128 && call.intermediate == 192))
+    }
   }
 }

@@ -4,7 +4,7 @@ extension InstanceCosts {
   ///
   /// The one place where microseconds become integers: functions are rounded up to whole nanoseconds, rates and
   /// floors to the nearest picosecond, rates to at least 1. A stage takes at least the engine's launch floor per
-  /// layer, and its idle gaps come on top.
+  /// layer, its idle gaps come on top, and its layers compute as many tokens as the engine's graphs hold.
   /// Left out: the all-reduce of a vocabulary-parallel embedding, the final norm, contention between links.
   /// Throws `ModelSpecError` or `ClusterError` when the model is unsound or cannot be cut so.
   public init(
@@ -17,7 +17,7 @@ extension InstanceCosts {
     let engine = chosen ?? hardware.engine
     let attention = AttentionCost(
       model: model, hardware: hardware, tp: tp, kernel: engine.decodeKernel,
-      bandwidthShare: engine.decodeBandwidthShare)
+      bandwidthShare: engine.decodeBandwidthShare, prefillShare: engine.prefillAttentionShare)
     let linear = LinearCost(model: model, hardware: hardware, shape: shape, wiring: wiring, engine: engine)
     let traffic = DistAttentionTraffic(model: model, tp: tp)
 
@@ -42,6 +42,8 @@ extension InstanceCosts {
       stages: shape.pp, ranks: tp, layersPerStage: layers,
       hostBase: Int64((engine.host.base(gpus: shape.gpus) * 1e6).rounded()),
       hostPerSequence: Int64((engine.host.perSequence(gpus: shape.gpus) * 1e6).rounded()),
+      // vLLM excludes pipelines from asynchronous scheduling (ADR 18).
+      overlapsHost: engine.overlapsHost && shape.pp == 1,
       decodeFloor: decode(1, 1),
       contextRate: max(1, farRate, longest?.rate ?? 0),
       longest: longest, window: model.window ?? .max,
@@ -50,20 +52,28 @@ extension InstanceCosts {
       prefillTokenRate: max(1, total(attention.prefillPerToken)),
       prefillPairRate: max(1, total(attention.prefillPerPair)),
       stageFloor: total(engine.launchFloorPerLayer),
+      prefillStageFloor: total(engine.prefillLaunchFloorPerLayer),
       // Assumed: merging a partial result costs what adding a residual of its size does.
       mergeFloor: total(hardware.residualAdd.least),
       mergePerPartial: max(1, total(hardware.residualAdd.perElement * Double(traffic.outputElements))),
+      permilleBeforeAttention: Int(
+        (1_000 * linear.beforeAttention(tokens: Self.usualTokens) / linear.layer(tokens: Self.usualTokens))
+          .rounded()),
       kvBytesPerTokenPerStage: layers * attention.kvBytesPerToken,
       queryBytes: traffic.queryBytes, partialBytes: traffic.partialBytes,
       decode: { decode($0, $1) },
       linear: { tokens in
-        Self.roundedUp(
+        let tokens = engine.padded(tokens)
+        return Self.roundedUp(
           Double(layers) * (linear.layer(tokens: tokens) + engine.gapPerLayer)
             + linear.embedding(tokens: tokens))
       },
       head: { samples in Self.roundedUp(linear.head(samples: samples)) },
       handoff: { tokens in Self.roundedUp(linear.handoff(tokens: tokens, link: wiring.stageLink)) })
   }
+
+  /// Tokens of a step at which its layer is cut in what comes before attention and what after: the share hardly depends on them.
+  private static let usualTokens = 64
 
   /// About 13 days, beyond any step: no time of an operation is counted higher.
   private static let most = 1e12

@@ -8,8 +8,9 @@
 ///           + Σ over prefill chunks of x new tokens after c cached ones:
 ///               prefillTokenRate · x + prefillPairRate · pairs(x, c)
 ///
-/// an iteration takes `PP` stages and as many hand-offs, and the host adds
-/// `hostBase + hostPerSequence · sequences` once. Everything is in picoseconds. `decode` is a broken line in
+/// an iteration takes `PP` stages and as many hand-offs, and the host
+/// `hostBase + hostPerSequence · sequences`: their sum, or the longer of both if `overlapsHost`. A stage takes
+/// `stageFloor` at least, one that prefills `prefillStageFloor`. Everything is in picoseconds. `decode` is a broken line in
 /// Σ context (`DecodeLine`); `longest` is there only for kernels that do not split a context. A token attends to
 /// `window` tokens at most, so pairs(x, c) = Σ min(c + j, window) over j in 1...x.
 /// The functions that need a power (`linear`, `head`, `handoff`, the knots of `decode`) are rounded to whole
@@ -26,6 +27,8 @@ public struct InstanceCosts: Sendable {
   /// Host (CPU) time per iteration: a constant and a part for each sequence in the batch, ps.
   public var hostBase: Int64
   public var hostPerSequence: Int64
+  /// Whether the host prepares a step while the GPUs compute the one before: an iteration takes the longer of both.
+  public var overlapsHost: Bool
   /// Launch floor of a decode kernel over the stage's layers, ps: what a host's partial attention starts with.
   public var decodeFloor: Int64
   /// R: reading one more token's keys and values in the stage's layers on one rank, ps per attended token, where
@@ -43,13 +46,17 @@ public struct InstanceCosts: Sendable {
   public var prefillTokenRate: Int64
   /// Prefill attention per (query token, key token) pair, ps.
   public var prefillPairRate: Int64
-  /// The least GPU time of a stage when kernels are launched one by one (eager mode), ps; 0 with CUDA graphs.
+  /// The least GPU time of a stage that only decodes, when kernels are launched one by one, ps; 0 with CUDA graphs.
   public var stageFloor: Int64
+  /// The same of a stage that prefills anything, at least `stageFloor`.
+  public var prefillStageFloor: Int64
 
   /// Merging one remote partial result of one request over the stage's layers: launch floor per step, ps.
   public var mergeFloor: Int64
   /// Merging, ps per partial result of one request over the stage's layers.
   public var mergePerPartial: Int64
+  /// Thousandths of `linear` that come before attention; a model's come from its operators.
+  public var permilleBeforeAttention: Int
   /// Bytes of KV cache of one token in the stage's layers on one rank.
   public var kvBytesPerTokenPerStage: Int
   /// Bytes of one request's query, on one rank, one layer.
@@ -72,11 +79,11 @@ public struct InstanceCosts: Sendable {
 
   public init(
     stages: Int, ranks: Int, layersPerStage: Int,
-    hostBase: Int64, hostPerSequence: Int64,
+    hostBase: Int64, hostPerSequence: Int64, overlapsHost: Bool = false,
     decodeFloor: Int64, contextRate: Int64, longest: LongestContext? = nil, window: Int = .max,
     prefillFloor: Int64, prefillReachRate: Int64 = 0, prefillTokenRate: Int64, prefillPairRate: Int64,
-    stageFloor: Int64 = 0,
-    mergeFloor: Int64 = 0, mergePerPartial: Int64 = 0,
+    stageFloor: Int64 = 0, prefillStageFloor: Int64? = nil,
+    mergeFloor: Int64 = 0, mergePerPartial: Int64 = 0, permilleBeforeAttention: Int = 300,
     kvBytesPerTokenPerStage: Int = 0, queryBytes: Int = 0, partialBytes: Int = 0,
     decode: (@Sendable (_ sequences: Int, _ context: Int) -> Int64)? = nil,
     linear: @escaping @Sendable (_ tokens: Int) -> Int64,
@@ -88,6 +95,7 @@ public struct InstanceCosts: Sendable {
     self.layersPerStage = layersPerStage
     self.hostBase = hostBase
     self.hostPerSequence = hostPerSequence
+    self.overlapsHost = overlapsHost
     self.decodeFloor = decodeFloor
     self.contextRate = contextRate
     self.longest = longest
@@ -97,8 +105,10 @@ public struct InstanceCosts: Sendable {
     self.prefillTokenRate = prefillTokenRate
     self.prefillPairRate = prefillPairRate
     self.stageFloor = stageFloor
+    self.prefillStageFloor = max(stageFloor, prefillStageFloor ?? 0)
     self.mergeFloor = mergeFloor
     self.mergePerPartial = mergePerPartial
+    self.permilleBeforeAttention = permilleBeforeAttention
     self.kvBytesPerTokenPerStage = kvBytesPerTokenPerStage
     self.queryBytes = queryBytes
     self.partialBytes = partialBytes
@@ -154,6 +164,10 @@ public struct InstanceCosts: Sendable {
     return time
   }
 
+  /// An iteration in which the host takes `host` and the GPUs `gpu`, ps.
+  @inline(__always)
+  func iteration(host: Int64, gpu: Int64) -> Int64 { overlapsHost ? max(host, gpu) : host + gpu }
+
   /// Handing `tokens` activations from one stage to the next, ps; 0 when PP = 1.
   public func handoff(tokens: Int) -> Int64 { stages == 1 ? 0 : handoffFunction(tokens) }
 
@@ -161,6 +175,7 @@ public struct InstanceCosts: Sendable {
 
   /// The part of `decode` that holds for `sequences` requests with `context` attended tokens together. O(1) once
   /// the batch size has been met, O(log context) the first time.
+  @inline(__always)
   public mutating func decodeLine(sequences: Int, context: Int64) -> DecodeLine {
     let octave = DecodeLine.octave(sequences: sequences, context: context)
     let place = sequences * DecodeLine.octaves + octave

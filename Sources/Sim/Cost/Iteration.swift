@@ -70,7 +70,7 @@ struct IterationParts {
   var idle: Int128
   /// Handing on, per stage.
   var handoff: Int128
-  /// The CPU, once.
+  /// The CPU, once; what the GPUs wait for it where it works beside them.
   var host: Int128
   /// All stages, hand-offs and the host.
   var total: Int128
@@ -104,11 +104,13 @@ extension InstanceCosts {
         Int128(prefillFloor) + Int128(share.prompts) * each + Int128(prefillReachRate) * Int128(longest)
     }
     let busy = fixed + decode + prefill
-    let idle = max(0, Int128(stageFloor) - busy)
+    let idle = max(0, Int128(share.prompts > 0 ? prefillStageFloor : stageFloor) - busy)
     let handoff = Int128(handoff(tokens: share.tokens))
-    let host = Int128(hostBase) + Int128(hostPerSequence) * Int128(iteration.sequences + iteration.prompts)
+    let gpu = Int128(stages) * (busy + idle + handoff)
+    var host = Int128(hostBase) + Int128(hostPerSequence) * Int128(iteration.sequences + iteration.prompts)
+    if overlapsHost { host = max(0, host - gpu) }
     return IterationParts(
       fixed: fixed, decode: decode, prefill: prefill, idle: idle, handoff: handoff, host: host,
-      total: host + Int128(stages) * (busy + idle + handoff))
+      total: host + gpu)
   }
 }

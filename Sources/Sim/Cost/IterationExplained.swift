@@ -28,7 +28,7 @@ public struct IterationExplained: Sendable {
     let layers = stages * Double(costs.layersPerStage)
     func microseconds(_ picoseconds: Int128) -> Double { stages * Double(picoseconds) * 1e-6 }
 
-    operators = linear.operators(tokens: share.tokens).map { $0.scaled(by: layers) }
+    operators = linear.operators(tokens: engine.padded(share.tokens)).map { $0.scaled(by: layers) }
     if share.sequences > 0 {
       let work = AttentionWork(decode: share, model: model, tp: shape.tp)
       operators.append(
@@ -37,7 +37,7 @@ public struct IterationExplained: Sendable {
           bytes: layers * work.bytes, flops: layers * work.flops))
       let attention = AttentionCost(
         model: model, hardware: hardware, tp: shape.tp, kernel: engine.decodeKernel,
-        bandwidthShare: engine.decodeBandwidthShare)
+        bandwidthShare: engine.decodeBandwidthShare, prefillShare: engine.prefillAttentionShare)
       let reach = min(share.context, model.window ?? .max)
       let longest = attention.longest(sequences: share.sequences)
       decodeKernelMicroseconds =
@@ -56,7 +56,7 @@ public struct IterationExplained: Sendable {
           microseconds: microseconds(parts.prefill),
           bytes: layers * work.bytes, flops: layers * work.flops))
     }
-    operators.append(linear.embeddingOperator(tokens: share.tokens).scaled(by: stages))
+    operators.append(linear.embeddingOperator(tokens: engine.padded(share.tokens)).scaled(by: stages))
     let samples = share.sequences + share.prompts
     operators.append(linear.headOperator(samples: samples).scaled(by: stages))
     if shape.pp > 1 {
@@ -65,7 +65,8 @@ public struct IterationExplained: Sendable {
     }
     let hostParts = [
       ("gaps between kernels", layers, layers * engine.gapPerLayer),
-      ("waiting for launches", stages, microseconds(parts.idle)), ("host", 1, Double(parts.host) * 1e-6),
+      ("waiting for launches", stages, microseconds(parts.idle)),
+      (costs.overlapsHost ? "waiting for the host" : "host", 1, Double(parts.host) * 1e-6),
     ]
     for (name, calls, time) in hostParts where time > 0 {
       operators.append(OperatorCost(name: name, kind: .host, calls: calls, microseconds: time))

@@ -11,11 +11,13 @@ extension LinearCost {
     all.append(
       elementwise("rotary embedding", hardware.rope, elements: tokens * rotatedElements, bytesPerElement: 4))
     all.append(
-      elementwise("residual adds", hardware.residualAdd, elements: stream, calls: 2, bytesPerElement: 6))
-    all.append(
-      OperatorCost(
-        name: "KV write", kind: .elementwise, microseconds: hardware.kvWrite.microseconds(bytes: written),
-        bytes: 2 * written))
+      elementwise("residual adds", residualAdd, elements: stream, calls: 2, bytesPerElement: 6))
+    // Where attention was measured with the write in it, there is no other.
+    let write = hardware.kvWrite.microseconds(bytes: written)
+    if write > 0 {
+      all.append(
+        OperatorCost(name: "KV write", kind: .elementwise, microseconds: write, bytes: 2 * written))
+    }
     all += feedForwardOperators(tokens: tokens)
     if tp > 1 {
       let bytes = activationBytes(tokens)
@@ -35,7 +37,9 @@ extension LinearCost {
   /// The LM head on `samples` tokens, one call.
   public func headOperator(samples: Int) -> OperatorCost {
     product(
-      Projection(name: "LM head", inner: model.hidden, columns: (model.vocab + tp - 1) / tp), rows: samples)
+      Projection(
+        name: "LM head", inner: model.hidden, columns: (model.vocab + tp - 1) / tp, isIn16Bits: true),
+      rows: samples)
   }
 
   /// One hand-off of `tokens` activations over `link`.
@@ -69,12 +73,17 @@ extension LinearCost {
       perToken: experts.perToken, ranks: expertRanks)
     let weights = 3 * Double(model.hidden) * Double(width)
     let rows = Double(tokens * experts.perToken) / Double(expertRanks)
+    let format = experts.weights ?? model.weights
+    let kernel = hardware.experts(format, ranks: expertRanks)
     let reached = ExpertLoad.powerLaw(skew: Self.expertSkew, call: call).reached
     var all = [
-      product(Projection(name: "router", inner: model.hidden, columns: experts.count), rows: tokens),
+      product(
+        Projection(name: "router", inner: model.hidden, columns: experts.count, isIn16Bits: true),
+        rows: tokens),
       OperatorCost(
         name: "routed experts", kind: .matrix, microseconds: routed?.microseconds(tokens: tokens) ?? 0,
-        bytes: 2 * (reached * weights + rows * 2 * Double(model.hidden)), flops: 2 * rows * weights),
+        bytes: kernel.bytesPerWeight * reached * weights + 4 * rows * Double(model.hidden),
+        flops: 2 * rows * weights, bits: hardware.measuredExperts(format) != nil && format != .bf16 ? 8 : 16),
     ]
     if experts.shared > 0 {
       let parts = denseOperators(tokens: tokens, intermediate: experts.shared * experts.intermediate)
@@ -82,17 +91,19 @@ extension LinearCost {
         OperatorCost(
           name: "shared experts", kind: .matrix, calls: Double(parts.count),
           microseconds: parts.reduce(0) { $0 + $1.microseconds }, bytes: parts.reduce(0) { $0 + $1.bytes },
-          flops: parts.reduce(0) { $0 + $1.flops }))
+          flops: parts.reduce(0) { $0 + $1.flops }, bits: parts.map(\.bits).min() ?? 16))
     }
     return all
   }
 
   private func product(_ matrix: Projection, rows: Int) -> OperatorCost {
-    let (m, k, n) = (Double(rows), Double(matrix.inner), Double(matrix.columns))
+    let kernel = kernel(of: matrix)
     return OperatorCost(
       name: matrix.name, kind: .matrix,
-      microseconds: hardware.gemm.microseconds(rows: rows, inner: matrix.inner, columns: matrix.columns),
-      bytes: 2 * (n * k + m * k + m * n), flops: 2 * m * n * k)
+      microseconds: kernel.microseconds(rows: rows, inner: matrix.inner, columns: matrix.columns),
+      bytes: kernel.bytes(rows: rows, inner: matrix.inner, columns: matrix.columns),
+      flops: 2 * Double(rows) * Double(matrix.inner) * Double(matrix.columns),
+      bits: kernel.bytesPerInput == 1 ? 8 : 16)
   }
 
   private func elementwise(

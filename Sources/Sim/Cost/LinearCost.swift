@@ -11,6 +11,15 @@ public struct LinearCost: Sendable {
   public let projections: [Projection]
   /// Those of a dense feed-forward part of the model's width.
   private let denseMatrices: [Projection]
+  /// The products with both, as `projections` and `denseMatrices` list them.
+  private let attentionProducts: [MatrixProduct]
+  private let denseProducts: [MatrixProduct]
+  /// Elements that rotary embedding turns on this rank, per token.
+  let rotatedElements: Int
+  /// Products with the layers' matrices, in their format.
+  let gemm: GEMMCost
+  /// Adding the residual: without a launch where the norm's kernel does it.
+  let residualAdd: ElementwiseCost
   /// Sums one tensor of that many bytes over the TP group, µs.
   let allReduce: @Sendable (_ bytes: Int) -> Double
 
@@ -27,9 +36,10 @@ public struct LinearCost: Sendable {
     tp = shape.tp
     let ranks = shape.expertParallel ? shape.tp : 1
     expertRanks = ranks
+    gemm = hardware.gemm(model.weights)
     routed = model.experts.map { experts in
       ExpertCurve(
-        cost: hardware.experts,
+        cost: hardware.experts(experts.weights ?? model.weights, ranks: ranks),
         call: MoECall(
           tokens: 1, hidden: model.hidden, intermediate: experts.intermediate / (shape.tp / ranks),
           experts: experts.count, perToken: experts.perToken, ranks: ranks),
@@ -37,7 +47,20 @@ public struct LinearCost: Sendable {
     }
     projections = Self.projections(model: model, tp: shape.tp)
     denseMatrices = Self.feedForward(model: model, tp: shape.tp, intermediate: model.intermediate)
-    let custom = (engine ?? hardware.engine).customAllReduce ? hardware.customAllReduce : nil
+    rotatedElements = Self.rotatedElements(model: model, tp: shape.tp)
+    let kernel = gemm
+    func products(_ matrices: [Projection]) -> [MatrixProduct] {
+      matrices.map {
+        ($0.isIn16Bits ? hardware.gemm : kernel).product(inner: $0.inner, columns: $0.columns)
+      }
+    }
+    attentionProducts = products(projections)
+    denseProducts = products(denseMatrices)
+    let engine = engine ?? hardware.engine
+    residualAdd =
+      engine.fusesResidual
+      ? ElementwiseCost(base: 0, perElement: hardware.residualAdd.perElement) : hardware.residualAdd
+    let custom = engine.customAllReduce ? hardware.customAllReduce : nil
     allReduce = { bytes in
       if wiring.tpNodes == 1, let time = custom?.microseconds(bytes: bytes, ranks: shape.tp) { return time }
       return hardware.allReduce.microseconds(
@@ -56,12 +79,18 @@ public struct LinearCost: Sendable {
     let hidden = model.hidden
     let elementwise =
       2 * hardware.rmsNorm.microseconds(elements: tokens * hidden)
-      + 2 * hardware.residualAdd.microseconds(elements: tokens * hidden)
+      + 2 * residualAdd.microseconds(elements: tokens * hidden)
     return elementwise + hardware.rope.microseconds(elements: tokens * rotatedElements)
-      + projections.reduce(0) {
-        $0 + hardware.gemm.microseconds(rows: tokens, inner: $1.inner, columns: $1.columns)
-      }
+      + attentionProducts.reduce(0) { $0 + $1.microseconds(rows: tokens) }
   }
+
+  /// µs of `rows` tokens times a matrix.
+  private func product(_ matrix: Projection, rows: Int) -> Double {
+    kernel(of: matrix).microseconds(rows: rows, inner: matrix.inner, columns: matrix.columns)
+  }
+
+  /// The product that `matrix` takes.
+  func kernel(of matrix: Projection) -> GEMMCost { matrix.isIn16Bits ? hardware.gemm : gemm }
 
   /// A weight matrix on this rank.
   public struct Projection: Hashable, Sendable {
@@ -71,13 +100,15 @@ public struct LinearCost: Sendable {
     public var inner: Int
     /// N.
     public var columns: Int
+    /// Whether it stays in 16 bits, however the model's weights are stored.
+    public var isIn16Bits = false
   }
 
   /// The matrices of the attention part.
   ///
   /// A latent's up-projections are absorbed into query and output, as engines do when they decode: one matrix
-  /// product of all heads, counted as one of the same weights.
-  private static func projections(model: ModelSpec, tp: Int) -> [Projection] {
+  /// product of all heads, counted as one of the same weights, in 16 bits, to which engines take them.
+  package static func projections(model: ModelSpec, tp: Int) -> [Projection] {
     let (hidden, heads) = (model.hidden, model.queryHeads / tp)
     guard let latent = model.latent else {
       let keys = model.kvHeadsPerRank(tp: tp) * model.headDim
@@ -96,8 +127,8 @@ public struct LinearCost: Sendable {
       } ?? [Projection(name: "q", inner: hidden, columns: query)]
     return queries + [
       Projection(name: "kv down", inner: hidden, columns: latent.width),
-      Projection(name: "k absorbed", inner: latent.rank, columns: heads * model.headDim),
-      Projection(name: "v absorbed", inner: latent.rank, columns: heads * latent.valueDim),
+      Projection(name: "k absorbed", inner: latent.rank, columns: heads * model.headDim, isIn16Bits: true),
+      Projection(name: "v absorbed", inner: latent.rank, columns: heads * latent.valueDim, isIn16Bits: true),
       Projection(name: "o", inner: heads * latent.valueDim, columns: hidden),
     ]
   }
@@ -125,9 +156,11 @@ public struct LinearCost: Sendable {
 
   func denseKernels(tokens: Int, intermediate: Int) -> Double {
     // Assumed: ReLU and GELU cost what SiLU · gate does.
-    feedForward(intermediate: intermediate).reduce(
-      hardware.activation.microseconds(elements: tokens * (intermediate / tp))
-    ) { $0 + hardware.gemm.microseconds(rows: tokens, inner: $1.inner, columns: $1.columns) }
+    let activation = hardware.activation.microseconds(elements: tokens * (intermediate / tp))
+    if intermediate == model.intermediate {
+      return denseProducts.reduce(activation) { $0 + $1.microseconds(rows: tokens) }
+    }
+    return feedForward(intermediate: intermediate).reduce(activation) { $0 + product($1, rows: tokens) }
   }
 
   /// The router, the routed experts and the shared ones, µs; 0 for a dense model.
@@ -140,8 +173,7 @@ public struct LinearCost: Sendable {
     return router + routed.microseconds(tokens: tokens) + shared
   }
 
-  /// Elements that rotary embedding turns on this rank, per token.
-  var rotatedElements: Int {
+  private static func rotatedElements(model: ModelSpec, tp: Int) -> Int {
     let heads = model.queryHeads / tp
     if let latent = model.latent { return (heads + 1) * latent.ropeDim }
     return (heads + model.kvHeadsPerRank(tp: tp)) * model.headDim
@@ -154,6 +186,17 @@ public struct LinearCost: Sendable {
     return attentionKernels(tokens: tokens) + feedForwardKernels(tokens: tokens)
       + hardware.kvWrite.microseconds(bytes: Double(written))
       + (tp > 1 ? 2 * allReduce(activationBytes(tokens)) : 0)
+  }
+
+  /// Of `layer`, what comes before attention: a norm, the projections but the last, rotary embedding and the write of keys
+  /// and values, µs.
+  func beforeAttention(tokens: Int) -> Double {
+    let written = tokens * model.kvBytesPerTokenPerLayer(tp: tp)
+    let after = projections.count - (model.latent == nil ? 1 : 2)
+    return hardware.rmsNorm.microseconds(elements: tokens * model.hidden)
+      + hardware.rope.microseconds(elements: tokens * rotatedElements)
+      + hardware.kvWrite.microseconds(bytes: Double(written))
+      + attentionProducts[..<after].reduce(0) { $0 + $1.microseconds(rows: tokens) }
   }
 
   private func feedForwardKernels(tokens: Int) -> Double {

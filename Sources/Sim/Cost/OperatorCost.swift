@@ -26,10 +26,13 @@ public struct OperatorCost: Hashable, Sendable {
   public var bytes: Double
   /// Arithmetic of all calls, without padding; of elementwise kernels it is not counted.
   public var flops: Double
+  /// Bits of the numbers that are multiplied, 16 or 8: a tensor core is twice as fast on 8.
+  public var bits: Int
 
   /// Takes the parts as they are.
   public init(
-    name: String, kind: Kind, calls: Double = 1, microseconds: Double, bytes: Double = 0, flops: Double = 0
+    name: String, kind: Kind, calls: Double = 1, microseconds: Double, bytes: Double = 0, flops: Double = 0,
+    bits: Int = 16
   ) {
     self.name = name
     self.kind = kind
@@ -37,13 +40,14 @@ public struct OperatorCost: Hashable, Sendable {
     self.microseconds = microseconds
     self.bytes = bytes
     self.flops = flops
+    self.bits = bits
   }
 
   /// The same `factor` times over.
   public func scaled(by factor: Double) -> OperatorCost {
     OperatorCost(
       name: name, kind: kind, calls: calls * factor, microseconds: microseconds * factor,
-      bytes: bytes * factor, flops: flops * factor)
+      bytes: bytes * factor, flops: flops * factor, bits: bits)
   }
 
   /// The least time that the data sheet allows, µs.
@@ -51,7 +55,8 @@ public struct OperatorCost: Hashable, Sendable {
     switch kind {
     case .host: 0
     case .communication: bytes / roofline.linkBytesPerSecond * 1e6
-    default: max(bytes / roofline.bytesPerSecond, flops / roofline.flopsPerSecond) * 1e6
+    default:
+      max(bytes / roofline.bytesPerSecond, flops * Double(bits) / 16 / roofline.flopsPerSecond) * 1e6
     }
   }
 }
@@ -72,7 +77,9 @@ public struct Roofline: Hashable, Sendable {
   /// Cards that no profile knows are held against an A100-SXM4-80GB, which `name` then says.
   public init(of hardware: HardwareSpec, link: LinkClass? = nil) {
     let sheet =
-      hardware.name.hasPrefix("h100") ? HardwareCatalog.h100Datasheet : HardwareCatalog.a100Datasheet
+      hardware.name.hasPrefix("h100")
+      ? HardwareCatalog.h100Datasheet
+      : hardware.name.hasPrefix("h200") ? HardwareCatalog.h200Datasheet : HardwareCatalog.a100Datasheet
     name = sheet.name
     // NVIDIA A100 data sheet: 2,039 GB/s; 1,555 GB/s (40 GB); 1,935 GB/s (80 GB PCIe).
     bytesPerSecond =

@@ -14,7 +14,7 @@ public struct RemoteAttention: Sendable {
     self.model = model
     self.hardware = hardware
     self.gpus = gpus
-    self.kernel = kernel ?? hardware.engine.decodeKernel
+    self.kernel = kernel ?? .flashInfer
     self.link = link ?? hardware.queuedLink.costs
   }
 

@@ -22,6 +22,7 @@ extension SimulationState {
       let alike = preempted || somebodyLeft ? 1 : alikeChunks(i)
       let run = alike > 1 ? chunkRun(i, decodes: decodes, atMost: alike) : nil
       if let run {
+        if contends { withdrawAsks(of: i) }
         begin(i, run)
       } else {
         let time = prefillTime(i, decodes: decodes)
@@ -118,7 +119,8 @@ extension SimulationState {
   /// budget that decoding leaves, so neither arrivals nor the queue matter; none of them ends the prompt or completes a
   /// request, and all find their blocks.
   private mutating func alikeChunks(_ i: Int) -> Int64 {
-    guard !options.stepByStep, instances[i].chunks.count == 1, instances[i].borrowers == 0, prefixUnit == 0
+    guard !options.stepByStep, instances[i].chunks.count == 1, instances[i].borrowers == 0, prefixUnit == 0,
+      !contends || instances[i].loans.isEmpty
     else {
       return 1
     }

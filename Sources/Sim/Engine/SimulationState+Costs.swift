@@ -2,9 +2,10 @@
 extension SimulationState {
   /// The lines whose maximum is the time of a stage, for the decoders of one lane, on top of `fixed` ps of other
   /// work that grows by `slope` ps a step: attention over all bytes, over the longest context where the kernel does not split, and the remote path
-  /// or the launch floor. Returns for how many steps the first of them is straight.
+  /// or the launch `floor`. Returns for how many steps the first of them is straight.
+  @inline(__always)
   private mutating func appendDecodeLines(
-    _ lane: Int, of i: Int, fixed: Int64, slope: Int64 = 0, slowdown: Slowdown
+    _ lane: Int, of i: Int, fixed: Int64, slope: Int64 = 0, floor: Int64, slowdown: Slowdown
   ) -> Int64 {
     let work = lanes[lane]
     let context = work.storedTokens - work.unattended + Int64(work.growing)
@@ -16,12 +17,16 @@ extension SimulationState {
         at: slowdown.scale(fixed + line.base + work.merge) + rate * (context - line.from),
         slope: rate * step + slope))
     if instances[i].borrowers > 0 {
-      costLines.append(CostLine(at: slowdown.scale(fixed + work.remotePath + work.merge), slope: slope))
+      // Under `contended` coupling a wait is no work, which others' would lengthen.
+      let at =
+        contends
+        ? slowdown.scale(fixed + work.merge) + work.remotePath
+        : slowdown.scale(fixed + work.remotePath + work.merge)
+      costLines.append(CostLine(at: at, slope: slope))
     }
-    if costs.stageFloor > 0 {
+    if floor > 0 {
       // Launches go on beside moves and hosted attention; a straggler is slow in everything.
-      let floor = Slowdown(straggle: slowdown.straggle).scale(costs.stageFloor)
-      costLines.append(CostLine(at: floor, slope: 0))
+      costLines.append(CostLine(at: Slowdown(straggle: slowdown.straggle).scale(floor), slope: 0))
     }
     if let longest = costs.longest {
       let first = costLines.count
@@ -57,7 +62,7 @@ extension SimulationState {
 
   /// The growing request of a lane with the most tokens at home, −1 if none grows. Looked for only when the last
   /// known one has left: all of them grow alike.
-  private mutating func longestGrower(_ lane: Int, of i: Int) -> Int {
+  mutating func longestGrower(_ lane: Int, of i: Int) -> Int {
     if lanes[lane].longest == Lane.unknown {
       lanes[lane].longest = -1
       var slot = instances[i].batch.head
@@ -79,25 +84,45 @@ extension SimulationState {
   }
 
   /// The next decode steps of the whole batch: the first one's time, the increment, and for how many steps both
-  /// hold: a maximum of lines is a line until two of them cross, or one of them ends.
-  mutating func decodeRun(_ i: Int) -> (run: StepRun, horizon: Int64) {
-    let slowdown = slowdown(of: i)
+  /// hold: a maximum of lines is a line until two of them cross, or one of them ends. `gpus` is the first one's time without
+  /// a host that works beside it.
+  mutating func decodeRun(_ i: Int) -> (run: StepRun, gpus: Int64, horizon: Int64) {
+    let slowdown = slowdown(of: i, layer: instances[i].decodeKernels.layer)
     var horizon = Int64.max
     var mostTokens = 0
+    if contends {
+      forgetAsks()
+      if instances[i].borrowers > 0 { refreshContendedPaths(of: i) }
+    }
     costLines.removeAll()
     for lane in (i * laneCount)..<((i + 1) * laneCount) where lanes[lane].decoders > 0 {
       let decoders = lanes[lane].decoders
       mostTokens = max(mostTokens, decoders)
       let fixed = costs.linear(tokens: decoders) + costs.head(samples: decoders)
-      horizon = min(horizon, appendDecodeLines(lane, of: i, fixed: fixed, slowdown: slowdown))
+      let straight = appendDecodeLines(
+        lane, of: i, fixed: fixed, floor: costs.stageFloor, slowdown: slowdown)
+      horizon = min(horizon, straight)
     }
     let longest = longestLine(until: &horizon)
     let stages = Int64(laneCount)
     let sequences = instances[i].batch.count
     let host = costs.hostBase + costs.hostPerSequence * Int64(sequences)
     let links = stages * (hostedCharge(of: i) + costs.handoff(tokens: mostTokens))
-    let first = shipping(of: i).scale(host) + slowdown.scale(links) + stages * longest.at
-    return (StepRun(first: max(1, first), increment: stages * longest.slope), horizon)
+    let gpus = CostLine(at: slowdown.scale(links) + stages * longest.at, slope: stages * longest.slope)
+    let step = stepLine(host: shipping(of: i).scale(host), gpus: gpus, until: &horizon)
+    let first = max(1, step.at)
+    return (
+      StepRun(first: first, increment: step.slope), gpus: costs.overlapsHost ? gpus.at : first, horizon
+    )
+  }
+
+  /// The time of a step in which the host takes `host` and the GPUs what their line says; where they work side by side
+  /// `horizon` is cut to the steps for which the longer one stays so.
+  private func stepLine(host: Int64, gpus: CostLine, until horizon: inout Int64) -> CostLine {
+    guard costs.overlapsHost else { return CostLine(at: host + gpus.at, slope: gpus.slope) }
+    guard gpus.at < host else { return gpus }
+    if gpus.slope > 0 { horizon = min(horizon, (host - gpus.at) / gpus.slope + 1) }
+    return CostLine(at: host, slope: 0)
   }
 
   /// A step that prefills `instances[i].chunks`, with the batch decoding beside it if `decodes`.
@@ -108,6 +133,12 @@ extension SimulationState {
     var longest: Int64 = 0
     var mostTokens = 0
     var sequences = decodes ? instances[i].batch.count : 0
+    if contends {
+      ownAttention = 0
+      waitForHosts = 0
+      forgetAsks()
+      if decodes, instances[i].borrowers > 0 { refreshContendedPaths(of: i) }
+    }
     for lane in 0..<laneCount {
       let decoders = decodes ? lanes[base + lane].decoders : 0
       var tokens = decoders
@@ -132,6 +163,7 @@ extension SimulationState {
             owed = 0
           } else {
             (work, seen) = prefillAttention(chunk)
+            if contends { ownAttention += work }
           }
           attention += work
           reach = max(reach, seen)
@@ -145,10 +177,11 @@ extension SimulationState {
       guard tokens > 0 else { continue }
       let fixed = inRange(
         Int128(costs.linear(tokens: tokens) + costs.head(samples: samples)) + attention)
-      var time = max(fixed, costs.stageFloor)
+      let floor = count > 0 ? costs.prefillStageFloor : costs.stageFloor
+      var time = max(fixed, floor)
       if decoders > 0 {
         costLines.removeAll()
-        _ = appendDecodeLines(base + lane, of: i, fixed: fixed, slowdown: .none)
+        _ = appendDecodeLines(base + lane, of: i, fixed: fixed, floor: floor, slowdown: .none)
         for l in 0..<costLines.count { time = max(time, costLines[l].at) }
       }
       longest = max(longest, time)
@@ -159,7 +192,17 @@ extension SimulationState {
     let host = costs.hostBase + costs.hostPerSequence * Int64(sequences)
     let gpu = inRange(
       Int128(stages) * Int128(longest + hostedCharge(of: i) + costs.handoff(tokens: mostTokens)))
-    return max(1, shipping(of: i).scale(host) + slowdown(of: i).scale(gpu) + owed)
+    let cpu = shipping(of: i).scale(host)
+    guard contends else {
+      return max(1, costs.iteration(host: cpu, gpu: slowdown(of: i).scale(gpu) + owed))
+    }
+    if decodes, hasPartners(i) { ownAttention += Int128(attentionOfDecoders(i)) }
+    let kernels = kernels(of: i, tokens: mostTokens, attention: inRange(ownAttention))
+    let waits = inRange(Int128(stages) * waitForHosts)
+    let gpus = slowdown(of: i, layer: kernels.layer).scale(gpu - waits) + waits
+    let time = max(1, costs.iteration(host: cpu, gpu: gpus))
+    publish(i, kernels, step: time, gpus: gpus)
+    return time
   }
 
   /// At most `limit` steps that each prefill one chunk, all alike, of the partial prompt, with the batch decoding beside
@@ -191,21 +234,25 @@ extension SimulationState {
         + (lane == ofChunk ? Int64(attention) : 0)
       let slope = lane == ofChunk ? Int64(perChunk) : 0
       costLines.append(CostLine(at: fixed, slope: slope))
-      costLines.append(CostLine(at: costs.stageFloor, slope: 0))
+      let floor = lane == ofChunk ? costs.prefillStageFloor : costs.stageFloor
+      costLines.append(CostLine(at: floor, slope: 0))
       if decoders > 0 {
-        let straight = appendDecodeLines(lane, of: i, fixed: fixed, slope: slope, slowdown: .none)
+        let straight = appendDecodeLines(
+          lane, of: i, fixed: fixed, slope: slope, floor: floor, slowdown: .none)
         horizon = min(horizon, straight)
       }
       mostTokens = max(mostTokens, tokens)
     }
     let longest = longestLine(until: &horizon)
-    guard horizon > 1 else { return nil }
     let stages = Int64(laneCount)
     let sequences = (decodes ? instances[i].batch.count : 0) + 1
     let host = costs.hostBase + costs.hostPerSequence * Int64(sequences)
-    let first = host + stages * (longest.at + hostedCharge(of: i) + costs.handoff(tokens: mostTokens))
+    let links = hostedCharge(of: i) + costs.handoff(tokens: mostTokens)
+    let gpus = CostLine(at: stages * (longest.at + links), slope: stages * longest.slope)
+    let step = stepLine(host: host, gpus: gpus, until: &horizon)
+    guard horizon > 1 else { return nil }
     return StepRun(
-      start: now, first: max(1, first), increment: stages * longest.slope, count: horizon, decodes: decodes,
+      start: now, first: max(1, step.at), increment: step.slope, count: horizon, decodes: decodes,
       chunk: chunk.tokens)
   }
 
@@ -268,12 +315,16 @@ extension SimulationState {
       straggle: straggle)
   }
 
-  /// What lengthens the GPUs' part of a step: besides, under `fluid`, the bandwidth that hosted attention uses.
-  private func slowdown(of i: Int) -> Slowdown {
+  /// What lengthens the GPUs' part of a step: besides, under `fluid`, the bandwidth that hosted attention uses, and under
+  /// `contended` the time, where kernels of its own take `layer` ps in a layer.
+  private func slowdown(of i: Int, layer: Int64 = 0) -> Slowdown {
     var slowdown = shipping(of: i)
     if lending.coupling == .fluid, instances[i].hostedBlocks > 0 {
       slowdown.numerator *= FluidShare.whole
       slowdown.denominator *= FluidShare.whole - fluidLoad(of: i)
+    }
+    if contends, !instances[i].services.isEmpty {
+      slowdown.others = othersShare(of: i, layer: layer)
     }
     return slowdown
   }
@@ -332,13 +383,16 @@ private struct Slowdown {
   var denominator: Int64 = 1
   /// Thousandths, on top.
   var straggle: Int64 = 1_000
+  /// `contended`: the share of the GPU's time that others take.
+  var others = GPUShare()
 
   static var none: Slowdown { Slowdown() }
-  var isNone: Bool { numerator == denominator && straggle == 1_000 }
+  var isNone: Bool { isWhole && others.parts == 0 }
+  private var isWhole: Bool { numerator == denominator && straggle == 1_000 }
 
   @inline(__always)
   func scale(_ picoseconds: Int64) -> Int64 {
-    isNone ? picoseconds : scaled(picoseconds)
+    others.stretch(isWhole ? picoseconds : scaled(picoseconds))
   }
 
   private func scaled(_ picoseconds: Int64) -> Int64 {

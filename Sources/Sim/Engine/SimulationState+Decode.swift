@@ -158,13 +158,13 @@ extension SimulationState {
   ///
   /// If somebody has just yielded, the head of the queue is another one, which may be admitted after one step.
   mutating func startDecode(_ i: Int, queueChanged: Bool) {
-    var (run, horizon) = decodeRun(i)
+    var (run, gpus, horizon) = contends && hasPartners(i) ? contendedRun(i) : decodeRun(i)
     if lending.coupling == .fluid, instances[i].epochDue { noteEpoch(i, step: run.first) }
     instances[i].epochDue = false
     // Without `reserve-isl` a head that could start from idle units needs less memory once these are evicted.
     let mayShrink = prefixUnit > 0 && chunked && !options.reserveISL && headHasIdleHits(i)
     if instances[i].owed > 0 || queueChanged || looksAgain || mayShrink || options.stepByStep {
-      run.first += instances[i].owed
+      run.first = max(run.first, gpus + instances[i].owed)
       instances[i].owed = 0
       horizon = 1
     }
@@ -176,6 +176,27 @@ extension SimulationState {
     run.count = max(1, horizon)
     run.decodes = true
     begin(i, run)
+  }
+
+  /// `decodeRun` of an instance that has partners, who are told of it where it is due.
+  @inline(never)
+  private mutating func contendedRun(_ i: Int) -> (run: StepRun, gpus: Int64, horizon: Int64) {
+    let wasDue = instances[i].epochDue
+    if wasDue { noteDecodeKernels(of: i) }
+    var (run, gpus, horizon) = decodeRun(i)
+    if !wasDue {
+      noteDue(i)
+      if instances[i].epochDue {
+        noteDecodeKernels(of: i)
+        (run, gpus, horizon) = decodeRun(i)
+      }
+    }
+    if instances[i].epochDue {
+      let cpu =
+        costs.overlapsHost ? 0 : costs.hostBase + costs.hostPerSequence * Int64(instances[i].batch.count)
+      publish(i, instances[i].decodeKernels, step: run.first, gpus: gpus - cpu)
+    }
+    return (run, gpus, min(horizon, max(1, instances[i].publishAt - instances[i].clock)))
   }
 
   /// The clock at which the first request of the batch finishes.

@@ -5,6 +5,8 @@ extension SimulationState {
     var host: Int
     var requests: Int
     var tokens: Int
+    /// The most of one request.
+    var longest: Int
   }
 
   /// Recomputes the remote paths of an instance after a change of its batch or of a placement.
@@ -15,11 +17,14 @@ extension SimulationState {
   mutating func refreshRemotePaths(of i: Int) {
     instances[i].epochDue = true
     for lane in 0..<laneCount {
-      var work: ContiguousArray<HostWork> = []
-      if instances[i].borrowers > 0 { gatherWork(of: i, lane: lane, into: &work) }
+      if instances[i].borrowers > 0 {
+        gatherWork(of: i, lane: lane)
+      } else {
+        while hostWork.popLast() != nil {}
+      }
       var slowest: Int64 = 0
       var partials = 0
-      for item in work {
+      for item in hostWork {
         slowest = max(slowest, remotePath(from: i, item))
         partials += item.requests
       }
@@ -29,7 +34,9 @@ extension SimulationState {
     }
   }
 
-  private func gatherWork(of i: Int, lane: Int, into work: inout ContiguousArray<HostWork>) {
+  /// What the borrowers of a lane ask of each of its hosts, in `hostWork`.
+  mutating func gatherWork(of i: Int, lane: Int) {
+    while hostWork.popLast() != nil {}
     var slot = instances[i].batch.head
     while slot >= 0 {
       let s = Int(slot)
@@ -41,11 +48,12 @@ extension SimulationState {
         loan = piece.next
         guard piece.blocks > 0 else { continue }
         let tokens = piece.blocks * blockSize
-        if let index = work.firstIndex(where: { $0.host == piece.host }) {
-          work[index].requests += 1
-          work[index].tokens += tokens
+        if let index = hostWork.firstIndex(where: { $0.host == piece.host }) {
+          hostWork[index].requests += 1
+          hostWork[index].tokens += tokens
+          hostWork[index].longest = max(hostWork[index].longest, tokens)
         } else {
-          work.append(HostWork(host: piece.host, requests: 1, tokens: tokens))
+          hostWork.append(HostWork(host: piece.host, requests: 1, tokens: tokens, longest: tokens))
         }
       }
     }
@@ -61,7 +69,7 @@ extension SimulationState {
   ///
   /// `distributed`: each host of earlier blocks computes its part, one chunk after the other if several homes ask, beside the
   /// home's `linear` work, and a busy one pays for it in its next step as well. What the home has `owed` itself it computes
-  /// while it waits for its hosts.
+  /// while it waits for its hosts. Under `contended` coupling hosts are waited for and pay as in decode steps.
   /// `home`: the home computes everything. In both the chunk's hosted keys and values are streamed out.
   mutating func spreadAttention(
     _ chunk: PrefillChunk, owed: Int64, linear: Int64
@@ -76,7 +84,8 @@ extension SimulationState {
     let distributed = options.prefillAttention == .distributed
     let cachedAtHome = distributed ? chunk.cached - cachedRemote : chunk.cached
     let owedPerStage = (Int128(owed) + Int128(laneCount) - 1) / Int128(laneCount)
-    var longest = rate * (x * Int128(cachedAtHome) + x * (x + 1) / 2) + owedPerStage
+    let atHome = rate * (x * Int128(cachedAtHome) + x * (x + 1) / 2)
+    var longest = atHome + owedPerStage
     var loan = requests[slot].firstLoan
     while loan >= 0 {
       let piece = loans[Int(loan)]
@@ -84,7 +93,13 @@ extension SimulationState {
       guard piece.blocks > 0 else { continue }
       let link = exchangeLink(i, piece.host)
       let cached = cachedRemote * piece.blocks / hosted
-      if distributed, cached > 0 {
+      if distributed, cached > 0, contends {
+        let path = contendedPath(
+          from: i, to: piece.host, exchange: costs.exchange(over: link, queries: chunk.tokens),
+          work: inRange(Int128(costs.prefillFloor) + rate * x * Int128(cached)), linear: linear,
+          attention: inRange(atHome) / Int64(costs.layersPerStage))
+        longest = max(longest, Int128(path))
+      } else if distributed, cached > 0 {
         let work = rate * x * Int128(cached)
         let exchange = Int128(costs.exchange(over: link, queries: chunk.tokens))
         let wait = queue(work, at: piece.host)
@@ -97,6 +112,10 @@ extension SimulationState {
         let wire = link.latency + link.transfer(bytes: written * costs.kvBytesPerTokenPerStage)
         longest = max(longest, Int128(wire))
       }
+    }
+    if contends {
+      ownAttention += atHome
+      waitForHosts += longest - atHome
     }
     return (Int128(costs.prefillTokenRate) * x + longest, cachedAtHome + chunk.tokens)
   }

@@ -28,6 +28,7 @@ extension SimulationState {
         touch(instance.index)
         instances[instance.index].straggle = faults.straggle(of: instance.index)
         instances[instance.index].epochDue = true
+        chargeGuestsAnew(of: instance.index)
       case .memoryShrink(let instance, _): refreshMemory(instance.index)
       }
     }
@@ -84,6 +85,8 @@ extension SimulationState {
     instances[i].oldestToken = .max
     instances[i].owed = 0
     instances[i].servesUntil = 0
+    instances[i].pace = StepPace()
+    withdrawAsks(of: i)
     instances[i].epochStep = 0
     if plans {
       rManagers[i].told = []

@@ -110,6 +110,7 @@ extension SimulationState {
     if steals { steal(into: i) }
     let waited = !instances[i].queue.isEmpty
     if chunked { decideChunked(i) } else { decideVLLMv0(i) }
+    if contends { publishIdle(i) }
     // All that waited here has been rejected: it may steal in a further pass.
     if steals, waited, !instances[i].isBusy, instances[i].queue.isEmpty { markUndecided(i) }
   }

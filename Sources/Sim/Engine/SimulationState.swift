@@ -38,8 +38,17 @@ struct SimulationState: ~Copyable {
   let ordersByLength: Bool
   let chunked: Bool
   let freePrefill: Bool
+  /// Whether instances lend under `contended` coupling.
+  let contends: Bool
 
   var costs: InstanceCosts
+  /// What a lane's borrowers ask of its hosts. Reused: it is filled at every change of a placement.
+  var hostWork: ContiguousArray<HostWork> = []
+  /// `contended`: what the step that is being prepared asks of hosts; its own prefill attention and its wait for hosts beyond that,
+  /// ps per stage.
+  var asks: ContiguousArray<HostAsk> = []
+  var ownAttention: Int128 = 0
+  var waitForHosts: Int128 = 0
   var now: Int64 = 0
   var phase = Phase.arrival
   var timers: WinnerTree
@@ -160,6 +169,7 @@ struct SimulationState: ~Copyable {
     blockSize = options.blockSize
     usableBlocks = limits.usable
     admissibleBlocks = limits.admissible * (borrows ? count : 1)
+    contends = lending.mode != .off && lending.coupling == .contended
     freePrefill = options.prefillAttention == .free
     costs = configuration.costs
     timers = WinnerTree(count: count)

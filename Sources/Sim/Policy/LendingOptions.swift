@@ -13,12 +13,15 @@ public enum LendingMode: String, Sendable, CaseIterable {
   public var borrows: Bool { self == .passive || self == .proactive }
 }
 
-/// How a host pays for the blocks it holds for others (semantics.md 16, 17).
+/// How a host pays for the blocks it holds for others (semantics.md 16, 17; docs/decisions/0020-a-gpus-time-is-spent-once.md).
 public enum Coupling: String, Sendable, CaseIterable {
-  /// A busy host adds its hosted tokens to every step of its own, whatever the home's rate.
-  case paper
-  /// A host slows down by the share of its memory bandwidth that the homes' actual step rates use.
+  /// A GPU's time is spent once: a host answers between its own kernels and takes longer for its own steps, and the home waits for its
+  /// slowest host. The default.
+  case contended
+  /// A host slows down by the share of its memory bandwidth that the decode steps of homes use; an idle one attends for nothing.
   case fluid
+  /// A busy host adds its hosted tokens to every step of its own, whatever the home's rate; an idle one attends for nothing.
+  case paper
 }
 
 /// How a prompt that needs hosts is placed over them (semantics.md 23).
@@ -59,7 +62,7 @@ public struct LendingOptions: Hashable, Sendable {
   /// What the oldest request larger than an instance that waits for memory means for younger ones.
   public var reserveGiants = GiantReservation.backfill
   public var placement = PlacementStyle.balanced
-  public var coupling = Coupling.paper
+  public var coupling = Coupling.contended
   /// The least gain of a planned move, in thousandths of the pair's throughput.
   public var minGainPermille = 10
   /// A prompt of at least so many tokens is offered to hosts when it starts, also if its home could hold it.

@@ -209,8 +209,9 @@ extension SimulationState {
     let stage =
       costs.linearTime(tokens: lane) + costs.headTime(samples: lane) + attention + merge
       + costs.contextRate * Int64(hosted)
-    return costs.hostBase + costs.hostPerSequence * Int64(batch)
-      + Int64(stages) * (stage + costs.handoff(tokens: lane))
+    return costs.iteration(
+      host: costs.hostBase + costs.hostPerSequence * Int64(batch),
+      gpu: Int64(stages) * (stage + costs.handoff(tokens: lane)))
   }
 
   fileprivate func remotePath(over link: LinkCosts, tokens: Int) -> Int64 {

@@ -64,8 +64,8 @@ package struct BenchScenario {
       targets: [Target(figure: .loop, atMost: 0.015)]),
     BenchScenario(
       name: "chunked", summary: "w1 with chunked prefill", trace: w1,
-      arguments: onW1.replacing("--engine", with: "chunked").replacing(
-        "--max-num-batched-tokens", with: "2048") + ["--gpus-per-node", "1"]),
+      arguments: onW1.replacing("--max-num-batched-tokens", with: "2048")
+        + ["--engine", "chunked", "--gpus-per-node", "1"]),
     BenchScenario(
       name: "lending", summary: "debtor-creditor on 32 instances, 100,000 requests up to 500K tokens",
       trace: .recipe("lending"), arguments: lendingArguments + ["--nodes", "4"],
@@ -74,6 +74,7 @@ package struct BenchScenario {
       name: "stream", summary: "10,000,000 requests on 1,024 instances", trace: .recipe("stream"),
       arguments: [
         "--policy", "vllm-m", "--nodes", "128", "--gpus-per-node", "8", "--router", "round-robin",
+        "--engine-profile", "vllm",
       ],
       targets: [Target(figure: .loop, atMost: 15), Target(figure: .memory, atMost: 1000)]),
   ]
@@ -94,8 +95,8 @@ package struct BenchScenario {
   private static let w1 = Trace.data("traces/w1_azure_conv_clip4096.csv")
 
   private static let onW1 = [
-    "--policy", "vllm-m", "--model", "llama2-7b", "--nodes", "1", "--tp", "1", "--engine", "vllm-v0",
-    "--kv-blocks", "7424", "--max-num-seqs", "128", "--max-num-batched-tokens", "4096",
+    "--policy", "vllm-m", "--model", "llama2-7b", "--nodes", "1", "--tp", "1", "--engine-profile",
+    "vllm", "--kv-blocks", "7424", "--max-num-seqs", "128", "--max-num-batched-tokens", "4096",
   ]
 
   private static let lendingArguments =
@@ -105,8 +106,8 @@ package struct BenchScenario {
       "--router", "least-loaded", "--option", "period=0.5", "--option", "prefill-attention=distributed",
     ] + stretched
 
-  /// Llama 2 was made for 4,096 tokens, and these requests are longer.
-  private static let stretched = ["--max-model-len", "10000000"]
+  /// Llama 2 was made for 4,096 tokens, and these requests are longer; the engine is the one that the first figures were taken with.
+  private static let stretched = ["--max-model-len", "10000000", "--engine-profile", "vllm"]
 
   private static let outputs: [BenchScenario] = ["vllm-m", "vllm-s", "debtor-creditor"].flatMap { policy in
     [1, 10, 100].map { outputs(policy, times: $0) }

@@ -16,16 +16,31 @@ struct CostCommand: ParsableCommand {
 
 /// The instance that the `cost` commands look at.
 struct InstanceOptions: ParsableArguments {
-  @Option(help: "Model preset, or the path of a Hugging Face config.json.")
+  @Option(
+    help:
+      "Model preset by its name or its Hugging Face name (see `infinite-sim models`), or the path of a config.json."
+  )
   var model = "llama2-7b"
+  @Option(
+    name: [.customLong("weights"), .customLong("quantization")],
+    help: ArgumentHelp(
+      "Weights of the layers: bf16, fp8, fp8-block, int4 or mxfp4. (default: as the model is published)"))
+  var weights: WeightFormat?
   @Option(help: "Hardware profile, or the path of a YAML file; see `infinite-sim hardware`.")
   var hardware = "a100-measured"
-  @Option(help: ArgumentHelp("Engine profile; see `infinite-sim engines`. (default: the hardware's)"))
+  @Option(
+    help: ArgumentHelp(
+      "Engine profile, or an engine and its version such as vllm-0.6.1; see `infinite-sim engines`. (default: the hardware's)"
+    ))
   var engineProfile: String?
   @Option(
     help: ArgumentHelp("Decode attention: flashinfer, flash-attention or no-split. (default: the profile's)"))
   var decodeKernel: DecodeKernel?
-  @Option(help: "Element of the KV cache: model (as the weights), fp8 or int8 (half the bytes, unvalidated).")
+  @Option(
+    name: [.customLong("kv-dtype"), .customLong("kv-cache-dtype")],
+    help:
+      "Element of the KV cache: model or auto (as the model is published), fp8 or int8 of a byte each (fp8 is measured on h100-measured and h200-measured, int8 nowhere)."
+  )
   var kvDtype = KVType.model
   @Option(help: "Ranks of a tensor-parallel group.")
   var tp = 1
@@ -57,16 +72,22 @@ struct CostedInstance {
   var model: ModelSpec
   var hardware: HardwareSpec
   var engine: EngineProfile
+  /// Its name as it was given, for readers, and the version alone.
+  var engineTitle: String
+  var engineVersion: String?
   var shape: InstanceShape
   var wiring: InstanceWiring
   var link: LinkClass?
   var notes: [String]
 
   init(_ options: InstanceOptions) throws {
-    (model, notes) = try Machine.model(options.model, kvType: options.kvDtype)
+    (model, notes) = try Machine.model(
+      options.model, weights: options.weights, kvType: options.kvDtype)
     hardware = try Machine.hardware(options.hardware)
-    engine = try Machine.engine(
+    let choice = try Machine.engineChoice(
       options.engineProfile, decodeKernel: options.decodeKernel, on: hardware, for: model)
+    (engine, engineTitle, engineVersion) = (choice.profile, choice.title, choice.asked)
+    if let warning = choice.warning { notes.append(warning) }
     let between = try options.interNode.map(Machine.link) ?? hardware.interNodeLink
     shape = InstanceShape(
       tp: options.tp, pp: options.pp, tpAcrossNodes: options.tp > options.gpusPerNode,
@@ -94,24 +115,26 @@ struct CostedInstance {
       iteration, model: model, hardware: hardware, shape: shape, wiring: wiring, engine: engine)
   }
 
-  /// Says on stderr what the reader should know.
-  func warn(_ extrapolations: [String]) {
+  /// Says on stderr what the reader should know; `more` is not validated of one iteration.
+  func warn(_ extrapolations: [String], unvalidated more: [String] = []) {
     for note in notes { writeToStandardError("warning: \(note)\n") }
-    for sentence in unvalidated { writeToStandardError("unvalidated: \(sentence)\n") }
+    for sentence in unvalidated + more { writeToStandardError("unvalidated: \(sentence)\n") }
     for sentence in extrapolations { writeToStandardError("warning: costs are extrapolated: \(sentence)\n") }
   }
 
   /// What its costs rest on, line by line.
-  func basis(_ extrapolations: [String]) -> String {
-    "Costs rest on \(BasisMark(costs: hardware.basis, unvalidated: unvalidated.count, overMeasured: nil).text).\n"
+  func basis(_ extrapolations: [String], unvalidated more: [String] = []) -> String {
+    let unvalidated = self.unvalidated + more
+    return
+      "Costs rest on \(BasisMark(costs: hardware.basis, unvalidated: unvalidated.count, overMeasured: nil).text).\n"
       + unvalidated.map { "Unvalidated: \($0).\n" }.joined()
       + extrapolations.map { "Extrapolated: \($0).\n" }.joined()
   }
 
   /// The set-up in one line.
   var text: String {
-    "\(model.name), TP\(shape.tp) × PP\(shape.pp)\(shape.expertParallel ? ", expert parallel" : ""), "
-      + "\(hardware.name), engine profile \(engine.name), decode kernel \(engine.kernelName(for: model))"
+    "\(model.title), TP\(shape.tp) × PP\(shape.pp)\(shape.expertParallel ? ", expert parallel" : ""), "
+      + "\(hardware.name), \(engineTitle), decode kernel \(engine.kernelName(for: model, on: hardware))"
   }
 
   var json: JSON {
@@ -119,7 +142,8 @@ struct CostedInstance {
       "model": .string(model.name), "tp": .int(shape.tp), "pp": .int(shape.pp),
       "expert_parallel": .bool(shape.expertParallel), "hardware": .string(hardware.name),
       "costs": .string(hardware.basis.rawValue),
-      "engine_profile": .string(engine.name), "decode_kernel": .string(engine.kernelName(for: model)),
+      "engine_profile": .string(engine.name), "engine_version": .optional(engineVersion),
+      "decode_kernel": .string(engine.kernelName(for: model, on: hardware)),
     ]
   }
 }

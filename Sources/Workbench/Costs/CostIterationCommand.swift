@@ -38,7 +38,7 @@ struct CostIterationCommand: ParsableCommand {
       cachedTokens: cached)
     let explained = try costed.explain(iteration)
     let report = IterationReport(instance: costed, iteration: iteration, explained: explained)
-    costed.warn(report.extrapolations)
+    costed.warn(report.extrapolations, unvalidated: report.unvalidatedHost)
     try writeToStandardOutput(json ? report.json.prettyText : report.text)
   }
 }
@@ -83,6 +83,31 @@ struct IterationReport {
       prefill: prompt > 0 ? prompt + iteration.cachedTokens : 0)
   }
 
+  /// The CPU's time of the iteration, µs, as the engine charges it where it does not work beside the GPUs.
+  private var hostTime: Double {
+    let gpus = instance.shape.gpus
+    return instance.engine.host.base(gpus: gpus)
+      + instance.engine.host.perSequence(gpus: gpus) * Double(iteration.sequences + iteration.prompts)
+  }
+
+  /// The same where it works beside the GPUs, which pipelines do not do; `nil` elsewhere.
+  var hostBeside: Double? {
+    instance.engine.overlapsHost && instance.shape.pp == 1 && hostTime > 0 ? hostTime : nil
+  }
+
+  /// What the GPUs wait for the host, or the host's time where it works between their steps, µs.
+  private var hostCharged: Double {
+    explained.operators.first { $0.name == "host" || $0.name == "waiting for the host" }?.microseconds ?? 0
+  }
+
+  /// That the host's time was not fitted to such an iteration, if it is charged.
+  var unvalidatedHost: [String] {
+    [
+      HostFit(instance.engine)?.sentence(
+        instance.engine, sequences: iteration.sequences + iteration.prompts, waited: hostCharged)
+    ].compactMap(\.self)
+  }
+
   var text: String {
     var work: [String] = []
     if iteration.sequences > 0 {
@@ -99,6 +124,13 @@ struct IterationReport {
       ["operator", "calls", "µs", "share", "MB", "GFLOP", "GB/s", "TFLOP/s", "bound, µs", "of bound"]
     ]
     for part in explained.operators { rows.append(row(part)) }
+    if let hostBeside {
+      // No part of the sum: what the GPUs wait for it is.
+      let isHidden = hostCharged == 0
+      rows.append(
+        ["host, beside the GPUs", figure(1), figure(hostBeside), isHidden ? "hidden" : "partly hidden"]
+          + Array(repeating: "", count: 6))
+    }
     let bound = explained.operators.reduce(0) { $0 + $1.bound(instance.roofline) }
     rows.append(
       ["iteration", "", figure(total), "100.0 %", "", "", "", "", figure(bound), percent(bound / total)])
@@ -117,7 +149,7 @@ struct IterationReport {
     text += "\(figure(instance.roofline.bytesPerSecond / 1e9)) GB/s and "
     text += "\(figure(instance.roofline.flopsPerSecond / 1e12)) TFLOP/s, links "
     text += "\(figure(instance.roofline.linkBytesPerSecond / 1e9)) GB/s.\n"
-    return text + instance.basis(extrapolations)
+    return text + instance.basis(extrapolations, unvalidated: unvalidatedHost)
   }
 
   private func row(_ part: OperatorCost) -> [String] {
@@ -142,6 +174,7 @@ struct IterationReport {
         "cached_tokens": .int(iteration.prompts * iteration.cachedTokens),
       ],
       "total_us": .double(total),
+      "host_beside_us": .optional(hostBeside),
       "decode_kernel_us": .optional(explained.decodeKernelMicroseconds),
       "operators": .array(
         explained.operators.map { part in
@@ -155,7 +188,7 @@ struct IterationReport {
           ]
         }),
       "bound": .string(instance.roofline.name),
-      "unvalidated": .array(instance.unvalidated.map(JSON.string)),
+      "unvalidated": .array((instance.unvalidated + unvalidatedHost).map(JSON.string)),
       "extrapolated": .array(extrapolations.map(JSON.string)),
     ]
   }

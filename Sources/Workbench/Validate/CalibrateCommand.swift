@@ -69,7 +69,7 @@ struct CalibrateCommand: ParsableCommand {
     for (ordinal, measured) in folder.files.enumerated()
     where measured.measurements.contains(where: { !$0.cells.isEmpty }) {
       texts.append(
-        ((measured.path as NSString).lastPathComponent, try data.text(of: measured, ordinal: ordinal)))
+        (measured.plainName, try data.text(of: measured, ordinal: ordinal)))
     }
     for text in texts { files.addOutput("--output", target.path(of: text.name)) }
     try files.requireDistinct()

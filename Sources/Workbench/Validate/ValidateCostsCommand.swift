@@ -27,6 +27,10 @@ struct ValidateCosts: ParsableCommand {
     if !check { IdleOption.warn(IdleOption.given(["--allow"], "without --check")) }
     let spec = try Machine.hardware(hardware)
     let folder = try MeasurementFolder(path: data, hardware: spec)
+    guard folder.files.contains(where: { !$0.measurements.isEmpty }) else {
+      throw CommandFailure(
+        .badData, "\(data): no file has a measurement in a known format (`validate costs --help` lists them)")
+    }
     let reportFolder = try report.map { try OutputFolder($0, option: "--report") }
     let names = ["README.md", "accuracy.json"]
     var files = FileRoles()

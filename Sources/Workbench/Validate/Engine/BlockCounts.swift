@@ -41,23 +41,6 @@ package enum BlockCounts {
     }
     return (points, skipped)
   }
-
-  /// KV tokens that a vLLM start-up log reports: "# GPU blocks: N" of `blockSize` tokens, or
-  /// "GPU KV cache size: N tokens".
-  package static func tokens(inLog text: String, file: String, blockSize: Int) throws -> Int {
-    for line in text.split(whereSeparator: \.isNewline) {
-      if let blocks = number(after: "# GPU blocks: ", in: line) { return blocks * blockSize }
-      if let tokens = number(after: "GPU KV cache size: ", in: line) { return tokens }
-    }
-    throw CommandFailure(
-      .badData,
-      "\(file): no line has \"# GPU blocks: N\" or \"GPU KV cache size: N tokens\" as vLLM prints it")
-  }
-
-  private static func number(after words: String, in line: Substring) -> Int? {
-    guard let range = line.firstRange(of: words) else { return nil }
-    return Int(line[range.upperBound...].prefix { $0.isNumber || $0 == "," }.filter { $0 != "," })
-  }
 }
 
 /// A CSV file without quotes whose header is known.
