@@ -47,6 +47,21 @@ public enum BoundLaw {
     public var placements: Int
   }
 
+  /// No placement of the tiny cluster of `seed`, where requests lend, ends before its own bound. Returns whether the best one is near it.
+  /// - Throws: `LawViolation`.
+  public static func checkOptimum(engine: EngineKind, seed: UInt64) throws -> [Sight] {
+    let optimum = try optimum(engine: engine, lending: true, seed: seed)
+    guard optimum.excess <= 0 else {
+      throw LawViolation(
+        law: "no placement exceeds the bound", seed: seed, details: "one ended \(optimum.excess) ps before it")
+    }
+    return [
+      Sight(
+        "are within 25 % of the bound", floor: 65,
+        optimum.placements > 0 ? optimum.makespan <= 1.25 * optimum.bound : nil)
+    ]
+  }
+
   /// Tries every routing of at most six requests over two or three instances, each without loans, with the prompts of some
   /// length on spread over all or over two instances, and with what does not fit packed on the first or the last; keeps
   /// the shortest.

@@ -82,6 +82,9 @@ extension LawSuite {
           return []
         }
       } + [
+        LawSuite("optimum/\(engine.rawValue)", policies: ["debtor-creditor"]) {
+          try BoundLaw.checkOptimum(engine: engine, seed: $0)
+        },
         LawSuite("context/\(engine.rawValue)", policies: ["debtor-creditor", "vllm-m"]) {
           try ContextLaw.check(engine: engine, seed: $0)
         },
