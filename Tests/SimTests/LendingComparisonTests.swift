@@ -24,24 +24,8 @@ struct LendingComparisonTests {
     #expect(found.mean <= 0.05 && found.makespan <= 0.03 && found.requestsWithin >= 0.9)
   }
 
-  @Test func `a host with work of its own is no faster for its guests than an idle one`() throws {
-    func slowest(_ homes: Int, busy: Bool) throws -> Double {
-      Double(try LendingCluster.oneHost(of: homes, busy: busy).times().suffix(homes).map(\.first).max() ?? 0)
-    }
-    let (idle, busy) = (try slowest(7, busy: false), try slowest(7, busy: true))
-    print("slowest of 7 prompts at an idle host: \(idle / 1e12) s, at a busy one: \(busy / 1e12) s")
-    // The host's work for seven is what they wait for.
-    #expect(idle > 2 * (try slowest(1, busy: false)))
-    #expect(busy > 0.95 * idle)
-  }
-
-  @Test func `a slow host is slow for its guests too`() throws {
-    // Of the crowded clusters the first request's home is everybody's host.
-    let cluster = try LendingCluster(seed: 3, crowded: true)
-    let (usual, slow) = (try cluster.times(), try cluster.times(slowing: 0, permille: 16_000))
-    for (request, (before, after)) in zip(usual, slow).enumerated() {
-      #expect(Double(after.first) > 1.1 * Double(before.first), "request \(request)")
-    }
+  @Test func `homes at one host wait for it, busy or idle, and a slow one is slow for all`() throws {
+    try SharedHostLaw.check()
   }
 
   @Test func `what a growing context asks of its host is followed without a planner`() throws {

@@ -111,6 +111,10 @@ extension LawSuite {
         try LendingAccuracy.check(clusters: 40)
         return []
       },
+      LawSuite("shared-hosts", isRandom: false) { _ in
+        try SharedHostLaw.check()
+        return []
+      },
       LawSuite("by-hand", isRandom: false) { _ in
         func require(_ holds: Bool, _ law: String) throws {
           if !holds { throw LawViolation(law: law, seed: 0, details: "see WorkedExamples.swift") }
