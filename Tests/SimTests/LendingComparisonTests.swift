@@ -24,10 +24,6 @@ struct LendingComparisonTests {
     #expect(found.mean <= 0.05 && found.makespan <= 0.03 && found.requestsWithin >= 0.9)
   }
 
-  @Test func `homes at one host wait for it, busy or idle, and a slow one is slow for all`() throws {
-    try SharedHostLaw.check()
-  }
-
   @Test func `what a growing context asks of its host is followed without a planner`() throws {
     let times = try LendingCluster.growing().times()
     let steps = times.dropFirst().map { $0.end - $0.first }

@@ -82,8 +82,11 @@ extension LawSuite {
           return []
         }
       } + [
-        LawSuite("optimum/\(engine.rawValue)", policies: ["debtor-creditor"]) {
-          try BoundLaw.checkOptimum(engine: engine, seed: $0)
+        LawSuite("optimum/\(engine.rawValue)", policies: ["debtor-creditor"], isRandom: false) { _ in
+          for lending in [false, true] {
+            print(try BoundLaw.checkOptima(engine: engine, lending: lending))
+          }
+          return []
         },
         LawSuite("context/\(engine.rawValue)", policies: ["debtor-creditor", "vllm-m"]) {
           try ContextLaw.check(engine: engine, seed: $0)
