@@ -4,18 +4,18 @@ public struct LawSuite: Sendable, CustomStringConvertible {
   public let name: String
   /// The policies that it says something of; none if it is about the engine alone.
   public let policies: [String]
-  /// Whether other seeds try other things.
-  public let isRandom: Bool
+  /// How many seeds try other things; more are not tried.
+  public let seeds: UInt64
   /// Says what the scenario of a seed went through. Throws a `LawViolation` if the law is broken.
   public let check: @Sendable (_ seed: UInt64) throws -> [Sight]
 
   public init(
-    _ name: String, policies: [String] = [], isRandom: Bool = true,
+    _ name: String, policies: [String] = [], seeds: UInt64 = .max,
     check: @escaping @Sendable (_ seed: UInt64) throws -> [Sight]
   ) {
     self.name = name
     self.policies = policies
-    self.isRandom = isRandom
+    self.seeds = seeds
     self.check = check
   }
 

@@ -155,7 +155,8 @@ public final class TrialRun: Sendable {
   }
 
   private func lastSeed(of suite: Int) -> UInt64 {
-    suites[suite].isRandom ? settings.seeds.upperBound : settings.seeds.lowerBound
+    let (first, last) = (settings.seeds.lowerBound, settings.seeds.upperBound)
+    return last - first < suites[suite].seeds ? last : first + suites[suite].seeds - 1
   }
 
   private func take() -> (suite: Int, seeds: ClosedRange<UInt64>)? {

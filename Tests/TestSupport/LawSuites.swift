@@ -32,7 +32,7 @@ extension LawSuite {
       suites += under("overtaking") { try OvertakingLaw.check(scenarios($0), seed: $1) }
       suites += under("gpus") { try MoreGPUsLaw.check(policy: name, engine: $0, seed: $1) }
       suites += EngineKind.allCases.map { engine in
-        LawSuite("gpus/\(name)/\(engine.rawValue)/400k", policies: [name], isRandom: false) { _ in
+        LawSuite("gpus/\(name)/\(engine.rawValue)/400k", policies: [name], seeds: 1) { _ in
           try MoreGPUsLaw.checkLong(policy: name, engine: engine)
           return []
         }
@@ -82,11 +82,9 @@ extension LawSuite {
           return []
         }
       } + [
-        LawSuite("optimum/\(engine.rawValue)", policies: ["debtor-creditor"], isRandom: false) { _ in
-          for lending in [false, true] {
-            print(try BoundLaw.checkOptima(engine: engine, lending: lending))
-          }
-          return []
+        // A seed takes most of a second; `BoundTests` tries more.
+        LawSuite("optimum/\(engine.rawValue)", policies: ["debtor-creditor"], seeds: 8) {
+          try BoundLaw.checkOptimum(engine: engine, seed: $0)
         },
         LawSuite("context/\(engine.rawValue)", policies: ["debtor-creditor", "vllm-m"]) {
           try ContextLaw.check(engine: engine, seed: $0)
@@ -106,19 +104,19 @@ extension LawSuite {
   private static var ofCosts: [LawSuite] {
     [
       LawSuite("costs") { try CostLaws.check(seed: $0) },
-      LawSuite("answers", isRandom: false) { _ in
+      LawSuite("answers", seeds: 1) { _ in
         try AnswerLaw.check()
         return []
       },
-      LawSuite("lending-reference", isRandom: false) { _ in
+      LawSuite("lending-reference", seeds: 1) { _ in
         try LendingAccuracy.check(clusters: 40)
         return []
       },
-      LawSuite("shared-hosts", isRandom: false) { _ in
+      LawSuite("shared-hosts", seeds: 1) { _ in
         try SharedHostLaw.check()
         return []
       },
-      LawSuite("by-hand", isRandom: false) { _ in
+      LawSuite("by-hand", seeds: 1) { _ in
         func require(_ holds: Bool, _ law: String) throws {
           if !holds { throw LawViolation(law: law, seed: 0, details: "see WorkedExamples.swift") }
         }
