@@ -29,6 +29,7 @@ extension LawSuite {
     suites += under("progress") { try ProgressLaw.check(scenarios($0), seed: $1) }
     suites += under("alone") { try AloneLaw.check(scenarios($0), seed: $1) }
     if policy.does.contains(.lends) {
+      suites += under("late") { try LateLaw.check(scenarios($0), seed: $1) }
       suites += under("overtaking") { try OvertakingLaw.check(scenarios($0), seed: $1) }
       suites += under("gpus") { try MoreGPUsLaw.check(policy: name, engine: $0, seed: $1) }
       suites += EngineKind.allCases.map { engine in

@@ -162,7 +162,7 @@ extension SimulationState {
       index = Int32(loans.count - 1)
     }
     if before >= 0 { loans[Int(before)].next = index } else { requests[slot].firstLoan = index }
-    if instances[host].loans.isEmpty, instances[host].borrowers == 0 { publishFirst(host) }
+    if !hasPartners(host) { publishFirst(host) }
     instances[host].loans.append(index)
     return Int(index)
   }

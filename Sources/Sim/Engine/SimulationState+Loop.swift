@@ -71,6 +71,9 @@ extension SimulationState {
     precondition(
       departures.isEmpty && reservations.isEmpty,
       "every reservation ends in a transfer, a release or its expiry")
+    precondition(
+      (0..<instances.count).allSatisfy { instances[$0].asked.isEmpty && instances[$0].services.isEmpty },
+      "who has nothing to do asks nobody for anything")
     return metrics.summary(of: self)
   }
 
