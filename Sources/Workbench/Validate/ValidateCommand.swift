@@ -6,6 +6,6 @@ struct ValidateCommand: ParsableCommand {
     commandName: "validate", abstract: "Check what the simulator rests on.",
     subcommands: [
       ValidateCosts.self, ValidateEngineCommand.self, ValidateKernelCommand.self, ValidateGPUCommand.self,
-      ValidateLoadCommand.self, ValidateRunsCommand.self,
+      ValidateLoadCommand.self, ValidateRunCommand.self, ValidateRunsCommand.self,
     ])
 }
