@@ -35,20 +35,7 @@ enum AIPerfBenchmark {
     let served = run.requests.filter { !$0.failed }
     guard !served.isEmpty else { throw CommandFailure(.badData, "\(place): every request failed") }
     if warmUp > 0 { run.notes.append("\(warmUp) requests of the warm-up are left out, and are not replayed") }
-    if served.count < run.requests.count {
-      run.notes.append(
-        "\(run.requests.count - served.count) of \(run.requests.count) requests failed: they are not replayed, and the engine may have spent time on them"
-      )
-    }
-    let tokens = served.filter { !$0.gaps.isEmpty }.reduce(0) { $0 + $1.output - 1 }
-    let chunks = served.reduce(0) { $0 + $1.gaps.count }
-    run.hasTokenGaps =
-      chunks > 0 && Double(tokens) <= 1.1 * Double(chunks) && Double(chunks) <= 1.1 * Double(tokens)
-    if chunks > 0, !run.hasTokenGaps {
-      run.notes.append(
-        "answers have \(grouped(tokens)) tokens after the first in \(grouped(chunks)) chunks: ITL is not compared"
-      )
-    }
+    run.notes += [run.noteOfFailures(run.requests.count - served.count), run.noteOfChunks].compactMap(\.self)
     run.notes.append("AIPerf counts tokens with a tokenizer of its own unless --use-server-token-count")
     return run
   }

@@ -1,20 +1,10 @@
-import Foundation
 import Results
 import Runs
 
 /// The runs in a file of a benchmark's client, whose format is told by what is in it.
 enum BenchmarkFiles {
   static func runs(_ path: String) throws -> [BenchmarkRun] {
-    guard let data = FileManager.default.contents(atPath: path) else {
-      throw CommandFailure(.missingInput, "\(path): cannot be read")
-    }
-    guard !data.starts(with: [0x1F, 0x8B]) else {
-      throw CommandFailure(.badData, "\(path): is compressed (gzip), expected plain text: gunzip it first")
-    }
-    guard let text = String(data: data, encoding: .utf8) else {
-      throw CommandFailure(.badData, "\(path): is not UTF-8 text")
-    }
-    let documents = try documents(text, path: path)
+    let documents = try documents(RunFiles.text(path), path: path)
     if documents.count == 1, GuideLLMBenchmark.isOne(documents[0].json) {
       return try GuideLLMBenchmark.read(documents[0])
     }

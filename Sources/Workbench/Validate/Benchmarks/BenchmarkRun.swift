@@ -17,8 +17,32 @@ struct BenchmarkRun: Sendable {
   /// Of a file without requests: how many completed, and their mean prompt and output, tokens.
   var means: (requests: Int, prompt: Double, output: Double)?
   var reported = ReportedFigures()
-  /// Whether the gaps of answers lie between single tokens.
-  var hasTokenGaps = true
+  /// Tokens after the first, and chunks after the first, of the answers whose gaps the file has.
+  private var gaps: (tokens: Int, chunks: Int) {
+    let known = requests.filter { !$0.failed && !$0.gaps.isEmpty }
+    return (known.reduce(0) { $0 + $1.output - 1 }, known.reduce(0) { $0 + $1.gaps.count })
+  }
+
+  /// Tokens to a chunk; `nil` where the file has no gaps.
+  var tokensPerChunk: Double? { gaps.chunks > 0 ? Double(gaps.tokens) / Double(gaps.chunks) : nil }
+
+  /// Whether the gaps of answers lie between single tokens. A summary does not say, and is taken at its word.
+  var hasTokenGaps: Bool { requests.isEmpty || tokensPerChunk.map { (0.9...1.1).contains($0) } ?? false }
+
+  /// What a reader must know of the chunks, if they are no tokens.
+  var noteOfChunks: String? {
+    guard let tokensPerChunk, !hasTokenGaps else { return nil }
+    return tokensPerChunk > 1
+      ? "answers came in chunks of \(figure(tokensPerChunk)) tokens: gaps are per chunk, so ITL is not compared; TPOT is"
+      : "answers came in more chunks than they have tokens: outputs were counted by another tokenizer, or chunks were empty; ITL is not compared"
+  }
+
+  /// How many of its requests failed, as a note; `nil` if none did.
+  func noteOfFailures(_ failed: Int) -> String? {
+    failed > 0
+      ? "\(failed) of \(requests.count) requests failed: they are not replayed, and the engine may have spent time on them"
+      : nil
+  }
   /// What a reader of the comparison must know: sentences.
   var notes: [String] = []
 }

@@ -44,7 +44,6 @@ enum GuideLLMBenchmark {
     for index in all.indices { all[index].sent = all[index].sent.map { $0 - first } }
     run.requests = all
     run.load = load(settings?.object("strategy"), requests: all.count)
-    run.hasTokenGaps = false
     if !failed.isEmpty {
       run.notes.append(
         "\(failed.count) requests failed or were cut off: they are not replayed, and the engine may have spent time on them"

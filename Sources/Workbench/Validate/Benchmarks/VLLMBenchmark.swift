@@ -144,11 +144,7 @@ enum VLLMBenchmark {
     let served = run.requests.filter { !$0.failed }
     let failed =
       try fields.count("failed") ?? (run.requests.count - (fields.count("completed") ?? run.requests.count))
-    if failed > 0 {
-      run.notes.append(
-        "\(failed) of \(run.requests.count) requests failed: they are not replayed, and the engine may have spent time on them"
-      )
-    }
+    run.notes += [run.noteOfFailures(failed)].compactMap(\.self)
     let empty = served.count { $0.output == 0 }
     if empty > 0 {
       run.notes.append("\(empty) answers have no token: replayed as one token, and in no time")
@@ -168,19 +164,7 @@ enum VLLMBenchmark {
         )
       }
     }
-    let tokens = served.filter { !$0.gaps.isEmpty }.reduce(0) { $0 + $1.output - 1 }
-    let chunks = served.reduce(0) { $0 + $1.gaps.count }
-    run.hasTokenGaps =
-      chunks > 0 && Double(tokens) <= 1.1 * Double(chunks) && Double(chunks) <= 1.1 * Double(tokens)
-    if chunks > 0, Double(tokens) > 1.1 * Double(chunks) {
-      run.notes.append(
-        "answers came in chunks of \(figure(Double(tokens) / Double(chunks))) tokens: gaps are per chunk, so ITL is not compared; TPOT is"
-      )
-    } else if chunks > 0, Double(chunks) > 1.1 * Double(tokens) {
-      run.notes.append(
-        "answers came in more chunks than they have tokens: outputs were counted by another tokenizer, or chunks were empty; ITL is not compared"
-      )
-    }
+    run.notes += [run.noteOfChunks].compactMap(\.self)
   }
 
   private static func milliseconds(_ seconds: Double) -> String { "\(figure(1_000 * seconds)) ms" }

@@ -1,7 +1,3 @@
-import Foundation
-import Results
-import Runs
-
 /// A result of `vllm bench serve --save-result --save-detailed` (before: `benchmark_serving.py`): all requests at once.
 enum BenchResult {
   static let format = RunFormat(
@@ -10,51 +6,34 @@ enum BenchResult {
     columns: ["model_id", "duration", "input_lens", "output_lens", "request_rate"],
     optional: ["backend", "date", "engine_version", "gpu", "tensor_parallel", "max_concurrency"])
 
-  static func read(_ json: JSON, path: String) throws -> ReadRun {
-    func failure(_ key: String, _ expected: String) -> CommandFailure {
-      CommandFailure(.badData, "\(path): \"\(key)\", expected \(expected)")
+  static func read(_ fields: BenchmarkFields) throws -> ReadRun {
+    let run = try VLLMBenchmark.read(fields)
+    guard let model = run.model, !model.isEmpty else { throw fields.failure("model_id", "a name") }
+    guard let duration = run.reported.duration, !run.requests.isEmpty else {
+      throw fields.failure("input_lens", "the lengths of requests (--save-detailed)")
     }
-    func lengths(_ key: String) throws -> [Int] {
-      guard let found = json[key]?.elements?.map(\.integer), !found.isEmpty else {
-        throw failure(key, "the lengths of requests (--save-detailed)")
-      }
-      return try found.map { length in
-        guard let length, (0...(1 << 30)).contains(length) else {
-          throw failure(key, "whole numbers of tokens")
-        }
-        return length
-      }
+    guard run.load == .atOnce else {
+      return .leftOut(
+        "not all at once, as max_concurrency or request_rate says: `validate run` replays those")
     }
-    guard let model = json["model_id"]?.string, !model.isEmpty else { throw failure("model_id", "a name") }
-    guard let duration = json["duration"]?.number, duration > 0 else {
-      throw failure("duration", "seconds above 0")
-    }
-    let (inputs, outputs) = (try lengths("input_lens"), try lengths("output_lens"))
-    guard inputs.count == outputs.count else {
-      throw CommandFailure(
-        .badData, "\(path): \(inputs.count) input_lens and \(outputs.count) output_lens, expected as many")
-    }
-    guard json["request_rate"]?.string == "inf" else {
-      return .leftOut("request_rate is not \"inf\": when requests arrived is not in the file")
-    }
-    if let most = json["max_concurrency"]?.integer, most < inputs.count {
-      return .leftOut("max_concurrency is below the number of requests")
-    }
-    let words = words(of: path)
-    guard let gpu = json["gpu"]?.string ?? words.first(where: { GPUName($0).isKnown }) else {
+    let words = words(of: fields.place)
+    guard let gpu = run.gpu ?? words.first(where: { GPUName($0).isKnown }) else {
       return .leftOut("neither the file nor its name says on which GPU")
     }
     let named = words.lazy.filter { $0.hasPrefix("tp") }.compactMap { Int($0.dropFirst(2)) }.first
-    guard let tp = json["tensor_parallel"]?.integer ?? named, tp >= 1 else {
+    guard let tp = run.tp ?? named, tp >= 1 else {
       return .leftOut("neither the file nor its name says which TP")
     }
     return .run(
       MeasuredRun(
-        set: "vllm-bench", place: path, engine: json["backend"]?.string ?? "vllm",
-        version: json["engine_version"]?.string ?? "",
-        date: json["date"]?.string.flatMap { Int($0.prefix(8)) }, model: model, gpu: gpu, tp: tp,
+        set: "vllm-bench", place: fields.place, engine: fields.string("backend") ?? "vllm",
+        version: fields.string("engine_version") ?? "",
+        date: fields.string("date").flatMap { Int($0.prefix(8)) }, model: model, gpu: gpu, tp: tp,
         // An output of no tokens: the model ended at once, after a prompt that it had computed.
-        load: .atOnce(zip(inputs, outputs).map { .init(prompt: max(1, $0), output: max(1, $1)) }),
+        load: .atOnce(
+          run.requests.filter { !$0.failed }.map {
+            .init(prompt: max(1, $0.prompt), output: max(1, $0.output))
+          }),
         measured: [(.duration, duration)]))
   }
 

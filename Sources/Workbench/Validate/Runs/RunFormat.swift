@@ -41,7 +41,7 @@ struct RunFiles {
           throw CommandFailure(
             .badData, "\(path):\(error.line): found \(error.found), expected \(error.expected)")
         }
-        take(try BenchResult.read(json, path: path), set: "vllm-bench")
+        take(try BenchResult.read(BenchmarkFields(json: json, place: path)), set: "vllm-bench")
         continue
       }
       let table = try RunTable(path: path, text: text)
@@ -96,7 +96,8 @@ struct RunFiles {
     ((path as NSString).lastPathComponent as NSString).deletingPathExtension
   }
 
-  private static func text(_ path: String) throws -> String {
+  /// The text of a file.
+  static func text(_ path: String) throws -> String {
     guard let data = FileManager.default.contents(atPath: path) else {
       throw CommandFailure(.missingInput, "\(path): cannot be read")
     }
