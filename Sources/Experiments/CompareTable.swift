@@ -140,9 +140,12 @@ struct CompareTable {
         + rows("\(name): E2E") { $0.classes[index].e2e }
     }
     let oneToken = row("one-token outputs (no TPOT)") {
-      grouped($0.summary.completed - $0.summary.tpot.count)
+      grouped($0.summary.e2e.count - $0.summary.tpot.count)
     }
-    return all + [oneToken, row("worst stall, s") { figure($0.summary.worstStallSeconds) }] + classes
+    let window =
+      heat.runs.contains { $0.result.latencyWindow != nil }
+      ? [row("latencies") { $0.result.latencyWindow?.text ?? "of all requests" }] : []
+    return window + all + [oneToken, row("worst stall, s") { figure($0.summary.worstStallSeconds) }] + classes
   }
 
   private var kvRows: [[String]] {

@@ -141,14 +141,16 @@ package final class RunExecutor {
     var source = try workload.open()
     if let requests { source = requests.asked.noting(source) }
     let bound = BoundCollector(plan, arrivalsAreFixed: !source.isClosedLoop)
-    let present = ([requests as (any RunObserver)?] + observers).compactMap(\.self) + [bound]
+    let latencies = workload.windowedLatencies()
+    let present = ([requests as (any RunObserver)?, latencies] + observers).compactMap(\.self) + [bound]
     let observer: (any RunEventHandler)? = present.count > 1 ? ObserverList(present) : present.first
     let begin = ContinuousClock.now
     let summary = try plan.simulate(source, observer, progress.start(plan.policy))
     timing.add(loop: ContinuousClock.now - begin, requests: summary.arrived)
     progress.clear()
     return ExecutedRun(
-      result: plan.result(summary, on: workload, bound: bound.result), rejected: summary.rejectedIDs)
+      result: plan.result(summary, on: workload, bound: bound.result, latencies: latencies),
+      rejected: summary.rejectedIDs)
   }
 
   /// The wall time as the database keeps it: ISO 8601, UTC.

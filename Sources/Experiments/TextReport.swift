@@ -21,7 +21,7 @@ struct TextReport {
         section("Costs rest on \(result.mark.text)", basis),
         section("Requests", aligned(requestRows)),
         section("Throughput", aligned(throughputRows)),
-        "Latency\n\n" + latencyTable,
+        "Latency\(result.latencyWindow.map { ", \($0.text)" } ?? "")\n\n" + latencyTable,
         section("KV cache and context", aligned(kvRows)),
       ] + managerSections + [
         section("Definitions", Definitions.lines),
@@ -151,7 +151,7 @@ struct TextReport {
       add("E2E, \(lengthClass.name)", of.e2e)
     }
     return markdownTable(rows) + "\nworst stall \(figure(summary.worstStallSeconds, "s")); "
-      + "\(grouped(summary.completed - summary.tpot.count)) one-token outputs have no TPOT\n"
+      + "\(grouped(summary.e2e.count - summary.tpot.count)) one-token outputs have no TPOT\n"
   }
 
   private var kvRows: [[String]] {

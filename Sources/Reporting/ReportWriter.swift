@@ -184,6 +184,9 @@ final class ReportWriter {
         text += ", SLO: \(words) within \(String(format: "%g", bound)) s"
       }
     }
+    if let window = manifest["workload"]?["latency_window"].flatMap(LatencyWindow.init) {
+      text += ", latencies \(window.text)"
+    }
     return text
   }
 

@@ -14,10 +14,12 @@ public struct RunResult: Sendable {
   public var basis: RunBasis
   /// What the instances were sized by; `nil` if not by the longest request.
   public var sizing: RightSizing?
+  /// Which requests count in the latencies; `nil` if all do.
+  public var latencyWindow: LatencyWindow?
 
   public init(
     summary: RunSummary, maxContextTTFTSeconds: Double?, bound: BoundResult? = nil, heat: HeatKind = .whole,
-    basis: RunBasis = RunBasis(), sizing: RightSizing? = nil
+    basis: RunBasis = RunBasis(), sizing: RightSizing? = nil, latencyWindow: LatencyWindow? = nil
   ) {
     self.summary = summary
     self.maxContextTTFTSeconds = maxContextTTFTSeconds
@@ -25,6 +27,7 @@ public struct RunResult: Sendable {
     self.heat = heat
     self.basis = basis
     self.sizing = sizing
+    self.latencyWindow = latencyWindow
   }
 
   /// The share of the bound that the run reached, 0...1; `nil` without a bound or a rate.
@@ -119,6 +122,7 @@ extension JSON {
       ],
       "extrapolated_share": .optional(s.extrapolatedShare),
       "worst_stall_s": .optional(s.worstStallSeconds),
+      "latency_window": result.latencyWindow?.json ?? .null,
       "ttft_s": JSON(s.ttft),
       "tpot_s": JSON(s.tpot),
       "e2e_s": JSON(s.e2e),
@@ -320,7 +324,9 @@ extension RunResult {
         unvalidated: try top.strings("unvalidated"),
         measuredPrompt: try basis.optionalInt("measured_prompt_tokens"),
         measuredContext: try basis.optionalInt("measured_context_tokens")),
-      sizing: try top.sizing())
+      sizing: try top.sizing(),
+      // Absent in older results, which knew none.
+      latencyWindow: json["latency_window"].flatMap(LatencyWindow.init))
   }
 }
 

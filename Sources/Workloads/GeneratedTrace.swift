@@ -1,6 +1,6 @@
 import Sim
 
-/// A trace that is made when it is needed: a generator's YAML, or a stand-in for one of the paper's.
+/// A trace that is made when it is needed: a generator's YAML, a stand-in for one of the paper's, or a load in one line.
 ///
 ///     let recipe = "paper:5,requests=400,spread=1.5"
 ///     let trace = try GeneratedTrace(recipe, spec: try GeneratedTrace.spec(recipe), redraw: 3)
@@ -23,18 +23,28 @@ public struct GeneratedTrace {
   public let digest: String
 
   /// Whether the text is a recipe and not the path of a trace.
-  public static func isRecipe(_ text: String) -> Bool { isPaper(text) || isFile(text) }
+  public static func isRecipe(_ text: String) -> Bool { isPaper(text) || isLoad(text) || isFile(text) }
 
   /// Whether the recipe is a file.
   public static func isFile(_ text: String) -> Bool {
-    !isPaper(text) && (text.hasSuffix(".yaml") || text.hasSuffix(".yml"))
+    !isPaper(text) && !isLoad(text) && (text.hasSuffix(".yaml") || text.hasSuffix(".yml"))
   }
 
   private static func isPaper(_ text: String) -> Bool { text.hasPrefix("paper:") }
+  private static func isLoad(_ text: String) -> Bool { text.hasPrefix(loadPrefix) }
+
+  /// What a `LoadLine` begins with where it stands for a trace.
+  public static let loadPrefix = "load:"
+
+  /// The load that the recipe is, `nil` if it is none.
+  public static func load(_ recipe: String) throws(TraceError) -> LoadLine? {
+    isLoad(recipe) ? try LoadLine(parsing: String(recipe.dropFirst(loadPrefix.count))) : nil
+  }
 
   /// What a recipe stands for: throws what reading it throws, and `invalidOption` for a bad one.
   public static func spec(_ recipe: String) throws(TraceError) -> WorkloadSpec {
-    isPaper(recipe) ? try paper(recipe) : try GeneratorYAML.read(path: recipe)
+    if let load = try load(recipe) { return load.spec }
+    return isPaper(recipe) ? try paper(recipe) : try GeneratorYAML.read(path: recipe)
   }
 
   /// Generates `spec`, which `recipe` stands for; throws `invalidOption` for an option that only a file can have,
@@ -56,7 +66,7 @@ public struct GeneratedTrace {
     var spec = spec
     spec.seed &+= UInt64(redraw)
     var records = try spec.generate()
-    name = Self.isPaper(recipe) ? recipe : recipe.split(separator: "/").last.map(String.init) ?? recipe
+    name = Self.isFile(recipe) ? recipe.split(separator: "/").last.map(String.init) ?? recipe : recipe
     digest = Self.digest(of: records)
     generated = records.count
     var clipped = 0

@@ -62,16 +62,19 @@ public enum Resampled {
 
   /// `requests`, sorted by arrival and not empty, so many times one after another, with the trace's mean gap in between;
   /// `nil` if that takes more than 100 days.
-  package static func repeated(_ requests: [TraceRequest], times: Int) -> [TraceRequest]? {
-    let span = requests[requests.count - 1].arrival.picoseconds
+  package static func repeated<Request>(
+    _ requests: [Request], times: Int, arrival: WritableKeyPath<Request, SimTime>
+  ) -> [Request]? {
+    let span = requests[requests.count - 1][keyPath: arrival].picoseconds
     let period = span + span / Int64(max(requests.count - 1, 1))
     let (start, isBeyond) = period.multipliedReportingOverflow(by: Int64(times - 1))
     guard !isBeyond, start <= Instant.longestSpan - span else { return nil }
     return (0..<times).flatMap { time in
       requests.map { request in
-        TraceRequest(
-          arrival: SimTime(picoseconds: request.arrival.picoseconds + Int64(time) * period),
-          prompt: request.prompt, output: request.output)
+        var request = request
+        request[keyPath: arrival] = SimTime(
+          picoseconds: request[keyPath: arrival].picoseconds + Int64(time) * period)
+        return request
       }
     }
   }

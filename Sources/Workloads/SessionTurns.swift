@@ -5,11 +5,14 @@ public struct SessionTurns {
   /// Which of the two a run wants.
   public var closesLoop: Bool
   public var sharesPrefixes: Bool
+  /// How often the records hold the same prompts, one round after another.
+  public var rounds: Int
 
   /// Takes the parts as they are.
-  public init(closesLoop: Bool, sharesPrefixes: Bool) {
+  public init(closesLoop: Bool, sharesPrefixes: Bool, rounds: Int = 1) {
     self.closesLoop = closesLoop
     self.sharesPrefixes = sharesPrefixes
+    self.rounds = rounds
   }
 
   /// Tokens of a unit where a trace says how many leading tokens a session has seen, and not in which blocks.
@@ -28,7 +31,14 @@ public struct SessionTurns {
     var turns: [SessionSource.Turn] = []
     turns.reserveCapacity(records.count)
     var last: [Int: Int] = [:]
+    let round = records.count / rounds
     var prefixes = PrefixNames()
+    // A prompt of which nothing is told still begins like itself in other rounds.
+    if rounds > 1 {
+      prefixes.unitOfOthers =
+        records.lazy.compactMap(\.details.blockTokens).first
+        ?? (records.contains { $0.details.session != nil } ? Self.defaultUnit : EngineOptions().blockSize)
+    }
     var hasThinkTimes = false
     for (index, record) in records.enumerated() {
       var turn = SessionSource.Turn(request: record.request)
@@ -39,7 +49,10 @@ public struct SessionTurns {
         turn.follows = previous
         turn.think = SimDuration(picoseconds: max(1, think ?? 1))
       }
-      if sharesPrefixes { turn.prefix = try prefixes.names(of: record, number: index) }
+      if sharesPrefixes {
+        turn.prefix =
+          index < round ? try prefixes.names(of: record, number: index) : turns[index - round].prefix
+      }
       if let session = record.details.session { last[session] = index }
       turns.append(turn)
     }
@@ -52,12 +65,12 @@ public struct SessionTurns {
         name: "closed-loop", found: "sessions without any think time",
         expected: "a trace with the think times of its turns")
     }
-    if sharesPrefixes,
+    if sharesPrefixes, rounds == 1,
       !records.contains(where: { $0.details.prefixTokens != nil || !$0.details.hashes.isEmpty })
     {
       throw .invalidOption(
         name: "prefix-caching", found: "no word on what prompts share",
-        expected: "a trace with hash_ids, or with the leading tokens that a session has seen")
+        expected: "a trace with hash_ids, or with the leading tokens that a session has seen, or --repeat")
     }
     return SessionSource(turns, prefixUnit: prefixes.unit ?? 0)
   }
@@ -66,6 +79,8 @@ public struct SessionTurns {
 /// Names prompts' units: by the trace's hashes, or, where it only counts leading tokens, by session.
 private struct PrefixNames {
   private(set) var unit: Int?
+  /// Of prompts of no session and without hashes; `nil` if they have no names.
+  var unitOfOthers: Int?
   private var ofSession: [Int: ContiguousArray<UInt64>] = [:]
   private var fresh: UInt64 = 0
 
@@ -75,7 +90,14 @@ private struct PrefixNames {
       try use(tokens, number: number)
       return ContiguousArray(details.hashes.prefix(record.request.prompt / tokens))
     }
-    guard let session = details.session else { return [] }
+    guard let session = details.session else {
+      guard let tokens = unitOfOthers else { return [] }
+      try use(tokens, number: number)
+      // Far from the trace's hashes.
+      let names = (0..<record.request.prompt / tokens).map { .max - fresh - UInt64($0) }
+      fresh += UInt64(names.count)
+      return ContiguousArray(names)
+    }
     let seen = details.prefixTokens ?? 0
     let tokens = details.blockTokens ?? SessionTurns.defaultUnit
     try use(tokens, number: number)

@@ -186,7 +186,7 @@ final class SweepRunner {
       return StoredOutcome(outcome: .failed(text))
     }
     guard finished.manifest.hash == unit.hash else {
-      throw CommandFailure(.badData, "\(unit.job.options.trace) changed while the study was running")
+      throw CommandFailure(.badData, "\(unit.job.options.source) changed while the study was running")
     }
     let id = try store.keep(finished, for: unit.points, again: force)
     let served = Served(rejected: finished.digest.rejected, finished.result.summary)

@@ -17,7 +17,7 @@ package struct FileRoles {
 
   /// Adds the files that a run reads.
   package mutating func addInputs(of options: RunOptions) {
-    addTrace("--trace", options.trace)
+    addTrace("--trace", options.source)
     if Machine.isPath(model: options.model) {
       inputs += [options.model, options.model + "/config.json"].map { ("--model", $0) }
     }

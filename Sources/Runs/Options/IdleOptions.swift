@@ -239,18 +239,24 @@ extension ReadingOptions {
   }
 
   /// What changes nothing in a trace that is generated: of most options that is an error.
-  var idleInGenerated: [IdleOption] {
+  func idleInGenerated(_ sending: Sending) -> [IdleOption] {
     idleAnywhere
-      + (traceSeed == nil
+      + (traceSeed == nil || sending.isDrawn
         ? [] : [IdleOption("--trace-seed", "in a generated trace, which has its own; --seed draws it anew")])
   }
 
-  /// What changes nothing in the trace that was read. `draws`: something else is drawn by `--trace-seed`.
-  package func idle(in trace: TraceFile, draws: Bool = false) -> [IdleOption] {
+  /// What changes nothing in the trace that was read and sent so. `draws`: something else is drawn by `--trace-seed`.
+  package func idle(
+    in trace: TraceFile, _ sending: Sending = Sending(), draws: Bool = false
+  ) -> [IdleOption] {
     var idle = idleAnywhere
     let isPool = trace.format.isPool
     let drawn = trace.options.arrivals.map { $0.gaps != .fixed && $0.pattern != .together } ?? false
-    if traceSeed != nil, !drawn, !isPool, jitter == nil, !draws {
+    if jitter != nil, !sending.isRecorded {
+      idle.append(IdleOption("--jitter", "as requests are not sent when the trace says"))
+    }
+    let spreads = jitter != nil && sending.isRecorded
+    if traceSeed != nil, !drawn, !isPool, !spreads, !draws, !sending.isDrawn {
       idle.append(IdleOption("--trace-seed", "as nothing is drawn"))
     }
     if poolSpan != nil, !isPool {
@@ -273,13 +279,16 @@ extension TraceFormat {
 extension RunOptions {
   /// What changes nothing in the first `limit` of `requests` requests, of which the last arrives at `last` and so many were
   /// clipped.
-  func idle(requests: Int, limit: Int?, until last: SimTime, clipped: Int) -> [IdleOption] {
+  func idle(requests: Int, limit: Int?, until last: SimTime, clipped: Int, _ sending: Sending) -> [IdleOption]
+  {
     var idle: [IdleOption] = []
-    if last == .zero {
-      idle = [("--at-once", atOnce), ("--rate-scale", rateScale != "1")].filter(\.1)
-        .map { IdleOption($0.0, "as all requests arrive at 0") }
-    } else if atOnce, rateScale != "1" {
-      idle.append(IdleOption("--rate-scale", "with --at-once"))
+    if last == .zero, !sending.isDrawn {
+      idle = [
+        ("--at-once", atOnce), ("--request-rate", client.requestRate != nil && sending.concurrency == nil),
+        ("--rate-scale", rateScale != "1"),
+      ].filter(\.1).map { IdleOption($0.0, "as all requests arrive at 0") }
+    } else if case .together(let option) = sending.times, rateScale != "1" {
+      idle.append(IdleOption("--rate-scale", "with \(option)"))
     }
     if let limit, requests <= limit {
       idle.append(IdleOption("--limit", "as there are \(requests) requests"))

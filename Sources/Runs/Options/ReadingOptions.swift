@@ -82,15 +82,15 @@ package struct ReadingOptions: ParsableArguments, Sendable {
 
   /// What of this changes the requests of `trace`; `nil` if nothing does. The format does not: a file is of one. Nor does
   /// taking times as they are, nor what is idle.
-  func manifest(of trace: TraceFile) -> JSON? {
+  func manifest(of trace: TraceFile, _ sending: Sending) -> JSON? {
     var members: [JSON.Member] = []
-    let idle = Set(idle(in: trace).map(\.option))
+    let idle = Set(idle(in: trace, sending).map(\.option))
     if lenient, trace.count.allSkipped > 0 { members.append(.init("lenient", .bool(true))) }
     if let arrivals, trace.options.arrivals?.pattern != .together {
       members.append(.init("arrivals", .string(arrivals)))
     }
-    if let jitter { members.append(.init("jitter", .string(jitter))) }
-    if let traceSeed, traceSeed != 0, !idle.contains("--trace-seed") {
+    if let jitter, !idle.contains("--jitter") { members.append(.init("jitter", .string(jitter))) }
+    if let traceSeed, traceSeed != 0, !idle.contains("--trace-seed"), !sending.isDrawn {
       members.append(.init("trace_seed", .int(traceSeed)))
     }
     if let poolSpan, !idle.contains("--pool-span") { members.append(.init("pool_span", .string(poolSpan))) }

@@ -110,11 +110,11 @@ extension RunPlan {
     _ policy: String, _ options: RunOptions, _ ofTrace: () throws -> Int?
   ) throws -> Int {
     if let given = options.longest { return given }
-    let isStream = TraceFile.isStream(path: options.trace)
+    let isStream = TraceFile.isStream(path: options.source)
     if !isStream, let found = try ofTrace() { return found }
     throw CommandFailure(
       .usage,
-      "\(policy) is sized by the longest request, and \(options.trace) does not say in advance which that is (a stream, a "
+      "\(policy) is sized by the longest request, and \(options.source) does not say in advance which that is (a stream, a "
         + "closed loop, or redraws of a generator): give --longest TOKENS, its prompt + output"
         + (isStream ? ", and a file, since streams are not replayed" : ""))
   }

@@ -93,12 +93,16 @@ package struct RunPlan {
   /// What its costs rest on.
   package var basis: RunBasis { RunBasis(costs: costs, unvalidated: unvalidated, measured: measured) }
 
-  /// What a run of the plan is reported by.
-  package func result(_ summary: RunSummary, on workload: Workload, bound: BoundResult?) -> RunResult {
-    RunResult(
+  /// What a run of the plan is reported by; `latencies` are those of the workload's window.
+  package func result(
+    _ summary: RunSummary, on workload: Workload, bound: BoundResult?, latencies: WindowedLatencies?
+  ) -> RunResult {
+    var summary = summary
+    latencies?.replace(in: &summary)
+    return RunResult(
       summary: summary, maxContextTTFTSeconds: maxContextTTFT(tokens: summary.maxContextTokens), bound: bound,
       heat: workload.dropped.isEmpty ? .whole : .common,
-      basis: basis, sizing: sizing)
+      basis: basis, sizing: sizing, latencyWindow: workload.latencyWindow)
   }
 
   /// Time to first token, in seconds, of the longest prompt that the empty cluster admits: a run of one request

@@ -22,14 +22,20 @@ package struct Workload {
   package var changes: [String] = []
   /// What a user should know of the requests: sentences.
   package var notes: [String] = []
+  /// What a user should know before trusting the result: sentences.
+  package var warnings: [String] = []
   /// Options that changed nothing in the requests.
   package var idle: [IdleOption] = []
   /// Whether the trace was generated, not recorded.
   package var isGenerated = false
   /// The requests left out, by their ids in the whole trace, ascending.
   package var dropped: [Int] = []
-  /// Opens the requests from the first.
-  package var open: () throws -> any RequestSource
+  /// The most requests that are under way at a time, if so many only.
+  package var concurrency: Int?
+  /// Which requests count in latencies; `nil` if all do.
+  package var latencyWindow: LatencyWindow?
+  /// Opens the requests from the first, without that limit.
+  private var openAll: () throws -> any RequestSource
 
   package init(
     name: String, seed: Int, manifest: JSON, requests: Int, isClosedLoop: Bool = false, longest: Int? = nil,
@@ -42,7 +48,13 @@ package struct Workload {
     self.isClosedLoop = isClosedLoop
     self.longest = longest
     self.dropped = dropped
-    self.open = open
+    openAll = open
+  }
+
+  /// Opens the requests from the first.
+  package func open() throws -> any RequestSource {
+    let all = try openAll()
+    return concurrency.map { LimitedSource(all, most: $0) } ?? all
   }
 
   /// The trace that `options` names, validated as a whole; `recipe` is what it stands for, if that is known already. With
@@ -50,18 +62,41 @@ package struct Workload {
   package static func load(
     _ options: RunOptions, seed: Int, recipe: WorkloadSpec? = nil, times: Int = 1
   ) throws -> Workload {
+    let sending = try options.sending()
     var about = About()
-    var workload = try load(options, seed: seed, recipe: recipe, times: times, &about)
+    var workload = try load(options, sending, seed: seed, recipe: recipe, times: times, &about)
     (workload.times, workload.notes, workload.idle) = (about.times, about.notes, about.idle)
     workload.isGenerated = options.isGenerated
-    if options.atOnce { workload.changes.append("all at once") }
+    workload.concurrency = sending.concurrency
+    workload.changes = sending.changes
     if options.rateScale != "1", !about.idle.contains(where: { $0.option == "--rate-scale" }) {
       workload.changes.append("arrivals \(options.rateScale) times as fast")
     }
     if let most = options.clipTotal, !about.idle.contains(where: { $0.option == "--clip-total" }) {
       workload.changes.append("prompts clipped to \(most) tokens in all")
     }
+    if sending.rounds > 1, options.prefixCaching {
+      workload.warnings.append(
+        "--repeat \(sending.rounds) with --prefix-caching: only the first round computes its prompts, the others find them cached; "
+          + "so this measures decode, not what requests with prompts of their own would see")
+    }
+    try workload.leaveOut(try options.client.latencyWindow())
     return workload
+  }
+
+  /// Takes the requests beyond `window` out of the latencies.
+  private mutating func leaveOut(_ window: LatencyWindow?) throws {
+    guard let window else { return }
+    guard window.leftOut < requests else {
+      throw CommandFailure(
+        .badData, "\(name): latencies \(window.text) would be of nothing: there are \(requests) requests")
+    }
+    latencyWindow = window
+    changes.append("latencies \(window.text)")
+    if case .object(var members) = manifest {
+      members.append(.init("latency_window", window.json))
+      manifest = .object(members)
+    }
   }
 
   /// What is said of a trace, whatever is made of it.
@@ -73,10 +108,10 @@ package struct Workload {
     /// `requests` of `all` are taken, up to `limit`.
     mutating func add(
       _ name: String, _ requests: Int, of all: Int, limit: Int?, until last: SimTime, clipped: Int,
-      _ options: RunOptions
+      _ options: RunOptions, _ sending: Sending
     ) {
-      idle += options.idle(requests: all, limit: limit, until: last, clipped: clipped)
-      guard requests > 1, last == .zero, !options.atOnce else { return }
+      idle += options.idle(requests: all, limit: limit, until: last, clipped: clipped, sending)
+      guard requests > 1, last == .zero, sending.isRecorded else { return }
       notes.append(
         "\(name): all \(requests) requests arrive at 0"
           + (times == TraceFormat.noTimes ? ", as there are no times; --arrivals gives them some" : ""))
@@ -84,46 +119,50 @@ package struct Workload {
   }
 
   private static func load(
-    _ options: RunOptions, seed: Int, recipe: WorkloadSpec?, times: Int, _ about: inout About
+    _ options: RunOptions, _ sending: Sending, seed: Int, recipe: WorkloadSpec?, times: Int,
+    _ about: inout About
   ) throws -> Workload {
     var reading = try options.traceOptions()
-    let sessions = SessionTurns(closesLoop: options.closedLoop, sharesPrefixes: options.prefixCaching)
+    let sessions = SessionTurns(
+      closesLoop: options.closedLoop, sharesPrefixes: options.prefixCaching, rounds: sending.rounds)
     let wantsDetails = sessions.closesLoop || sessions.sharesPrefixes
     reading.keepsDetails = wantsDetails
-    if GeneratedTrace.isRecipe(options.trace) {
+    let drawn = reading.seed &+ UInt64(seed)
+    if GeneratedTrace.isRecipe(options.source) {
       if let arrivals = options.reading.arrivals {
         throw CommandFailure(
           .usage,
-          "--arrivals \(arrivals): \(options.trace) is generated, with arrivals of its own (docs/workloads.md)"
+          "--arrivals \(arrivals): \(options.source) is generated, with arrivals of its own (docs/workloads.md)"
         )
       }
-      let spec = try recipe ?? GeneratedTrace.spec(options.trace)
+      let spec = try recipe ?? GeneratedTrace.spec(options.source)
       reading.limit = reading.limit.map { $0 > .max / times ? .max : $0 * times }
       let trace = try GeneratedTrace(
-        options.trace, spec: spec.lasting(times: times), redraw: seed, options: reading)
+        options.source, spec: spec.lasting(times: times), redraw: seed, options: reading)
       let longest = seed == 0 ? trace.longest : nil
-      about.idle = options.reading.idleInGenerated
+      let last = trace.records.last?.request.arrival ?? .zero
+      about.idle = options.reading.idleInGenerated(sending)
       about.add(
-        trace.name, trace.records.count, of: trace.generated, limit: reading.limit,
-        until: trace.records.last?.request.arrival ?? .zero, clipped: trace.clippedRequests, options)
-      let manifest = Self.manifest(trace.digest, reading, options, nil, about.idle)
-      if wantsDetails {
-        return Workload(
-          name: trace.name, seed: seed, manifest: manifest, longest: longest,
-          sessions: try sessions.source(of: arriving(trace.records, options)))
-      }
-      return Workload(
-        name: trace.name, seed: seed, manifest: manifest, longest: longest,
-        requests: trace.records.map(\.request), options)
+        trace.name, trace.records.count, of: trace.generated, limit: reading.limit, until: last,
+        clipped: trace.clippedRequests, options, sending)
+      let manifest = Self.manifest(trace.digest, reading, options, nil, about.idle, sending, until: last)
+      let records = try sending.sent(
+        trace.records, \.request.arrival, scale: reading.rateScale, seed: drawn)
+      let source: any RequestSource =
+        wantsDetails ? try sessions.source(of: records) : ArraySource(records.map(\.request))
+      return Workload(name: trace.name, seed: seed, manifest: manifest, longest: longest, source)
     }
-    let trace = try options.reading.open(options.trace, reading)
-    let name = options.trace.split(separator: "/").last.map(String.init) ?? options.trace
-    (about.times, about.notes, about.idle) = (trace.timeText, trace.notes, options.reading.idle(in: trace))
+    let trace = try options.reading.open(options.source, reading)
+    let name = options.source.split(separator: "/").last.map(String.init) ?? options.source
+    let last = trace.info.lastArrival
+    (about.times, about.notes) = (trace.timeText, trace.notes)
+    about.idle = options.reading.idle(in: trace, sending)
     about.add(
-      options.trace, trace.info.count, of: trace.count.read, limit: reading.limit,
-      until: trace.info.lastArrival, clipped: trace.totals.clippedRequests, options)
+      options.source, trace.info.count, of: trace.count.read, limit: reading.limit, until: last,
+      clipped: trace.totals.clippedRequests, options, sending)
     let manifest = Self.manifest(
-      trace.digest, trace.options, options, options.reading.manifest(of: trace), about.idle)
+      trace.digest, trace.options, options, options.reading.manifest(of: trace, sending), about.idle, sending,
+      until: last)
     if options.reading.lenient { writeToStandardError("note: \(trace.count.text)\n") }
     if wantsDetails {
       guard seed == 0 else {
@@ -132,50 +171,39 @@ package struct Workload {
           "--seed \(seed) redraws arrivals and lengths, which would tear sessions and prefixes apart; use seed 0 with "
             + "--prefix-caching and --closed-loop, or a generated trace")
       }
+      let records = try sending.sent(
+        try trace.allRecords(), \.request.arrival, scale: reading.rateScale, seed: drawn)
       return Workload(
         name: name, seed: seed, manifest: manifest, longest: trace.longest,
-        sessions: try sessions.source(of: arriving(try trace.allRecords(), options)))
+        try sessions.source(of: records))
     }
-    if times > 1 {
-      guard let requests = Resampled.repeated(try trace.all(), times: times) else {
-        throw CommandFailure(.badData, "\(options.trace): repeated \(times) times it is longer than 100 days")
+    guard seed > 0 || times > 1 || sending.rounds > 1 || !sending.isRecorded else {
+      return Workload(
+        name: name, seed: seed, manifest: manifest, requests: trace.info.count, longest: trace.longest
+      ) {
+        try trace.rewind()
+        return trace
       }
-      return Workload(
-        name: name, seed: seed, manifest: manifest, longest: trace.longest,
-        requests: Resampled.resample(requests, seed: UInt64(seed)), options)
     }
-    if seed > 0 {
-      let redrawn = try Resampled.requests(of: trace, seed: UInt64(seed))
-      return Workload(
-        name: name, seed: seed, manifest: manifest, longest: trace.longest, requests: redrawn, options)
+    guard let repeated = Resampled.repeated(try trace.all(), times: times, arrival: \.arrival) else {
+      throw CommandFailure(.badData, "\(options.source): repeated \(times) times it is longer than 100 days")
     }
-    if options.atOnce {
-      return Workload(
-        name: name, seed: seed, manifest: manifest, longest: trace.longest, requests: try trace.all(), options
-      )
-    }
+    let requests = try sending.sent(
+      Resampled.resample(repeated, seed: UInt64(seed)), \.arrival, scale: reading.rateScale, seed: drawn)
     return Workload(
-      name: name, seed: seed, manifest: manifest, requests: trace.info.count, longest: trace.longest
-    ) {
-      try trace.rewind()
-      return trace
-    }
-  }
-
-  /// The records, at 0 if that is asked for.
-  private static func arriving(_ records: [TraceRecord], _ options: RunOptions) -> [TraceRecord] {
-    guard options.atOnce else { return records }
-    var records = records
-    for index in records.indices { records[index].request.arrival = .zero }
-    return records
+      name: name, seed: seed, manifest: manifest, longest: trace.longest, ArraySource(requests))
   }
 
   /// Says on stderr what a user should know.
-  package func writeNotes() { for note in notes { writeToStandardError("note: \(note)\n") } }
+  package func writeNotes() {
+    for note in notes { writeToStandardError("note: \(note)\n") }
+    for warning in warnings { writeToStandardError("warning: \(warning)\n") }
+  }
 
   /// The trace's digest and what is changed in it; not what is idle: runs of the same requests are the same run.
   private static func manifest(
-    _ digest: String, _ trace: TraceOptions, _ options: RunOptions, _ reading: JSON?, _ idle: [IdleOption]
+    _ digest: String, _ trace: TraceOptions, _ options: RunOptions, _ reading: JSON?, _ idle: [IdleOption],
+    _ sending: Sending, until last: SimTime
   ) -> JSON {
     let idle = Set(idle.map(\.option))
     let scale = idle.contains("--rate-scale") ? "1" : trace.rateScale.description
@@ -187,7 +215,7 @@ package struct Workload {
     ]
     if let reading { members.append(.init("reading", reading)) }
     if options.closedLoop { members.append(.init("closed_loop", .bool(true))) }
-    if options.atOnce, !idle.contains("--at-once") { members.append(.init("at_once", .bool(true))) }
+    members += sending.manifest(seed: trace.seed, saysTogether: last == .zero)
     return .object(members)
   }
 
@@ -208,8 +236,8 @@ package struct Workload {
       members.append(.init("dropped", .string(JSON.array(rest.dropped.map(JSON.int)).digest)))
       rest.manifest = .object(members)
     }
-    let (open, all) = (open, ids)
-    rest.open = { try FilteredSource(dropping: all, from: open) }
+    let (openAll, all) = (openAll, ids)
+    rest.openAll = { try FilteredSource(dropping: all, from: openAll) }
     return rest
   }
 
@@ -231,71 +259,12 @@ package struct Workload {
 }
 
 extension Workload {
-  fileprivate init(name: String, seed: Int, manifest: JSON, longest: Int?, sessions: SessionSource) {
-    self.init(
-      name: name, seed: seed, manifest: manifest, requests: sessions.info.count,
-      isClosedLoop: sessions.isClosedLoop, longest: sessions.isClosedLoop ? nil : longest
-    ) { sessions }
-  }
-
   fileprivate init(
-    name: String, seed: Int, manifest: JSON, longest: Int?, requests: [TraceRequest], _ options: RunOptions
+    name: String, seed: Int, manifest: JSON, longest: Int?, _ source: any RequestSource
   ) {
-    var requests = requests
-    if options.atOnce { for index in requests.indices { requests[index].arrival = .zero } }
-    let source = ArraySource(requests)
-    self.init(name: name, seed: seed, manifest: manifest, requests: requests.count, longest: longest) {
-      source
-    }
-  }
-}
-
-/// The requests of another source without some of them, arrivals counted from the first that is left.
-struct FilteredSource: RequestSource {
-  let info: RequestSourceInfo
-  private var rest: Rest
-  private let start: SimTime
-
-  /// Leaves out the requests numbered `dropped` (ascending; not all of them). Reads the source once to the end.
-  init(dropping dropped: [Int], from open: () throws -> any RequestSource) throws {
-    var scan = Rest(base: try open(), dropped: dropped)
-    guard let first = try scan.next() else {
-      throw CommandFailure(.runFailed, "no request is left of the trace")
-    }
-    var (count, last) = (1, first)
-    while let request = try scan.next() {
-      count += 1
-      last = request
-    }
-    start = first.arrival
-    info = RequestSourceInfo(
-      count: count, lastArrival: SimTime(picoseconds: (last.arrival - start).picoseconds),
-      prefixUnit: scan.base.info.prefixUnit)
-    rest = Rest(base: try open(), dropped: dropped)
-  }
-
-  mutating func next() throws -> TraceRequest? {
-    guard var request = try rest.next() else { return nil }
-    request.arrival = SimTime(picoseconds: (request.arrival - start).picoseconds)
-    return request
-  }
-
-  var prefix: ContiguousArray<UInt64> { rest.base.prefix }
-
-  /// One pass over what is left, arrivals as they are.
-  private struct Rest {
-    var base: any RequestSource
-    var dropped: [Int]
-    var id = 0
-    var position = 0
-
-    mutating func next() throws -> TraceRequest? {
-      while let request = try base.next() {
-        defer { id += 1 }
-        guard position < dropped.count, dropped[position] == id else { return request }
-        position += 1
-      }
-      return nil
-    }
+    self.init(
+      name: name, seed: seed, manifest: manifest, requests: source.info.count,
+      isClosedLoop: source.isClosedLoop, longest: source.isClosedLoop ? nil : longest
+    ) { source }
   }
 }

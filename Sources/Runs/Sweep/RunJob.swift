@@ -49,11 +49,14 @@ package struct RunJob: Sendable {
     let spool = RunSpool(kept)
     let source = try workload.open()
     let bound = BoundCollector(plan, arrivalsAreFixed: !source.isClosedLoop)
-    let observer: any RunEventHandler = kept == .summary ? bound : ObserverList([spool, bound])
+    let latencies = workload.windowedLatencies()
+    let present: [any RunEventHandler] =
+      (kept == .summary ? [] : [spool]) + [latencies].compactMap(\.self) + [bound]
+    let observer: any RunEventHandler = present.count > 1 ? ObserverList(present) : bound
     let summary = try plan.simulate(source, observer, nil)
     var finished = FinishedRun(
       manifest: plan.manifest(workload),
-      result: plan.result(summary, on: workload, bound: bound.result),
+      result: plan.result(summary, on: workload, bound: bound.result, latencies: latencies),
       digest: RequestDigest(rejected: summary.rejectedIDs, longest: summary.longest), kept: kept,
       startedAt: started, finishedAt: Date.now.ISO8601Format())
     (finished.requests, finished.samples, finished.decisions) = (

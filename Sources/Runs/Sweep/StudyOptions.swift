@@ -9,8 +9,11 @@ extension Vocabulary {
   package static let ofRuns: Vocabulary = {
     let excluded: Set = [
       "seed", "db", "force", "json", "timing", "quiet", "step-by-step", "option-arguments", "reading",
+      "client",
     ]
-    let declared = declaredOptions(of: RunOptions()) + declaredOptions(of: ReadingOptions())
+    let declared =
+      declaredOptions(of: RunOptions()) + declaredOptions(of: SendingOptions())
+      + declaredOptions(of: ReadingOptions())
     func names(_ isFlag: Bool) -> Set<String> {
       Set(declared.filter { $0.isFlag == isFlag }.map(\.name)).subtracting(excluded)
     }
@@ -23,8 +26,8 @@ extension Vocabulary {
 
   /// Options that decide which requests are replayed.
   static let ofWorkloads: Set<String> =
-    Set(declaredOptions(of: ReadingOptions()).map(\.name))
-    .union(["trace", "rate-scale", "limit", "clip-total", "at-once", "prefix-caching", "closed-loop"])
+    Set((declaredOptions(of: ReadingOptions()) + declaredOptions(of: SendingOptions())).map(\.name))
+    .union(["trace", "load", "rate-scale", "limit", "clip-total", "at-once", "prefix-caching", "closed-loop"])
 
   /// The options' names as ArgumentParser makes them of the properties: "_gpusPerNode" is "gpus-per-node".
   private static func declaredOptions(of value: any ParsableArguments) -> [(name: String, isFlag: Bool)] {
@@ -52,8 +55,9 @@ extension StudyPoint {
         arguments += ["--option", "\(setting.key)=\(setting.value)"]
       }
     }
-    guard settings.contains(where: { $0.key == "trace" }) else {
-      throw StudyError(contender.place, found: "no option trace", expected: "a trace in options or an axis")
+    guard settings.contains(where: { $0.key == "trace" || $0.key == "load" }) else {
+      throw StudyError(
+        contender.place, found: "no option trace or load", expected: "one of them in options or an axis")
     }
     do { return try RunOptions.parse(arguments) } catch {
       throw PointError(self, CommandFailure(.usage, RunOptions.message(for: error)))
@@ -91,7 +95,8 @@ package struct PointError: Error, CustomStringConvertible {
           .contains { text.contains($0.lowercased()) }
       }
       .max { $0.key.count < $1.key.count }
-    let blamed = named ?? (underlying is TraceError ? point.settings.first { $0.key == "trace" } : nil)
+    let blamed =
+      named ?? (underlying is TraceError ? point.settings.first { ["trace", "load"].contains($0.key) } : nil)
     return blamed?.place ?? point.contender.place
   }
 

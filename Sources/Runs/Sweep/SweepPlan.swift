@@ -46,7 +46,7 @@ package struct SweepPlan {
         let plan: RunPlan
         var drafts: [Draft] = []
         do {
-          job.recipe = try Self.recipe(options.trace, &recipes)
+          job.recipe = try Self.recipe(options.source, &recipes)
           drafts = points.map { Draft(point: $0, job: job) }
           plan = try job.plan {
             // One plan for all seeds, in all shards.
@@ -58,7 +58,7 @@ package struct SweepPlan {
           throw PointError(first, error)
         }
         let known = files.count
-        files.formUnion([options.trace, options.model, options.hardware])
+        files.formUnion([options.source, options.model, options.hardware])
         if files.count > known { fileOptions.append(options) }
         for warning in plan.warnings where said.insert(warning).inserted { warnings.append(warning) }
         for sentence in plan.unvalidated where said.insert(sentence).inserted { unvalidated.append(sentence) }
@@ -74,6 +74,7 @@ package struct SweepPlan {
           let given = draft.point.settings.flatMap { ["--\($0.key)", "--option \($0.key)"] }
           let sharer = IdleOption.Sharer(plan.idle + named.idle, given: Set(given))
           if knownSharers.insert(sharer).inserted { sharers.append(sharer) }
+          for warning in named.warnings where said.insert(warning).inserted { warnings.append(warning) }
           for note in named.notes where said.insert(note).inserted { notes.append(note) }
           let name = HeatName(cell: draft.point.cell, seed: draft.point.seed)
           if places[name] == nil {
@@ -159,13 +160,14 @@ private struct NamedWorkload: Sendable {
   private let isClosedLoop: Bool
   let longest: Int?
   let notes: [String]
+  let warnings: [String]
   let idle: [IdleOption]
 
   init(_ draft: Draft) throws {
     let whole = try Workload.load(draft.job.options, seed: draft.redraw, recipe: draft.job.recipe)
     (name, manifest) = (whole.name, whole.manifest)
     (requests, isClosedLoop, longest) = (whole.requests, whole.isClosedLoop, whole.longest)
-    (notes, idle) = (whole.notes, whole.idle)
+    (notes, warnings, idle) = (whole.notes, whole.warnings, whole.idle)
   }
 
   func workload(seed: Int) -> Workload {

@@ -75,7 +75,13 @@ struct CapacityCommand: ParsableCommand {
     try require(
       options.rateScale == "1" || fewestNodes != nil,
       "--rate-scale is what capacity looks for; use --from and --to.")
-    try require(!options.atOnce && !options.closedLoop, "--at-once and --closed-loop have no rate.")
+    let sending = try options.sending()
+    try require(
+      !options.atOnce && !options.closedLoop && sending.concurrency == nil && !sending.isRamp,
+      "--at-once, --closed-loop, a concurrency and a ramp have no rate.")
+    try require(
+      options.client.latencyWindow() == nil,
+      "--warmup and --cutoff: capacity looks at the steady state alone.")
   }
 
   private var slo: CapacitySLO {
@@ -102,7 +108,7 @@ struct CapacityCommand: ParsableCommand {
       IdleOption.warn(try idle(plan, pairs, loaded) + workload.idle)
       for warning in plan.warnings { writeToStandardError("warning: \(warning)\n") }
     }
-    let recipe = try GeneratedTrace.isRecipe(options.trace) ? GeneratedTrace.spec(options.trace) : nil
+    let recipe = try GeneratedTrace.isRecipe(options.source) ? GeneratedTrace.spec(options.source) : nil
     var base = RunJob(policy: policy, options: options, seed: options.seed, recipe: recipe)
     var needed = requests
     var report: CapacityReport?
@@ -139,7 +145,7 @@ struct CapacityCommand: ParsableCommand {
     let times = (needed + workload.requests - 1) / workload.requests
     guard times > 1 else { return 1 }
     let text =
-      "\(options.trace): \(grouped(workload.requests)) requests are too few for a capacity; it needs \(grouped(needed)) or more"
+      "\(options.source): \(grouped(workload.requests)) requests are too few for a capacity; it needs \(grouped(needed)) or more"
     guard repeatTrace else {
       throw CommandFailure(
         .badData, "\(text). Give a longer trace, or --repeat-trace to replay this one \(grouped(times)) times"
@@ -156,7 +162,7 @@ struct CapacityCommand: ParsableCommand {
       // A recipe gives so many times as many, all of them drawn.
       if workload.requests < Self.fewestVaried, !options.isGenerated {
         writeToStandardError(
-          "warning: \(options.trace) has \(workload.requests) requests, and \(grouped(times)) replays repeat their pattern: "
+          "warning: \(options.source) has \(workload.requests) requests, and \(grouped(times)) replays repeat their pattern: "
             + "the capacity is that of the pattern; \(Self.fewestVaried) or more say something of the traffic\n"
         )
       }
@@ -205,7 +211,7 @@ struct CapacityCommand: ParsableCommand {
       return done.map(\.passes)
     }
     return CapacityReport(
-      policy: policy, trace: options.trace, slo: slo, price: gpuHourPrice, rate: rate, outcome: outcome,
+      policy: policy, trace: options.source, slo: slo, price: gpuHourPrice, rate: rate, outcome: outcome,
       trials: outcome.tried.map { ($0.rate, trials[$0.rate]!) })
   }
 
@@ -222,7 +228,7 @@ struct CapacityCommand: ParsableCommand {
       if trial.passes { found = nodes }
     }
     return CapacityReport(
-      policy: policy, trace: options.trace, slo: slo, price: gpuHourPrice, rate: rate, outcome: nil,
+      policy: policy, trace: options.source, slo: slo, price: gpuHourPrice, rate: rate, outcome: nil,
       fewestNodes: found, trials: trials)
   }
 

@@ -102,6 +102,20 @@ public struct ArrivalProcess: Hashable, Sendable {
   }
 }
 
+extension ArrivalProcess.Gaps {
+  /// Gap number `index`, of mean 1.
+  func unit(_ draws: RandomDraws, _ index: Int) -> Double {
+    switch self {
+    case .exponential: return -Elementary.ln(draws.unit(index, 0))
+    case .fixed: return 1
+    case .gamma(let cv): return draws.gamma(shape: 1 / (cv * cv), entity: index) * cv * cv
+    case .weibull(let shape):
+      let draw = Elementary.pow(max(-Elementary.ln(draws.unit(index, 0)), 1e-290), 1 / shape)
+      return draw / Elementary.exp(Elementary.lnGamma(1 + 1 / shape))
+    }
+  }
+}
+
 /// Arrival times of a process, one after another.
 ///
 /// Gaps are drawn in operational time, where the rate is 1, and mapped through the integral of the rate, which
@@ -131,7 +145,8 @@ struct ArrivalSampler {
   /// The next arrival in picoseconds, at most 100 days.
   mutating func next() -> Int64 {
     if case .together = process.pattern { return 0 }
-    var rest = unitGap()
+    var rest = process.gaps.unit(gapDraws, count)
+    count += 1
     while true {
       if time >= piece.end { advance() }
       let mass = (piece.end - time) * piece.rate
@@ -147,19 +162,6 @@ struct ArrivalSampler {
     let seconds = process.quantum > 0 ? (time / process.quantum).rounded(.down) * process.quantum : time
     let latest = Double(Instant.longestSpan / 1_000_000)
     return Int64(min((seconds * 1e6).rounded(.down), latest)) * 1_000_000
-  }
-
-  /// A gap of mean 1.
-  private mutating func unitGap() -> Double {
-    defer { count += 1 }
-    switch process.gaps {
-    case .exponential: return -Elementary.ln(gapDraws.unit(count, 0))
-    case .fixed: return 1
-    case .gamma(let cv): return gapDraws.gamma(shape: 1 / (cv * cv), entity: count) * cv * cv
-    case .weibull(let shape):
-      let draw = Elementary.pow(max(-Elementary.ln(gapDraws.unit(count, 0)), 1e-290), 1 / shape)
-      return draw / Elementary.exp(Elementary.lnGamma(1 + 1 / shape))
-    }
   }
 
   /// The next piece of constant rate.

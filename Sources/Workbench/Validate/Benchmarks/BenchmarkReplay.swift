@@ -13,7 +13,7 @@ struct BenchmarkReplay {
     }
     let requests = requests(of: run)
     let log = Log()
-    _ = try plan.simulate(source(requests, load: run.load), log, nil)
+    _ = try plan.simulate(try source(requests, load: run.load), log, nil)
     if let refused = log.records.first(where: { !($0.outcome == .completed) }) {
       throw CommandFailure(
         .badData,
@@ -55,22 +55,15 @@ struct BenchmarkReplay {
     .map(\.element)
   }
 
-  private func source(_ requests: [BenchmarkRequest], load: OfferedLoad) -> any RequestSource {
+  private func source(_ requests: [BenchmarkRequest], load: OfferedLoad) throws -> any RequestSource {
     var arrivals = Array(repeating: 0.0, count: requests.count)
     switch load {
     case .timed:
       let first = requests.compactMap(\.sent).min() ?? 0
       arrivals = requests.map { ($0.sent ?? 0) - first }
     case .rate(let rate):
-      // As the client draws them: gaps first, then scaled so that the last comes at count / rate.
-      let draws = RandomDraws(seed: 0, name: "arrivals of a benchmark")
-      var time = 0.0
-      for index in arrivals.indices {
-        time += Elementary.ln(1 / draws.unit(index, 0))
-        arrivals[index] = time
-      }
-      let scale = time > 0 ? Double(requests.count) / rate / time : 0
-      arrivals = arrivals.map { $0 * scale }
+      arrivals = try RequestRate(.constant(rate))
+        .times(requests.count, draws: RandomDraws(seed: 0, name: "arrivals of a benchmark"))
     case .atOnce, .concurrency, .unknown: break
     }
     let turns = zip(requests, arrivals).map { request, arrival in
@@ -79,7 +72,7 @@ struct BenchmarkReplay {
         // The model ended at once, after a prompt that it had computed.
         output: max(1, request.output))
     }
-    if case .concurrency(let most) = load { return LimitedSource(turns, most: most) }
+    if case .concurrency(let most) = load { return LimitedSource(ArraySource(turns), most: most) }
     return ArraySource(turns)
   }
 
@@ -87,42 +80,5 @@ struct BenchmarkReplay {
     private(set) var records: [RequestRecord] = []
 
     func requestEnded(_ record: RequestRecord) { records.append(record) }
-  }
-}
-
-/// Requests of which so many are under way at a time: the next is sent when one has ended, whichever that is.
-struct LimitedSource: RequestSource {
-  let info: RequestSourceInfo
-  let isClosedLoop = true
-  private let requests: [TraceRequest]
-  /// The next one, and when those that may go may do so, descending.
-  private var upcoming = 0
-  private var free: [Int64]
-
-  /// All of `requests` wait for nothing but a place.
-  init(_ requests: [TraceRequest], most: Int) {
-    precondition(!requests.isEmpty && most > 0, "a request source holds at least one request")
-    self.requests = requests
-    free = Array(repeating: 0, count: min(most, requests.count))
-    info = RequestSourceInfo(count: requests.count, lastArrival: .zero)
-  }
-
-  mutating func next() -> TraceRequest? {
-    guard upcoming < requests.count, let time = free.popLast() else { return nil }
-    var request = requests[upcoming]
-    request.arrival = SimTime(picoseconds: time)
-    upcoming += 1
-    return request
-  }
-
-  mutating func putBack(_ request: TraceRequest) {
-    upcoming -= 1
-    free.append(request.arrival.picoseconds)
-  }
-
-  mutating func ended(_ index: Int, at time: SimTime) {
-    // Ends come in order of time: a later one goes before those that may go earlier.
-    let at = time.picoseconds + 1
-    free.insert(at, at: free.firstIndex { $0 <= at } ?? free.endIndex)
   }
 }
