@@ -50,7 +50,10 @@ extension Axis {
   /// A path is called by its file's name without folder and endings, anything else by its text.
   package static func valueName(_ value: String) -> String {
     let endings = [".gz", ".zst", ".csv", ".jsonl", ".json", ".yaml", ".yml"]
-    guard value.contains("/") || endings.contains(where: value.hasSuffix) else { return value }
+    // A rate such as 20/s is no path.
+    guard !value.hasPrefix("load:"), value.contains("/") || endings.contains(where: value.hasSuffix) else {
+      return value
+    }
     var name = value.split(separator: "/").last.map(String.init) ?? value
     while let ending = endings.first(where: { name.hasSuffix($0) && name.count > $0.count }) {
       name.removeLast(ending.count)
@@ -170,7 +173,7 @@ struct StudyReader {
           let value = try text(entry)
           try add(
             .init(
-              name: Axis.valueName(value),
+              name: name == "load" ? value : Axis.valueName(value),
               settings: [Setting(key: name, value: value, place: place(entry))]), entry)
         }
       } else if values.mapping != nil {

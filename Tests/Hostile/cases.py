@@ -236,6 +236,8 @@ for name, content, code, says in [
     ("an axis of nothing", study("    axes: {rate-scale: []}\n"), 65, "bad.yaml"),
     ("a value twice", study("    axes: {rate-scale: [1, 1]}\n"), 65, "bad.yaml"),
     ("a value that is no number", study("    axes: {rate-scale: [.nan]}\n"), 65, "rate-scale"),
+    ("a trace and a load", study("    axes: {load: ['1:1@1/s']}\n"), 65, "bad.yaml"),
+    ("a load that is none", study("    axes: {load: ['1:1@x']}\n").replace(", trace: t.csv", ""), 65, "bad.yaml:5:18"),
     ("a negative value", study("    axes: {nodes: [-1]}\n"), 65, "nodes"),
     ("no expression", study("    expect: ['1 +']\n"), 65, "bad.yaml"),
     ("an open bracket", study("    expect: ['value(vllm-m, makespan_s < 1']\n"), 65, "bad.yaml"),
@@ -366,6 +368,44 @@ for arguments in [
     ["--trace", "paper:1,speed=1"], ["--trace", "paper:1,rate=nan"], ["--trace", "paper:"],
 ]:
     add("option", " ".join(arguments), [*RUN, *arguments], {}, 64)
+for arguments in [
+    ["--concurrency", "0"], ["--concurrency", "-1"], ["--concurrency", "nan"], ["--concurrency", "1000001"],
+    ["--concurrency", "99999999999999999999"], ["--max-concurrency", "0"], ["--concurrency", "2", "--at-once"],
+    ["--concurrency", "2", "--closed-loop"], ["--concurrency", "2", "--arrivals", "poisson:1"],
+    ["--request-rate", "0"], ["--request-rate=-1"], ["--request-rate=-inf"], ["--request-rate", "nan"], ["--request-rate", "1e400"],
+    ["--request-rate", "1e-300"], ["--request-rate", "1e9"], ["--request-rate", "fast"], ["--request-rate", "1", "--at-once"],
+    ["--request-rate", "1", "--closed-loop"], ["--request-rate", "1", "--arrivals", "poisson:1"],
+    ["--burstiness", "1"], ["--request-rate", "inf", "--burstiness", "1"], ["--request-rate", "1", "--burstiness", "0"],
+    ["--request-rate", "1", "--burstiness", "nan"], ["--request-rate", "1", "--burstiness=-inf"], ["--request-rate", "1", "--burstiness", "1e99"],
+    ["--ramp-up-strategy", "linear"], ["--ramp-up-strategy", "magic"], ["--ramp-up-start-rps", "1"],
+    ["--ramp-up-strategy", "linear", "--ramp-up-start-rps", "0", "--ramp-up-end-rps", "1"],
+    ["--ramp-up-strategy", "exponential", "--ramp-up-start-rps", "1", "--ramp-up-end-rps", "nan"],
+    ["--ramp-up-strategy", "linear", "--ramp-up-start-rps", "1", "--ramp-up-end-rps", "inf"],
+    ["--ramp-up-strategy", "linear", "--ramp-up-start-rps", "1", "--ramp-up-end-rps", "2", "--request-rate", "1"],
+    ["--repeat", "0"], ["--repeat", "-1"], ["--repeat", "1000001"], ["--repeat", "1.5"], ["--repeat", "2", "--closed-loop"],
+    ["--warmup", "0"], ["--warmup=-1"], ["--warmup", "nans"], ["--warmup", "infs"], ["--warmup", "1e99s"], ["--warmup", "5m"],
+    ["--cutoff", "0s"], ["--cutoff", ""], ["--cutoff", "99999999999999999999"], ["--load", "1:1"],
+]:
+    add("option", " ".join(arguments), [*RUN, *arguments], {}, 64)
+for arguments, says in [
+    (["--repeat", "1000000", "--trace", "many.csv"], "--repeat"), (["--repeat", "1000000", "--trace", "slow.csv"], "100 days"),
+    (["--warmup", "3"], "of nothing"), (["--warmup", "2", "--cutoff", "9000000000000000000"], "of nothing"),
+]:
+    add("option", " ".join(arguments), [*RUN, *arguments], {"slow.csv": HEAD + "0,10,1\n1000000,10,1\n"}, 65, says)
+for load in [
+    "", "1", "1:", ":1", "0:1", "1:0", "-1:1", "1:1:1", "1.5:1", "nan:1", "100000001:1", "1:99999999999999999999", "1:1@", "1:1@1",
+    "1:1@0/s", "1:1@-1/s", "1:1@nan/s", "1:1@inf/s", "1:1@1e400/s", "1:1@concurrency=0", "1:1@concurrency=99999999999999999999",
+    "1:1@magic", "1:1@1/s@1/s", "1:1,", "1:1,requests=0", "1:1,requests=-1", "1:1,requests=99999999999", "1:1,requests=1,requests=1",
+    "1:1,range-ratio=1", "1:1,range-ratio=nan", "1:1,range-ratio=-1", "1:1,magic=1", "1:1@" + "9" * 10_000 + "/s", "\N{GRINNING FACE}:1",
+]:
+    add("load", load[:60], ["run", "--policy", "vllm-m", "--load=" + load], {}, 64, "load")
+for arguments in [
+    ["--load", "1:1@1/s", "--request-rate", "1"], ["--load", "1:1@inf", "--request-rate", "1"], ["--load", "1:1@1/s", "--at-once"],
+    ["--load", "1:1@concurrency=1", "--concurrency", "1"], ["--load", "1:1@1/s", "--closed-loop"], ["--load", "1:1@1/s", "--format", "plain"],
+    ["--load", "1:1@1/s", "--arrivals", "poisson:1"], ["--load", "1:1@0.000001/s"], ["--load", "1:1@1/s", "--trace", "t.csv"],
+    ["--trace", "load:"],
+]:
+    add("load", " ".join(arguments), ["run", "--policy", "vllm-m", *arguments], {}, 64)
 for value in ["1", "0", "-1", "x", "1.5", "99999999999999999999"]:
     add("option", "--max-model-len=" + value, [*RUN, "--max-model-len=" + value], {}, 64, "Expected model, or 2 to 1073741824 tokens.")
 LENGTHS = "input_tokens,output_tokens\n10,5\n20,5\n"

@@ -66,8 +66,17 @@ struct SweepSummary {
       "## \(grid.name)\(BasisMark.heading(grid.rows.flatMap { summaries($0.cell, grid).map(BasisMark.init) }))\n\n"
       + "Means over \(grid.seeds.count) seeds; ratios (mean ± 95 %, paired) of runs of the same row's requests, n/c where the "
       + "two did not complete the same of them with the same outputs. Common trace: the requests that all contenders complete, run again "
-      + "alone, and the whole trace on seeds where all complete the same. \(BasisMark.legend)\n\n"
+      + "alone, and the whole trace on seeds where all complete the same. \(windowText(grid))\(BasisMark.legend)\n\n"
       + markdownTable(rows, leftColumns: left) + "\n"
+  }
+
+  /// Which requests count in the latencies of the grid's runs; nothing if all do.
+  private func windowText(_ grid: Grid) -> String {
+    let all = "of all requests"
+    let windows = Set(
+      grid.rows.flatMap { summaries($0.cell, grid) }
+        .map { $0["latency_window"].flatMap(LatencyWindow.init)?.text ?? all })
+    return windows.isSubset(of: [all]) ? "" : "Latencies are \(windows.sorted().joined(separator: "; ")). "
   }
 
   /// The heats of which a cell has runs.

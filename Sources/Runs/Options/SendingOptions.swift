@@ -61,7 +61,8 @@ package struct SendingOptions: ParsableArguments, Sendable {
   /// The rate that the options say; `nil` if none or no limit to it.
   fileprivate func rate(_ ofLoad: Double?) throws(TraceError) -> RequestRate? {
     func number(_ name: String, _ text: String) throws(TraceError) -> Double {
-      guard let number = Double(text), !number.isNaN else {
+      // A number too large for a Double is not meant as infinity.
+      guard let number = Double(text), number.isFinite || text == "inf" else {
         throw .invalidOption(name: name, found: text, expected: "a number, or inf")
       }
       return number
