@@ -98,9 +98,6 @@ package struct SendingOptions: ParsableArguments, Sendable {
 extension RunOptions {
   /// When requests are sent; throws if the options contradict each other.
   package func sending() throws(TraceError) -> Sending {
-    func contradiction(_ name: String, _ found: String, _ expected: String) -> TraceError {
-      .invalidOption(name: name, found: found, expected: expected)
-    }
     let line = try GeneratedTrace.load(source)?.sending
     let saysRate = client.requestRate != nil || client.rampUpStrategy != nil
     var result = Sending()
@@ -111,22 +108,27 @@ extension RunOptions {
     case .together, nil: break
     }
     if saysRate, ofLoad != nil || line == .together {
-      throw contradiction(
-        "load", "\(source.dropFirst(GeneratedTrace.loadPrefix.count)) and a rate by option", "one of the two")
+      throw .invalidOption(
+        name: "load", found: "\(source.dropFirst(GeneratedTrace.loadPrefix.count)) and a rate by option",
+        expected: "one of the two")
     }
     if let most = client.concurrency {
       guard LoadLine.concurrencies.contains(most) else {
-        throw contradiction("concurrency", "\(most)", "1 to \(LoadLine.concurrencies.upperBound) requests")
+        throw .invalidOption(
+          name: "concurrency", found: "\(most)",
+          expected: "1 to \(LoadLine.concurrencies.upperBound) requests")
       }
       guard result.concurrency == nil else {
-        throw contradiction("concurrency", "\(most), and another in --load", "one of the two")
+        throw .invalidOption(
+          name: "concurrency", found: "\(most), and another in --load", expected: "one of the two")
       }
       result.concurrency = most
     }
     let rate = try client.rate(ofLoad)
     result.rounds = client.repeat ?? 1
     guard (1...Sending.mostRounds).contains(result.rounds) else {
-      throw contradiction("repeat", "\(result.rounds)", "1 to \(Sending.mostRounds) rounds")
+      throw .invalidOption(
+        name: "repeat", found: "\(result.rounds)", expected: "1 to \(Sending.mostRounds) rounds")
     }
     if let rate {
       result.times = .rate(rate)
@@ -137,19 +139,28 @@ extension RunOptions {
     } else if saysRate {
       result.times = .together(by: "--request-rate")
     }
-    let given = result.concurrency != nil || rate != nil || saysRate
-    if atOnce, given {
-      throw contradiction("at-once", "another word on when requests are sent", "one of the two")
-    }
-    if closedLoop, given || atOnce || result.rounds > 1 {
-      throw contradiction(
-        "closed-loop", "it with --at-once, --concurrency, --request-rate, a ramp or --repeat",
-        "one of the two: a session's turns wait for answers")
-    }
-    if given, let arrivals = reading.arrivals {
-      throw contradiction(
-        "arrivals", arrivals, "--request-rate alone, which says when the requests of any trace are sent")
-    }
+    try requireOneWord(
+      others: [
+        ("a concurrency", result.concurrency != nil), ("a rate", rate != nil || saysRate),
+      ].filter(\.1).map(\.0), rounds: result.rounds)
     return result
+  }
+
+  /// Throws if several options say when requests are sent; `others` are so besides those named here.
+  private func requireOneWord(others: [String], rounds: Int) throws(TraceError) {
+    func require(_ name: String, _ isGiven: Bool, without others: [String], _ why: String) throws(TraceError)
+    {
+      guard isGiven, !others.isEmpty else { return }
+      throw .invalidOption(
+        name: name, found: "it beside \(others.joined(separator: " and "))", expected: "one of them: " + why)
+    }
+    try require("at-once", atOnce, without: others, "both say when requests are sent")
+    try require(
+      "arrivals", reading.arrivals != nil, without: others,
+      "--request-rate says when those of any trace are sent")
+    try require(
+      "closed-loop", closedLoop,
+      without: others + (atOnce ? ["--at-once"] : []) + (rounds > 1 ? ["--repeat"] : []),
+      "a session's turns wait for answers")
   }
 }
