@@ -65,6 +65,7 @@ public enum Resampled {
   package static func repeated<Request>(
     _ requests: [Request], times: Int, arrival: WritableKeyPath<Request, SimTime>
   ) -> [Request]? {
+    if times == 1 { return requests }
     let span = requests[requests.count - 1][keyPath: arrival].picoseconds
     let period = span + span / Int64(max(requests.count - 1, 1))
     let (start, isBeyond) = period.multipliedReportingOverflow(by: Int64(times - 1))

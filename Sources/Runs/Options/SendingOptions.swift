@@ -138,6 +138,8 @@ extension RunOptions {
       result.times = .together(by: "--concurrency")
     } else if saysRate {
       result.times = .together(by: "--request-rate")
+    } else if line == .together {
+      result.times = .together(by: "--load")
     }
     try requireOneWord(
       others: [

@@ -38,7 +38,7 @@ package struct Sending {
   func sent<Request>(
     _ requests: [Request], _ arrival: WritableKeyPath<Request, SimTime>, scale: RateScale, seed: UInt64
   ) throws -> [Request] {
-    guard requests.count <= Self.mostRequests / rounds else {
+    guard rounds == 1 || requests.count <= Self.mostRequests / rounds else {
       throw CommandFailure(
         .badData, "--repeat \(rounds): \(requests.count) requests so often are more than \(Self.mostRequests)"
       )
@@ -56,7 +56,7 @@ package struct Sending {
     return sent
   }
 
-  /// They are held in memory.
+  /// All rounds are held in memory.
   private static let mostRequests = 20_000_000
 
   /// What a reader is told.
