@@ -38,7 +38,8 @@ import Testing
     return try lines.dropFirst().map { line in
       let cells = line.split(separator: ",", omittingEmptySubsequences: false)
       func cell(_ name: String) throws -> Int64 {
-        try #require(Int64(cells[try #require(head.firstIndex(of: name))]))
+        let place = try #require(head.firstIndex(of: name))
+        return try #require(Int64(cells[place]))
       }
       return Row(
         arrival: try cell("arrival_ps"), firstToken: try cell("first_token_ps"), ended: try cell("ended_ps"))
@@ -139,7 +140,8 @@ import Testing
         let found = try #require(windowed[key])
         #expect(found["count"]?.integer == counted.count)
         let mean = exact.reduce(0, +) / Double(exact.count)
-        #expect(abs(try #require(found["mean"]?.number) / mean - 1) < 1e-9)
+        let foundMean = try #require(found["mean"]?.number)
+        #expect(abs(foundMean / mean - 1) < 1e-9)
         #expect(
           found["p50"]?.number == exact[(exact.count + 1) / 2 - 1] && found["max"]?.number == exact.last)
       }
