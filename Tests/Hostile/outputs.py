@@ -1,4 +1,4 @@
-"""The outputs of all commands: how one is asked for, a file that the command reads, and what it keeps besides."""
+"""The outputs of all commands: how one is asked for, a file that the command reads, what it keeps besides, and whether gnuplot draws it."""
 
 import dataclasses
 import shutil
@@ -14,6 +14,7 @@ class Output:
     command: typing.Callable[[str], list]
     input: str = "t.csv"
     keeps: tuple = ()
+    draws: bool = False
 
 
 OUTPUTS = {
@@ -34,4 +35,5 @@ OUTPUTS = {
 }
 # Figures are drawn by it.
 if shutil.which("gnuplot"):
-    OUTPUTS["validate run --figure"] = Output(lambda path: [*REPLAY, "--figure", path], input="r.json")
+    OUTPUTS["validate run --figure"] = Output(
+        lambda path: [*REPLAY, "--figure", path], input="r.json", draws=True)

@@ -32,6 +32,8 @@ package struct LineChart {
   package var isLogY = false
   /// Whether the axes begin at 0.
   package var fromZero = true
+  /// Where the y axis ends, if not just above the largest value.
+  package var mostY: Double?
   /// A horizontal line at this value, such as a ratio of 1.
   package var reference: Double?
 
@@ -58,6 +60,9 @@ package struct LineChart {
       text += "set xrange [0:]\n"
     }
     if isLogY { text += "set logscale y\n" } else if fromZero { text += "set yrange [0:]\n" }
+    if let mostY {
+      text += "set offsets graph 0.03, graph 0.03, 0, 0\nset yrange [\(fromZero ? "0" : "*"):\(mostY)]\n"
+    }
     var plots: [String] = []
     for (index, one) in series.enumerated() {
       let points = one.points.filter { point in

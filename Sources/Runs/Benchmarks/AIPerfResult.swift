@@ -93,7 +93,6 @@ struct AIPerfResult {
     let json = JSONStream(file)
     json.members([
       .init("schema_version", "1.4"), .init("aiperf_version", "0.13.0"), .init("simulated", run.about),
-      .init("input_config", ["endpoint": ["model_names": [.string(run.model)]]]),
     ])
     let figures = run.figures
     for (key, unit, value) in [

@@ -17,12 +17,19 @@ struct GuideLLMResult {
   func write(to file: OutputWriter) {
     let json = JSONStream(file)
     json.member("metadata", ["version": 2, "guidellm_version": "0.8.1", "platform": "infinite-sim"])
-    let backend: JSON = ["type_": "infinite-sim", "model": .string(run.model)]
+    let engine: [JSON.Member] = [.init("target", "infinite-sim"), .init("model", .string(run.model))]
+    let (planned, used): (JSON, JSON) = (
+      .object([.init("kind", "openai_http")] + engine), .object([.init("type_", "openai_http")] + engine)
+    )
+    let trace = run.about["trace"] ?? "trace"
     json.member(
       "config",
       [
         "metadata": ["labels": ["simulated": .string(run.about.text)]],
-        "spec": ["backend": backend, "profile": ["kind": strategy["type_"] ?? .null]],
+        "spec": [
+          "backend": planned, "profile": ["kind": "replay"],
+          "data": [["kind": "huggingface", "source": trace]],
+        ],
       ])
     json.object("benchmarks", inList: true) {
       json.member("type_", "generative_benchmark")
@@ -30,7 +37,9 @@ struct GuideLLMResult {
         "config",
         [
           "id_": "simulated", "run_id": "simulated", "run_index": 0, "strategy": strategy, "constraints": [:],
-          "sample_size": nil, "prefer_response_metrics": true, "backend": backend,
+          "sample_size": nil, "prefer_response_metrics": true, "profile": ["kind": "replay"],
+          "requests": ["data": trace], "backend": used,
+          "environment": [:],
         ])
       json.member("scheduler_state", state)
       json.member("scheduler_metrics", scheduler)
@@ -77,10 +86,19 @@ struct GuideLLMResult {
 
   private var scheduler: JSON {
     let (start, end) = (Self.clock(begin), Self.clock(begin + run.span))
-    return [
-      "start_time": start, "request_start_time": start, "measure_start_time": start, "measure_end_time": end,
-      "request_end_time": end, "end_time": end, "requests_made": totals,
+    // What the client itself does takes no time.
+    let delays = [
+      "queued_time", "resolve_start_delay", "resolve_targeted_start_delay", "request_start_delay",
+      "request_targeted_start_delay", "resolve_end_delay", "finalized_delay", "processed_delay",
     ]
+    let time = run.figures[.e2e, .mean] ?? 0
+    let members: [JSON.Member] = [
+      .init("start_time", start), .init("request_start_time", start), .init("measure_start_time", start),
+      .init("measure_end_time", end), .init("request_end_time", end), .init("end_time", end),
+      .init("requests_made", totals), .init("request_time_avg", .double(time)),
+      .init("resolve_time_avg", .double(time)),
+    ]
+    return .object(members + delays.map { .init("\($0)_avg", 0.0) })
   }
 
   // MARK: - Requests
@@ -130,33 +148,54 @@ struct GuideLLMResult {
       let none = Distribution([]).json
       return ["successful": good, "errored": none, "incomplete": none, "total": good]
     }
-    // Only the mean of these is that of a run: the rest is of moments.
+    // Rates of moments are not kept: told as if they were even.
     func mean(_ sum: Double, failed: Double = 0) -> JSON {
       let window = run.span.seconds
-      func one(_ sum: Double) -> JSON { Distribution.mean(window > 0 ? sum / window : 0) }
+      func one(_ sum: Double) -> JSON { Distribution([(window > 0 ? sum / window : 0, 1)]).json }
       return [
         "successful": one(sum), "errored": one(failed), "incomplete": one(0), "total": one(sum + failed),
       ]
     }
     let tokens = run.figures.outputTokens
-    return [
-      "request_totals": totals,
-      "requests_per_second": mean(Double(run.served.count), failed: Double(failed.count)),
-      "request_concurrency": mean(run.served.reduce(0) { $0 + ($1.latency ?? 0) }),
-      "request_latency": each(\.latency),
-      "prompt_token_count": each { Double($0.record.prompt) },
-      "output_token_count": each { Double($0.output) },
-      "total_token_count": each { Double($0.record.prompt + $0.output) },
-      "time_to_first_token_ms": each { $0.ttft.map { 1_000 * $0 } },
-      "time_per_output_token_ms": each(
-        { one in one.latency.map { 1_000 * $0 / Double(one.output) } }, weight: { $0.output }),
-      "inter_token_latency_ms": each(
-        { Self.meanGap(of: $0).map { 1_000 * $0 } }, weight: { $0.output - 1 }),
-      "prompt_tokens_per_second": mean(Double(run.prompts)),
-      "output_tokens_per_second": mean(Double(tokens)),
-      "tokens_per_second": mean(Double(run.prompts + tokens)),
+    func milliseconds(_ seconds: Double?) -> Double? { seconds.map { 1_000 * $0 } }
+    let rates: [JSON.Member] = [
+      .init("request_totals", totals),
+      .init("requests_per_second", mean(Double(run.served.count), failed: Double(failed.count))),
+      .init("request_concurrency", mean(run.served.reduce(0) { $0 + ($1.latency ?? 0) })),
+      .init("prompt_tokens_per_second", mean(Double(run.prompts))),
+      .init("output_tokens_per_second", mean(Double(tokens))),
+      .init("tokens_per_second", mean(Double(run.prompts + tokens))),
     ]
+    let counts: [JSON.Member] = [
+      .init("prompt_token_count", each { Double($0.record.prompt) }),
+      .init("output_token_count", each { Double($0.output) }),
+      .init("total_token_count", each { Double($0.record.prompt + $0.output) }),
+      .init("request_streaming_iterations_count", each { Double($0.output) }),
+      .init("output_tokens_per_iteration", each { _ in 1 }),
+      .init("iter_tokens_per_iteration", each { _ in 1 }),
+    ]
+    let firstToken = each { milliseconds($0.ttft) }
+    let perToken = each(
+      { one in milliseconds(one.latency).map { $0 / Double(one.output) } }, weight: \.output)
+    let gap = each({ milliseconds(Self.meanGap(of: $0)) }, weight: { $0.output - 1 })
+    let latencies: [JSON.Member] = [
+      .init("request_latency", each(\.latency)), .init("time_to_first_token_ms", firstToken),
+      .init("time_to_first_output_token_ms", firstToken), .init("time_per_output_token_ms", perToken),
+      .init("inter_token_latency_ms", gap), .init("time_to_last_round_trip_ms", each { _ in nil }),
+      .init("avg_round_trip_time_ms", each { _ in nil }),
+    ]
+    let others = Self.unknown.map { key, parts in
+      JSON.Member(key, .object(parts.map { .init($0, nil) }))
+    }
+    return .object(rates + latencies + counts + others)
   }
+
+  /// Of what else GuideLLM counts.
+  private static let unknown = [
+    ("text", ["tokens", "words", "characters"]), ("image", ["tokens", "images", "pixels", "bytes"]),
+    ("video", ["tokens", "frames", "seconds", "bytes"]),
+    ("audio", ["tokens", "samples", "seconds", "bytes"]), ("tool_call", ["tokens", "mixed_tokens", "count"]),
+  ]
 }
 
 /// What GuideLLM says of values, each with a weight. Percentiles are not interpolated.
@@ -174,17 +213,14 @@ private struct Distribution {
     let mean = weight > 0 ? sum / Double(weight) : 0
     let squares = values.reduce(0) { $0 + ($1.value - mean) * ($1.value - mean) * Double($1.weight) }
     let variance = weight > 0 ? squares / Double(weight) : 0
-    return Self.object(
-      [
-        mean, percentile(0.5), values.max { $0.weight < $1.weight }?.value ?? 0, variance,
-        variance.squareRoot(), values.first?.value ?? 0, values.last?.value ?? 0,
-      ], count: weight, sum: sum, percentiles: Self.percentiles.map { .double(percentile($0.share)) })
-  }
-
-  static func mean(_ mean: Double) -> JSON {
-    object(
-      [mean] + Array(repeating: nil, count: 6), count: nil, sum: nil,
-      percentiles: percentiles.map { _ in nil })
+    return [
+      "mean": .double(mean), "median": .double(percentile(0.5)),
+      "mode": .double(values.max { $0.weight < $1.weight }?.value ?? 0), "variance": .double(variance),
+      "std_dev": .double(variance.squareRoot()), "min": .double(values.first?.value ?? 0),
+      "max": .double(values.last?.value ?? 0), "count": .int(weight), "total_sum": .double(sum),
+      "percentiles": .object(Self.percentiles.map { .init($0.name, .double(percentile($0.share))) }),
+      "pdf": nil,
+    ]
   }
 
   private static let percentiles: [(name: String, share: Double)] = [
@@ -200,13 +236,5 @@ private struct Distribution {
       if Double(below) >= share * Double(self.weight) { return value }
     }
     return 0
-  }
-
-  private static func object(_ values: [Double?], count: Int?, sum: Double?, percentiles: [JSON]) -> JSON {
-    let keys = ["mean", "median", "mode", "variance", "std_dev", "min", "max"]
-    var members = zip(keys, values).map { JSON.Member($0, .optional($1)) }
-    members += [.init("count", .optional(count)), .init("total_sum", .optional(sum))]
-    let shares = zip(Self.percentiles, percentiles).map { JSON.Member($0.name, $1) }
-    return .object(members + [.init("percentiles", .object(shares)), .init("pdf", nil)])
   }
 }

@@ -2,7 +2,7 @@ import Formatting
 import Output
 import Runs
 
-/// How the metrics of compared runs are distributed: measured beside simulated, a row of charts for each run.
+/// How the metrics of compared runs are distributed: measured beside simulated.
 struct BenchmarkFigure {
   private let charts: [(title: String, chart: LineChart)]
 
@@ -25,7 +25,8 @@ struct BenchmarkFigure {
   private static let metrics = ClientMetric.allCases
 
   func svg(by gnuplot: Gnuplot) throws -> String {
-    let grid = ChartGrid(columns: Self.metrics.count, charts: charts)
+    // A row for each run; a single one as a square.
+    let grid = ChartGrid(columns: charts.count == Self.metrics.count ? 2 : Self.metrics.count, charts: charts)
     let labels = Labels()
     return try gnuplot.draw(
       grid.script(labels), labels: labels, figure: "distributions",
@@ -37,12 +38,13 @@ struct BenchmarkFigure {
     let measured = one.isCompared(metric) ? one.measured.values[metric] ?? [] : []
     let simulated = one.simulated.values[metric] ?? []
     var chart = LineChart(
-      xLabel: measured.isEmpty ? "not in the file, s" : "s",
+      xLabel: measured.isEmpty ? "s (measured: not in the file)" : "s",
       yLabel: metric == .itl ? "share of gaps" : "share of requests",
       series: [
         .init(label: "measured", points: points(measured), style: .lines),
         .init(label: "simulated", points: points(simulated), style: .lines),
       ])
+    chart.mostY = 1
     let all = [measured, simulated].filter { !$0.isEmpty }
     if let least = all.map({ $0[0] }).min(), let most = all.map({ $0[$0.count - 1] }).max() {
       chart.isLogX = least > 0 && most > 50 * least
