@@ -209,7 +209,7 @@ import Testing
     try write(
       "users.yaml",
       "requests: 30\narrivals: {process: closed-loop, users: 3, think_s: 0}\n"
-        + "prompt: {kind: lognormal, median: 300, p99: 1500, max: 2000}\noutput: {kind: exponential, mean: 60, max: 300}\n"
+        + "prompt: {kind: lognormal, median: 300, sigma: 0.8, max: 2000}\noutput: {kind: exponential, mean: 60, max: 300}\n"
     )
     return try Program.run(
       ["run", "--trace", load.trace, "--policy", "vllm-m", "--router", "round-robin", "--quiet"]
