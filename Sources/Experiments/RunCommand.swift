@@ -26,6 +26,12 @@ struct RunCommand: ParsableCommand {
   var requestsOut: String?
   @Option(help: "Write the run as a trace for ui.perfetto.dev to this path (JSON).")
   var timeline: String?
+  @Option(
+    help: ArgumentHelp(
+      "Write the run as a result of a benchmark's client: vllm, guidellm, aiperf (records) or aiperf-summary, and a path. May "
+        + "be repeated. The run is made once more, step by step, for the time of each token.",
+      valueName: "client=file"))
+  var benchOut: [ClientOutput] = []
   @OptionGroup var options: RunOptions
   @OptionGroup var execution: ExecutionOptions
 
@@ -35,6 +41,7 @@ struct RunCommand: ParsableCommand {
     var files = FileRoles(options, execution)
     files.addOutput("--requests-out", requestsOut)
     files.addOutput("--timeline", timeline)
+    for output in benchOut { files.addOutput("--bench-out", output.path) }
     try files.requireDistinct()
     let pairs = try OptionPairs(options.optionArguments)
     try pairs.requireKnown(RunPlan.optionKeys(policies: [policy]))
@@ -47,6 +54,7 @@ struct RunCommand: ParsableCommand {
     if !options.quiet { workload.writeNotes() }
     let requestsFile = try requestsOut.map { try OutputFile($0, option: "--requests-out") }
     let timelineFile = try timeline.map { try OutputFile($0, option: "--timeline") }
+    let benchFiles = try benchOut.map { ($0, try OutputFile($0.path, option: "--bench-out")) }
     if let db = execution.db { Interruption.keepsRuns(in: db, goesOn: false) }
     let store = try execution.openStore(quiet: options.quiet)
     let executor = RunExecutor(
@@ -62,14 +70,34 @@ struct RunCommand: ParsableCommand {
     }
 
     timelineWriter?.end()
+    let seen = benchFiles.isEmpty ? nil : try clientRun(plan, pairs, workload, like: executed)
     try files.finish {
-      try OutputWriter.publish([timelineWriter?.file, requests?.file].compactMap(\.self))
+      let clientFiles = try seen.map { run in try benchFiles.map { try $0.write(run, to: $1) } } ?? []
+      try OutputWriter.publish([timelineWriter?.file, requests?.file].compactMap(\.self) + clientFiles)
       if !options.quiet { writeNotes(executed, plan, workload) }
       return options.json
         ? JSON(executed.result).led(by: JSON.Member("run", plan.header(workload))).prettyText
         : TextReport(plan: plan, workload: workload, result: executed.result).text
     }
     if execution.timing { writeToStandardError(executor.timing.json.text + "\n") }
+  }
+
+  /// The run once more, step by step, as its clients see it.
+  private func clientRun(
+    _ plan: RunPlan, _ pairs: OptionPairs, _ workload: Workload, like executed: ExecutedRun
+  ) throws -> ClientRun {
+    var options = options
+    options.stepByStep = true
+    let walk = try RunPlan.make(policy: policy, options: options, pairs: pairs, scope: .itself) {
+      workload.longest
+    }
+    let log = ClientLog()
+    let progress = ProgressLine(quiet: options.quiet)
+    let summary = try walk.simulate(
+      try workload.open(), log, progress.start("\(plan.policy), step by step"))
+    progress.clear()
+    try RunExecutor.requireSame(executed.summary.fingerprint, summary.fingerprint)
+    return ClientRun(model: plan.model, about: plan.timelineTitle(workload), requests: log.requests)
   }
 
   private func writeNotes(_ executed: ExecutedRun, _ plan: RunPlan, _ workload: Workload) {

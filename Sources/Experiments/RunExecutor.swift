@@ -129,7 +129,7 @@ package final class RunExecutor {
     )
   }
 
-  private static func requireSame(_ before: String, _ now: String) throws {
+  static func requireSame(_ before: String, _ now: String) throws {
     guard before != now else { return }
     throw CommandFailure(
       .runFailed, "the same manifest gave fingerprint \(before) before and \(now) now")

@@ -1,5 +1,6 @@
 import Formatting
 import Foundation
+import Output
 
 /// A report as one page of HTML that needs nothing else: figures, rows, style and script are in it.
 struct Page {

@@ -13,8 +13,6 @@ public enum ReportError: Error, Hashable, Sendable, CustomStringConvertible {
   case commonMark(reason: String)
   /// A template that cannot be read as one: what was found, what was expected.
   case template(file: String, line: Int, problem: String)
-  case noGnuplot
-  case gnuplot(figure: String, reason: String)
 
   public var description: String {
     switch self {
@@ -35,9 +33,6 @@ public enum ReportError: Error, Hashable, Sendable, CustomStringConvertible {
       "cmark-gfm is not installed, and it makes HTML of Markdown. On Debian and Ubuntu: apt-get install cmark-gfm"
     case .commonMark(let reason): "cmark-gfm failed: \(reason)"
     case .template(let file, let line, let problem): "\(file):\(line): \(problem)"
-    case .noGnuplot:
-      "gnuplot is not installed, and figures are drawn by it. On Debian and Ubuntu: apt-get install gnuplot-nox"
-    case .gnuplot(let figure, let reason): "gnuplot failed on the figure \(figure): \(reason)"
     }
   }
 }

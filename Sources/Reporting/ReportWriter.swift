@@ -1,5 +1,6 @@
 import Formatting
 import Foundation
+import Output
 import Results
 import Studies
 
@@ -253,6 +254,8 @@ final class ReportWriter {
   /// Errors say the template's line.
   private func at<Value>(_ line: Int, _ body: (Place) throws -> Value) throws -> Value {
     do { return try body(Place(path: file, line: line)) } catch let error as ReportError {
+      throw error
+    } catch let error as GnuplotError {
       throw error
     } catch let error as StudyError {
       throw ReportError.template(

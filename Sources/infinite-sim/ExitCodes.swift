@@ -40,7 +40,7 @@ extension FailureStatus {
         switch error {
         case .empty, .template: .badData
         case .noSuchRun, .ambiguousRun, .whichSweep, .noSuchRequest, .noSuchMove: .usage
-        case .noGnuplot, .gnuplot, .noCommonMark, .commonMark: .runFailed
+        case .noCommonMark, .commonMark: .runFailed
         }
     case let error as StoreError:
       self =

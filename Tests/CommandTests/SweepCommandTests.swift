@@ -499,7 +499,8 @@ import Testing
     for name in all { #expect(help.contains("--\(name)"), "\(name)") }
     let listed = help.matches(of: #/\n  --([a-z-]+)/#).map { String($0.1) }
     let excluded: Set = [
-      "policy", "requests-out", "option", "seed", "db", "force", "json", "timing", "step-by-step", "quiet",
+      "policy", "requests-out", "bench-out", "option", "seed", "db", "force", "json", "timing",
+      "step-by-step", "quiet",
       "version", "timeline",
     ]
     #expect(Set(listed).subtracting(excluded) == all)

@@ -30,6 +30,9 @@ COMMON = {
     "g.yaml": "requests: 20\narrivals: {rate: 2}\nprompt: 100\noutput: {kind: uniform, min: 1, max: 50}\n",
     "s.yaml": study("    axes: {rate-scale: [1, 2]}\n"),
     "data/nvlink.csv": (SAMPLE / "nvlink.csv").read_bytes(),
+    "r.json": json.dumps({
+        "model_id": "llama2-7b", "request_rate": 2, "max_concurrency": None, "duration": 1.5, "completed": 3, "input_lens": [100, 200, 50],
+        "output_lens": [4, 3, 1], "ttfts": [0.1, 0.2, 0.1], "itls": [[0.02, 0.02, 0.03], [0.02, 0.02], []], "start_times": [7.0, 7.5, 8.0]}),
 }
 # A sweep of many short runs.
 LENGTHY = study("    axes: {rate-scale: [" + ", ".join(str(1 + i / 64) for i in range(20)) + "]}\n").replace("t.csv", "many.csv")
@@ -364,6 +367,9 @@ for arguments in [
     ["--arrivals", "magic"], ["--jitter", "-1"], ["--jitter", "nan"], ["--trace-seed", "-1"], ["--pool-span", "2:1"],
     ["--magic"], ["--nodes"], ["more"], ["--requests-out", "-", "--timeline", "-"],
     ["--requests-out", "a", "--timeline", "./a"],
+    ["--bench-out", "a"], ["--bench-out", "vllm"], ["--bench-out", "vllm="], ["--bench-out", "=a"], ["--bench-out", "magic=a"],
+    ["--bench-out", "vllm=a", "--bench-out", "aiperf=./a"], ["--bench-out", "vllm=-", "--requests-out", "-"],
+    ["--bench-out", "vllm=t.csv"], ["--db", "new.db", "--bench-out", "vllm=new.db-wal"],
     ["--db", "new.db", "--requests-out", "new.db-wal"], ["--trace", "paper:9"], ["--trace", "paper:1,requests=0"],
     ["--trace", "paper:1,speed=1"], ["--trace", "paper:1,rate=nan"], ["--trace", "paper:"],
 ]:
@@ -453,6 +459,10 @@ for arguments in [
     ["calibrate", "--data", "data", "--output", "data", "--synthesize"],
     ["calibrate", "--data", "data", "--output", "-", "--synthesize"],
     ["validate", "costs", "--data", "data", "--report", "-"], ["validate", "costs", "--data", "data", "--report", "t.csv"],
+    ["validate", "run"], ["validate", "run", "r.json"], ["validate", "run", "r.json", "--hardware", "magic"],
+    ["validate", "run", "r.json", "--hardware", "a100-measured", "--figure", "r.json"],
+    ["validate", "run", "r.json", "--hardware", "a100-measured", "--figure", "-", "--json", "-"],
+    ["validate", "run", "r.json", "--hardware", "a100-measured", "--option", "max-num-seqs=nan"],
     ["validate", "kernel", "--context", "0"], ["validate", "gpu", "--limit", "nan"], ["validate", "gpu", "--shapes", "0"],
     ["cost", "iteration", "--batch", "-1"], ["cost", "iteration", "--context", "nan"], ["torture", "--seeds", "0"],
     ["capacity", "--trace", "t.csv", "--policy", "vllm-m"], ["bench", "run", "magic"],
@@ -464,7 +474,8 @@ for arguments in [
 
 for arguments, says in [
     ([*RUN, "--db", ""], "--db ''"), ([*RUN, "--db="], "--db="), ([*RUN, "--requests-out", ""], "--requests-out ''"),
-    ([*RUN, "--timeline", ""], "--timeline ''"), ([*RUN, "--faults", ""], "--faults ''"),
+    ([*RUN, "--timeline", ""], "--timeline ''"), ([*RUN, "--bench-out", ""], "--bench-out ''"),
+    (["validate", "run", "r.json", "--figure", ""], "--figure ''"), ([*RUN, "--faults", ""], "--faults ''"),
     ([*RUN, "--hardware", ""], "--hardware ''"), ([*RUN, "--model", ""], "--model ''"),
     (["compare", "--trace", "t.csv", "--report", ""], "--report ''"),
     (["trace", "convert", "t.csv", "--out", ""], "--out ''"), (["trace", "generate", "g.yaml", "--out", ""], "--out ''"),

@@ -272,8 +272,8 @@ def to_read_only_file(lab, name, output, folder):
 
 def to_file_size_limit(lab, name, output, folder):
     """The file may not grow, as on a full disk: what is beside it goes, and what was there stays."""
-    if output.keeps:
-        return  # its database may not grow either
+    if output.keeps or output.draws:
+        return  # its database may not grow either, nor what gnuplot is given
     old(folder / "there")
     script = 'ulimit -f 0; exec "$0" "$@"'
     before = tree(folder)

@@ -1,5 +1,6 @@
 import Formatting
 import Foundation
+import Output
 
 /// A matrix of coloured cells with names at both axes, and the value written in each.
 struct HeatMap {

@@ -1,3 +1,5 @@
+import Output
+
 /// Horizontal bars, each the sum of named parts.
 struct StackedBars {
   var xLabel: String

@@ -1,4 +1,5 @@
 import GRDB
+import Output
 import Results
 
 /// A drawing, the rows that it was made of, and how to make it again.

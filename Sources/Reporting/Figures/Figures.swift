@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import Output
 import Results
 import Storage
 import Studies

@@ -1,6 +1,7 @@
 import Formatting
 import Foundation
 import GRDB
+import Output
 import Results
 import Sim
 

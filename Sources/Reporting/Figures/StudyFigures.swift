@@ -1,5 +1,6 @@
 import Formatting
 import Foundation
+import Output
 import Results
 import Studies
 

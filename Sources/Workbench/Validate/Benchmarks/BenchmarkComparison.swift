@@ -1,5 +1,6 @@
 import Formatting
 import Results
+import Runs
 
 /// A client's run beside its replay.
 struct BenchmarkComparison {
@@ -15,21 +16,23 @@ struct BenchmarkComparison {
   var run: BenchmarkRun
   var model: String
   var setUp: String
+  /// Of the requests in the file, and of their replay.
+  private(set) var measured: ClientFigures
+  private(set) var simulated: ClientFigures
   private(set) var rows: [Row] = []
   /// What the file does not have, or what cannot be compared.
   private(set) var left: [String] = []
 
   init(_ run: BenchmarkRun, simulated: ClientFigures, model: String, setUp: String) {
     (self.run, self.model, self.setUp) = (run, model, setUp)
-    let measured = Self.measured(run)
+    (measured, self.simulated) = (Self.measured(run), simulated)
     for metric in ClientMetric.allCases {
-      let statistics = Self.statistics(metric, hasRequests: !run.requests.isEmpty)
       var found = 0
-      for statistic in statistics {
+      // Of a file without requests all are replayed with its mean lengths.
+      for statistic in run.requests.isEmpty ? [.mean] : Statistic.compared {
         let value =
           run.requests.isEmpty ? run.reported.latencies[metric]?[statistic] : measured[metric, statistic]
-        guard metric != .itl || run.hasTokenGaps, let value, value > 0,
-          let predicted = simulated[metric, statistic]
+        guard isCompared(metric), let value, value > 0, let predicted = simulated[metric, statistic]
         else { continue }
         rows.append(
           Row(metric: metric.rawValue, statistic: "\(statistic)", measured: value, simulated: predicted))
@@ -41,15 +44,16 @@ struct BenchmarkComparison {
             ? "ITL: the file has no gaps between single tokens" : "\(metric.rawValue): the file has none")
       }
     }
-    let duration = run.reported.duration ?? measured.duration
+    // By the one definition where the requests tell: a client's own counts from and to other moments.
+    let duration = measured.duration ?? run.reported.duration
     for (name, value, predicted) in [
       ("duration", duration, simulated.duration),
       (
-        "requests/s", run.reported.requestsPerSecond ?? measured.requestsPerSecond,
+        "requests/s", measured.requestsPerSecond ?? run.reported.requestsPerSecond,
         simulated.requestsPerSecond
       ),
       (
-        "output tokens/s", run.reported.outputTokensPerSecond ?? measured.outputTokensPerSecond,
+        "output tokens/s", measured.outputTokensPerSecond ?? run.reported.outputTokensPerSecond,
         simulated.outputTokensPerSecond
       ),
     ] {
@@ -66,10 +70,8 @@ struct BenchmarkComparison {
     }
   }
 
-  /// Single gaps of the simulation are not kept, so only their mean is known.
-  private static func statistics(_ metric: ClientMetric, hasRequests: Bool) -> [Statistic] {
-    metric == .itl || !hasRequests ? [.mean] : Statistic.compared
-  }
+  /// Whether the file's values of a metric are what the simulation has of it.
+  func isCompared(_ metric: ClientMetric) -> Bool { metric != .itl || run.hasTokenGaps }
 
   private static func measured(_ run: BenchmarkRun) -> ClientFigures {
     var figures = ClientFigures()
@@ -106,7 +108,10 @@ struct BenchmarkComparison {
     "Note: simulated times are the engine's: they have no time of HTTP, tokenizer and streaming, which clients measure as well, "
     + "mostly in TTFT.\n"
 
-  private static func signed(_ error: Double) -> String { (error > 0 ? "+" : "") + percent(error) }
+  private static func signed(_ error: Double) -> String {
+    // What is rounded off has no sign.
+    abs(error) < 0.000_5 ? percent(0) : (error > 0 ? "+" : "") + percent(error)
+  }
 
   var json: JSON {
     [

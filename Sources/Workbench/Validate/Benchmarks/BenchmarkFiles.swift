@@ -4,6 +4,12 @@ import Runs
 /// The runs in a file of a benchmark's client, whose format is told by what is in it.
 enum BenchmarkFiles {
   static func runs(_ path: String) throws -> [BenchmarkRun] {
+    let runs = try all(path)
+    for run in runs { try run.requireAnswers() }
+    return runs
+  }
+
+  private static func all(_ path: String) throws -> [BenchmarkRun] {
     let documents = try documents(RunFiles.text(path), path: path)
     if documents.count == 1, GuideLLMBenchmark.isOne(documents[0].json) {
       return try GuideLLMBenchmark.read(documents[0])

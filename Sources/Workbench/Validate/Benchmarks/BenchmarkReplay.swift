@@ -4,6 +4,7 @@ import Workloads
 
 /// What the simulator makes of a client's run: the requests that it completed, sent as it sent them.
 struct BenchmarkReplay {
+  /// Of a run step by step: when each token appears is compared as well.
   let plan: RunPlan
 
   /// - Throws: `CommandFailure` with the reason if the run cannot be replayed, or a request of it does not fit.
@@ -12,31 +13,16 @@ struct BenchmarkReplay {
       throw CommandFailure(.badData, "\(run.place): cannot be replayed: \(reason)")
     }
     let requests = requests(of: run)
-    let log = Log()
+    let log = ClientLog()
     _ = try plan.simulate(try source(requests, load: run.load), log, nil)
-    if let refused = log.records.first(where: { !($0.outcome == .completed) }) {
+    if let refused = log.requests.map(\.record).first(where: { !($0.outcome == .completed) }) {
       throw CommandFailure(
         .badData,
         "\(run.place): a request of \(refused.prompt) + \(refused.output) tokens is \(refused.outcome.text) in the simulation: "
           + "--max-model-len, --kv-blocks or other GPUs may be what the engine had")
     }
-    var figures = ClientFigures()
-    for record in log.records {
-      // Ids are in the order in which requests were sent.
-      let isEmpty = requests[record.id.index].output == 0
-      let ttft = isEmpty ? nil : record.ttft?.seconds
-      let latency = isEmpty ? nil : record.e2e.seconds
-      var gaps: [Double] = []
-      if let ttft, let latency, record.output > 1 {
-        // The mean over all tokens is that over these; single gaps are not kept.
-        gaps = Array(repeating: (latency - ttft) / Double(record.output - 1), count: record.output - 1)
-      }
-      figures.add(ttft: ttft, latency: latency, output: isEmpty ? 0 : record.output, gaps: gaps)
-    }
-    let start = log.records.map(\.arrival).min() ?? .zero
-    figures.duration = log.records.map { ($0.ended - start).seconds }.max()
-    figures.sort()
-    return figures
+    // Ids are in the order in which requests were sent.
+    return ClientFigures(log.requests) { requests[$0.record.id.index].output == 0 }
   }
 
   /// Those that did not fail, as they were sent; of a file without requests, so many of its mean lengths.
@@ -74,11 +60,5 @@ struct BenchmarkReplay {
     }
     if case .concurrency(let most) = load { return LimitedSource(ArraySource(turns), most: most) }
     return ArraySource(turns)
-  }
-
-  private final class Log: RunObserver {
-    private(set) var records: [RequestRecord] = []
-
-    func requestEnded(_ record: RequestRecord) { records.append(record) }
   }
 }

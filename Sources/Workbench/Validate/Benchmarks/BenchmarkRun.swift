@@ -1,4 +1,5 @@
 import Formatting
+import Runs
 
 /// A run of a benchmark's client against a real engine, as its file tells it. Times are seconds.
 struct BenchmarkRun: Sendable {
@@ -45,6 +46,13 @@ struct BenchmarkRun: Sendable {
   }
   /// What a reader of the comparison must know: sentences.
   var notes: [String] = []
+
+  /// - Throws: `CommandFailure` if the file has requests and none has an answer: there is nothing to compare.
+  func requireAnswers() throws(CommandFailure) {
+    guard requests.isEmpty || requests.contains(where: { !$0.failed }) else {
+      throw CommandFailure(.badData, "\(place): every request failed")
+    }
+  }
 }
 
 /// How a client sent its requests.

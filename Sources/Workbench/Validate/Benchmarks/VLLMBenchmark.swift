@@ -14,8 +14,9 @@ enum VLLMBenchmark {
       place: fields.place, client: "vllm bench serve", model: fields.string("model_id"),
       gpu: fields.string("gpu"), tp: try parallel(fields), load: .unknown(""))
     run.reported = try reported(fields)
-    guard run.reported.duration ?? 0 > 0 else { throw fields.failure("duration", "seconds above 0") }
     run.requests = try requests(fields)
+    try run.requireAnswers()
+    guard run.reported.duration ?? 0 > 0 else { throw fields.failure("duration", "seconds above 0") }
     let timed = !run.requests.isEmpty && run.requests.allSatisfy { $0.sent != nil }
     run.load = try load(fields, sent: run.requests.count, timed: timed)
     if run.requests.isEmpty {

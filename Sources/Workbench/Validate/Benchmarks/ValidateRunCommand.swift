@@ -39,6 +39,11 @@ struct ValidateRunCommand: ParsableCommand {
   var others: [String] = []
   @Option(help: ArgumentHelp("Write the comparisons as JSON to this path.", valueName: "file")) var json:
     String?
+  @Option(
+    help: ArgumentHelp(
+      "Draw how each metric is distributed, measured beside simulated, into this file (SVG; needs gnuplot).",
+      valueName: "file"))
+  var figure: String?
 
   mutating func validate() throws {
     for (name, value) in [("--tp", tp), ("--pp", pp), ("--instances", instances)] {
@@ -52,8 +57,11 @@ struct ValidateRunCommand: ParsableCommand {
     var roles = FileRoles()
     for file in files { roles.addInput("FILE", file) }
     roles.addOutput("--json", json)
+    roles.addOutput("--figure", figure)
     try roles.requireDistinct()
     let jsonFile = try json.map { try OutputFile($0, option: "--json") }
+    let figureFile = try figure.map { try OutputFile($0, option: "--figure") }
+    let gnuplot = try figure.map { _ in try Gnuplot() }
     var compared: [BenchmarkComparison] = []
     for run in try files.flatMap({ try BenchmarkFiles.runs($0) }) {
       let plan = try plan(for: run)
@@ -65,7 +73,11 @@ struct ValidateRunCommand: ParsableCommand {
           setUp: "\(plan.model) on \(plan.hardware), \(plan.layout), \(plan.blocksPerInstance) KV blocks"))
     }
     try roles.finish {
-      try jsonFile?.write(JSON.array(compared.map(\.json)).prettyText)
+      let drawing = try gnuplot.map { try BenchmarkFigure(compared).svg(by: $0) }
+      var texts: [(file: OutputFile, text: String)] = []
+      if let jsonFile { texts.append((jsonFile, JSON.array(compared.map(\.json)).prettyText)) }
+      if let figureFile, let drawing { texts.append((figureFile, drawing)) }
+      try OutputFile.write(texts)
       return compared.map(\.text).joined(separator: "\n") + BenchmarkComparison.clock
     }
   }
@@ -99,10 +111,11 @@ struct ValidateRunCommand: ParsableCommand {
       }
       arguments += ["--\(parts[0])", parts[1]]
     }
-    let options: RunOptions
+    var options: RunOptions
     do { options = try RunOptions.parse(arguments) } catch {
       throw CommandFailure(.usage, RunOptions.message(for: error))
     }
+    options.stepByStep = true
     return try RunPlan.make(policy: "vllm-m", options: options, pairs: try OptionPairs([]), scope: .itself)
   }
 

@@ -1,35 +1,47 @@
-import Foundation
-
 /// Lines or points over two axes, one colour and point type per series.
-struct LineChart {
-  struct Point {
-    var x: Double
-    var y: Double
+package struct LineChart {
+  package struct Point {
+    package var x: Double
+    package var y: Double
     /// The ends of the bar through the point, if it has a spread.
-    var low: Double?
-    var high: Double?
-  }
-  enum Style { case linesAndPoints, points, lines, steps }
+    package var low: Double?
+    package var high: Double?
 
-  struct Series {
-    var label: String
-    var points: [Point]
-    var style = Style.linesAndPoints
+    package init(x: Double, y: Double, low: Double? = nil, high: Double? = nil) {
+      (self.x, self.y, self.low, self.high) = (x, y, low, high)
+    }
+  }
+  package enum Style { case linesAndPoints, points, lines, steps }
+
+  package struct Series {
+    package var label: String
+    package var points: [Point]
+    package var style: Style
+
+    package init(label: String, points: [Point], style: Style = .linesAndPoints) {
+      (self.label, self.points, self.style) = (label, points, style)
+    }
   }
 
-  var xLabel: String
-  var yLabel: String
-  var series: [Series]
+  package var xLabel: String
+  package var yLabel: String
+  package var series: [Series]
   /// Names of x = 0, 1, …, where the axis has no numbers.
-  var categories: [String]?
-  var isLogX = false
-  var isLogY = false
+  package var categories: [String]?
+  package var isLogX = false
+  package var isLogY = false
   /// Whether the axes begin at 0.
-  var fromZero = true
+  package var fromZero = true
+  /// Where the y axis ends, if not just above the largest value.
+  package var mostY: Double?
   /// A horizontal line at this value, such as a ratio of 1.
-  var reference: Double?
+  package var reference: Double?
 
-  func script(_ labels: Labels) -> String {
+  package init(xLabel: String, yLabel: String, series: [Series]) {
+    (self.xLabel, self.yLabel, self.series) = (xLabel, yLabel, series)
+  }
+
+  package func script(_ labels: Labels) -> String {
     var text = """
       set xlabel \(labels.quoted(xLabel))
       set ylabel \(labels.quoted(yLabel))
@@ -48,6 +60,9 @@ struct LineChart {
       text += "set xrange [0:]\n"
     }
     if isLogY { text += "set logscale y\n" } else if fromZero { text += "set yrange [0:]\n" }
+    if let mostY {
+      text += "set offsets graph 0.03, graph 0.03, 0, 0\nset yrange [\(fromZero ? "0" : "*"):\(mostY)]\n"
+    }
     var plots: [String] = []
     for (index, one) in series.enumerated() {
       let points = one.points.filter { point in
@@ -76,5 +91,5 @@ struct LineChart {
     return text + "plot " + plots.joined(separator: ", \\\n  ") + "\n"
   }
 
-  var hasPoints: Bool { series.contains { $0.points.contains { $0.x.isFinite && $0.y.isFinite } } }
+  package var hasPoints: Bool { series.contains { $0.points.contains { $0.x.isFinite && $0.y.isFinite } } }
 }

@@ -1,6 +1,6 @@
 /// What clients measure of a request, each by one definition for measured and simulated runs (docs/benchmark-files.md has
 /// those of the clients beside it).
-enum ClientMetric: String, CaseIterable, Sendable {
+package enum ClientMetric: String, CaseIterable, Sendable {
   /// From sending a request to its first token.
   case ttft = "TTFT"
   /// Per token after the first: (latency − TTFT) / (output tokens − 1), of a request of two tokens or more.
@@ -11,7 +11,7 @@ enum ClientMetric: String, CaseIterable, Sendable {
   case e2e = "E2E"
 
   /// What a request has of it: one value, for ITL the gaps.
-  func values(ttft: Double?, latency: Double?, output: Int, gaps: [Double]) -> [Double] {
+  package func values(ttft: Double?, latency: Double?, output: Int, gaps: [Double]) -> [Double] {
     switch self {
     case .ttft: [ttft].compactMap(\.self)
     case .e2e: [latency].compactMap(\.self)
@@ -23,17 +23,22 @@ enum ClientMetric: String, CaseIterable, Sendable {
 }
 
 /// What a distribution is told by.
-enum Statistic: Hashable, Sendable, Comparable, CustomStringConvertible {
+package enum Statistic: Hashable, Sendable, Comparable, CustomStringConvertible {
   case mean
   /// Linear between the ranks, as numpy has it.
   case percentile(Int)
+  /// Of all values, not of a sample of more.
+  case standardDeviation
 
-  static let compared: [Statistic] = [.mean, .percentile(50), .percentile(90), .percentile(99)]
+  package static let compared: [Statistic] = [.mean, .percentile(50), .percentile(90), .percentile(99)]
 
-  func of(_ sorted: [Double]) -> Double? {
+  package func of(_ sorted: [Double]) -> Double? {
     guard !sorted.isEmpty else { return nil }
+    let mean = sorted.reduce(0, +) / Double(sorted.count)
     switch self {
-    case .mean: return sorted.reduce(0, +) / Double(sorted.count)
+    case .mean: return mean
+    case .standardDeviation:
+      return (sorted.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(sorted.count)).squareRoot()
     case .percentile(let percent):
       let place = Double(percent) / 100 * Double(sorted.count - 1)
       let below = Int(place)
@@ -42,24 +47,27 @@ enum Statistic: Hashable, Sendable, Comparable, CustomStringConvertible {
     }
   }
 
-  var description: String {
+  package var description: String {
     switch self {
     case .mean: "mean"
     case .percentile(let percent): "p\(percent)"
+    case .standardDeviation: "std"
     }
   }
 }
 
 /// The metrics of some requests.
-struct ClientFigures: Sendable {
+package struct ClientFigures: Sendable {
   /// Ascending.
-  private(set) var values: [ClientMetric: [Double]] = [:]
+  package private(set) var values: [ClientMetric: [Double]] = [:]
   /// First sending to last token, requests and output tokens in it.
-  var duration: Double?
-  var requests = 0
-  var outputTokens = 0
+  package var duration: Double?
+  package var requests = 0
+  package var outputTokens = 0
 
-  mutating func add(ttft: Double?, latency: Double?, output: Int, gaps: [Double]) {
+  package init() {}
+
+  package mutating func add(ttft: Double?, latency: Double?, output: Int, gaps: [Double]) {
     for metric in ClientMetric.allCases {
       values[metric, default: []] += metric.values(ttft: ttft, latency: latency, output: output, gaps: gaps)
     }
@@ -67,14 +75,14 @@ struct ClientFigures: Sendable {
     outputTokens += output
   }
 
-  mutating func sort() {
+  package mutating func sort() {
     for metric in values.keys { values[metric]?.sort() }
   }
 
-  subscript(metric: ClientMetric, statistic: Statistic) -> Double? {
+  package subscript(metric: ClientMetric, statistic: Statistic) -> Double? {
     values[metric].flatMap { statistic.of($0) }
   }
 
-  var requestsPerSecond: Double? { duration.map { Double(requests) / $0 } }
-  var outputTokensPerSecond: Double? { duration.map { Double(outputTokens) / $0 } }
+  package var requestsPerSecond: Double? { duration.map { Double(requests) / $0 } }
+  package var outputTokensPerSecond: Double? { duration.map { Double(outputTokens) / $0 } }
 }

@@ -1,20 +1,19 @@
 import Foundation
-import Output
 
 /// Runs gnuplot. Nothing from a database reaches it but numbers: names go through `Labels`.
-struct Gnuplot {
+package struct Gnuplot {
   private let path: String
 
-  /// - Throws: `ReportError.noGnuplot` if it is not installed.
-  init() throws {
-    guard let path = findProgram("gnuplot") else { throw ReportError.noGnuplot }
+  /// - Throws: `GnuplotError.missing` if it is not installed.
+  package init() throws {
+    guard let path = findProgram("gnuplot") else { throw GnuplotError.missing }
     self.path = path
   }
 
   /// The SVG that `script` draws; `figure` names it in errors, `alt` says in words what it shows.
-  func draw(_ script: String, labels: Labels, figure: String, alt: String, size: (width: Int, height: Int))
-    throws -> String
-  {
+  package func draw(
+    _ script: String, labels: Labels, figure: String, alt: String, size: (width: Int, height: Int)
+  ) throws -> String {
     let preamble = """
       set terminal svg size \(size.width),\(size.height) noenhanced font "sans-serif,13" background "#ffffff"
       set encoding utf8
@@ -27,7 +26,7 @@ struct Gnuplot {
     // -d: no start-up files of the user's.
     let result = try runProgram(path, ["-d", "-"], input: preamble + script)
     guard result.status == 0, result.output.contains("</svg>") else {
-      throw ReportError.gnuplot(
+      throw GnuplotError.failed(
         figure: figure, reason: result.errors.split(separator: "\n").joined(separator: "; "))
     }
     return tidy(labels.restored(in: result.output), alt: alt)
@@ -50,15 +49,31 @@ struct Gnuplot {
   }
 }
 
+/// Why nothing was drawn.
+package enum GnuplotError: Error, Hashable, CustomStringConvertible {
+  case missing
+  case failed(figure: String, reason: String)
+
+  package var description: String {
+    switch self {
+    case .missing:
+      "gnuplot is not installed, and figures are drawn by it. On Debian and Ubuntu: apt-get install gnuplot-nox"
+    case .failed(let figure, let reason): "gnuplot failed on the figure \(figure): \(reason)"
+    }
+  }
+}
+
 /// Stands in for texts while gnuplot draws: it sees a number padded to the text's length, never the text.
-final class Labels {
+package final class Labels {
   private var texts: [String] = []
 
+  package init() {}
+
   /// A gnuplot string that will read `text` in the drawing.
-  func quoted(_ text: String) -> String { "\"\(token(text))\"" }
+  package func quoted(_ text: String) -> String { "\"\(token(text))\"" }
 
   /// The stand-in, as it may be in a data file.
-  func token(_ text: String) -> String {
+  package func token(_ text: String) -> String {
     texts.append(text)
     let number = "@\(texts.count - 1)@"
     return number + String(repeating: "x", count: max(0, text.count - number.count))
@@ -73,7 +88,7 @@ final class Labels {
 }
 
 /// Text as it may be in HTML and XML, in elements and in attributes.
-func escapedXML(_ text: String) -> String {
+package func escapedXML(_ text: String) -> String {
   var out = ""
   for scalar in text.unicodeScalars {
     switch scalar {
