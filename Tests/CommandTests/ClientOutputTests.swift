@@ -30,28 +30,38 @@ import Testing
 
   // MARK: - What is written
 
-  /// Three requests, the second of one token, the third refused: times in ms.
+  /// Three requests, each on an instance of its own, the second of one token, the third refused: times in ms.
   private static let byHand: ClientRun = {
-    func request(
-      _ number: Int, at arrival: Int64, prompt: Int, output: Int, ttft: Int64?, gaps: [Int64] = []
-    ) -> ClientRequest {
+    let log = ClientLog()
+    func send(_ number: Int, at arrival: Int64, prompt: Int, output: Int, ttft: Int64?, gaps: [Int64] = []) {
+      let (id, instance) = (RequestID(number), InstanceID(number))
       let start = SimTime(picoseconds: arrival * 1_000_000_000)
+      func change(_ kind: RequestChange.Kind, _ time: SimTime) {
+        log.changed(RequestChange(time: time, kind: kind, request: id, instance: instance, blocks: 0))
+      }
       let first = ttft.map { start + .milliseconds($0) }
-      let end = (first ?? start) + .milliseconds(gaps.reduce(0, +))
-      return ClientRequest(
-        record: RequestRecord(
-          id: RequestID(number), arrival: start, prompt: prompt, output: output,
-          generated: ttft == nil ? 0 : output, home: InstanceID(0), admitted: ttft.map { _ in start },
-          firstToken: first, ended: end, outcome: ttft == nil ? .rejected(.exceedsContext) : .completed,
-          preemptions: 0, borrowedBlocksPeak: 0), gaps: gaps.map(SimDuration.milliseconds))
+      var end = first ?? start
+      if let first { change(.firstToken, first) }
+      for gap in gaps {
+        let begin = end
+        end = end + .milliseconds(gap)
+        log.worked(
+          WorkRecord(
+            instance: instance, start: begin, end: end, steps: 1, decoding: 1, prompts: 0, promptTokens: 0,
+            usedBlocks: 0, hostedBlocks: 0))
+      }
+      change(first == nil ? .rejected : .completed, end)
+      log.requestEnded(
+        RequestRecord(
+          id: id, arrival: start, prompt: prompt, output: output, generated: first == nil ? 0 : output,
+          home: instance, admitted: first.map { _ in start }, firstToken: first, ended: end,
+          outcome: first == nil ? .rejected(.exceedsContext) : .completed, preemptions: 0,
+          borrowedBlocksPeak: 0))
     }
-    return ClientRun(
-      model: "llama2-7b", about: ["program": "infinite-sim"],
-      requests: [
-        request(0, at: 0, prompt: 100, output: 4, ttft: 100, gaps: [20, 20, 30]),
-        request(1, at: 500, prompt: 50, output: 1, ttft: 60),
-        request(2, at: 1_000, prompt: 8_000, output: 9, ttft: nil),
-      ])
+    send(2, at: 1_000, prompt: 8_000, output: 9, ttft: nil)
+    send(0, at: 0, prompt: 100, output: 4, ttft: 100, gaps: [20, 20, 30])
+    send(1, at: 500, prompt: 50, output: 1, ttft: 60)
+    return ClientRun(model: "llama2-7b", about: ["program": "infinite-sim"], requests: log.requests)
   }()
 
   private func written(_ format: String) throws -> String {
@@ -68,8 +78,9 @@ import Testing
     defer { cleanUp() }
     let file = try JSON(parsing: written("vllm"))
     #expect(numbers(file["input_lens"]) == [100, 50, 8_000] && numbers(file["output_lens"]) == [4, 1, 0])
-    #expect(numbers(file["ttfts"]) == [0.1, 0.06, 0])
-    #expect(file["itls"]?.elements?.map(numbers) == [[0.02, 0.02, 0.03], [], []])
+    #expect(numbers(file["ttfts"]).map { ($0 * 1e12).rounded() } == [1e11, 6e10, 0])
+    let gaps = file["itls"]?.elements?.map { numbers($0).map { ($0 * 1e12).rounded() } }
+    #expect(gaps == [[2e10, 2e10, 3e10], [], []])
     #expect(numbers(file["start_times"]) == [0, 0.5, 1])
     #expect(file["errors"]?.elements?.map(\.string) == ["", "", "rejected: exceeds-context"])
     #expect(file["completed"] == 2 && file["failed"] == 1 && file["total_output_tokens"] == 5)
