@@ -1,3 +1,4 @@
+import Output
 import Foundation
 
 /// Markdown as we write it and as cmark-gfm reads it.

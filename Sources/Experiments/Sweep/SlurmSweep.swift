@@ -1,3 +1,4 @@
+import Output
 import Runs
 import Formatting
 import Foundation
