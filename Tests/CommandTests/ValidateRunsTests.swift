@@ -83,9 +83,9 @@ import Testing
         "disagg: prefill and decode on GPUs of their own", "its concurrency is not known",
         "TTFT alone: 3 or more times that of a lone request, a queue",
       ] { #expect(outcome.output.contains("| \(reason)"), "\(reason)") }
-      // Seven runs: E2E of three batches, E2E and TPOT of a stage, TPOT of two loops and TTFT of one, a duration.
+      // Seven runs: E2E of three batches, E2E, TPOT and TTFT of a stage, TPOT of two loops and TTFT of one, a duration.
       let lines = try String(contentsOfFile: folder + "/rows.csv", encoding: .utf8).split(separator: "\n")
-      #expect(lines.count == 1 + 3 + 2 + 3 + 1)
+      #expect(lines.count == 1 + 3 + 3 + 3 + 1)
       // The two equal batches differ by a tenth.
       let noise = outcome.output.split(separator: "\n").first {
         $0.hasPrefix("| batches ") && $0.contains("| vllm") && $0.contains("4.8 %")

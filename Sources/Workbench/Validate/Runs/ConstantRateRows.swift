@@ -44,7 +44,7 @@ enum ConstantRateRows {
     }
     let output = try row.requiredInt("output_tokens_asked")
     let (e2e, ttft) = (try row.requiredPositive("e2e_mean_ms"), try row.requiredPositive("ttft_mean_ms"))
-    var measured: [(metric: RunMetric, seconds: Double)] = [(.e2e, e2e * 1e-3)]
+    var measured: [(metric: RunMetric, seconds: Double)] = [(.e2e, e2e * 1e-3), (.ttft, ttft * 1e-3)]
     if output > 1 {
       // Of the means, since clients may count a token twice.
       let tpot = try row.positive("tpot_from_means_ms") ?? (e2e - ttft) / Double(output - 1)
